@@ -1,0 +1,1 @@
+"""Chinese licence plates: grammar, renderer, detector and reader."""
