@@ -1,0 +1,1 @@
+"""Who must know: rules, routing, rosters, escalation, delivery channels and the web pages."""

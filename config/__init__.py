@@ -1,0 +1,1 @@
+"""What every process agrees on: settings, the site, the event and its topics, the clock."""

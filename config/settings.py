@@ -1,0 +1,49 @@
+"""What differs between machines: addresses, folders and logs, from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from config.errors import UserError
+
+
+class Settings(BaseSettings):
+    """Read from variables that start with ``MENSHEN_`` (``MENSHEN_BROKER`` and so on)."""
+
+    model_config = SettingsConfigDict(env_prefix="MENSHEN_", extra="ignore", frozen=True)
+
+    broker: str | None = Field(default=None, pattern=r"^mqtts?://[^/\s]+$")
+    """``mqtt://[user:password@]host:port``; absent: an embedded broker."""
+    database: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+\w+)?://")
+    """SQLAlchemy address; absent: a SQLite file in ``data_dir``."""
+    data_dir: Path = Path(".menshen")
+    """Where state is kept: outbox, evidence, media, SQLite."""
+    models_dir: Path = Field(default_factory=lambda: Path.home() / ".cache" / "menshen" / "models")
+    """Where pulled model files are kept."""
+    models_mirror: Path | None = None
+    """A folder that holds model files, for machines without internet."""
+    log_style: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        UserError: a variable has a value that cannot be used; the value is not quoted.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "MENSHEN_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise UserError(
+            where="environment",
+            field=name,
+            problem=str(first["msg"]),
+            remedy=f"correct or unset {name}",
+        ) from None

@@ -1,0 +1,339 @@
+"""The site description: a county's nodes, cameras, grids and people, as strict TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from config.errors import UserError
+from config.event import EventKind, Frozen, Name, Severity, Share
+from config.toml_lines import line_of
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Point = tuple[Share, Share]
+"""x, y as shares of the picture's width and height."""
+
+
+class LegalClass(StrEnum):
+    """Who answers for a camera in law; analytics do not start without it."""
+
+    HOME = "home"
+    VILLAGE = "village"
+    GATED = "gated"
+    STREET = "street"
+    SCHOOL = "school"
+
+
+class FacePolicy(StrEnum):
+    """What a camera may do with faces (design, section 6)."""
+
+    OFF = "off"
+    DETECT = "detect"
+    HOUSEHOLD = "household"
+    WATCH = "watch"
+
+
+class Gate(StrEnum):
+    """When the main stream is decoded (design, section 2)."""
+
+    SUBSTREAM = "substream"
+    KEYFRAMES = "keyframes"
+    ALWAYS = "always"
+
+
+class Role(StrEnum):
+    """What a person is to the county."""
+
+    HOME_OWNER = "home_owner"
+    GRID_WORKER = "grid_worker"
+    GRID_HEAD = "grid_head"
+    TOWNSHIP = "township"
+    POLICE = "police"
+    INSTALLER = "installer"
+    ADMIN = "admin"
+
+
+class County(Frozen):
+    """The cell of the system that this file describes."""
+
+    id: Name
+    name: Text
+    zone: str = "Asia/Shanghai"
+
+    @model_validator(mode="after")
+    def _zone_exists(self) -> Self:
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"no time zone is called {self.zone!r}") from None
+        return self
+
+
+class Node(Frozen):
+    """One edge computer."""
+
+    id: Name
+    name: Text
+
+
+class Grid(Frozen):
+    """One grid of streets with its head; the smallest area somebody answers for."""
+
+    id: Name
+    name: Text
+    township: Text
+    head: Name
+    deputy: Name | None = None
+    neighbours: tuple[Name, ...] = ()
+
+
+class Person(Frozen):
+    """Somebody who can be told. Phone and password live in the secrets file, never here."""
+
+    id: Name
+    name: Text
+    role: Role
+    grid: Name | None = None
+
+
+class Zone(Frozen):
+    """A polygon inside the picture that something may enter or loiter in."""
+
+    id: Name
+    polygon: tuple[Point, ...] = Field(min_length=3, max_length=64)
+    loiter_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+
+
+class Line(Frozen):
+    """A line inside the picture; ``direction`` is as seen walking from ``start`` to ``end``."""
+
+    id: Name
+    start: Point
+    end: Point
+    direction: Literal["both", "left_to_right", "right_to_left"] = "both"
+
+
+class Camera(Frozen):
+    """One camera, with what the law asks to be known before its pictures are looked at."""
+
+    id: Name
+    name: Text
+    node: Name
+    grid: Name
+    url: Annotated[str, StringConstraints(pattern=r"^rtsps?://")]
+    sub_url: Annotated[str, StringConstraints(pattern=r"^rtsps?://")] | None = None
+    gb_id: Annotated[str, StringConstraints(pattern=r"^\d{20}$")] | None = None
+    """GB/T 28181 device id, 20 digits."""
+    legal_class: LegalClass
+    duty_holder: Text
+    purpose: Text
+    sign: Text
+    """Where the notice that tells people of the camera hangs."""
+    retention_days: Annotated[int, Field(ge=1, le=365)] = 30
+    face: FacePolicy = FacePolicy.DETECT
+    gate: Gate | None = None
+    """None: chosen by whether the camera has a sub-stream."""
+    owner: Name | None = None
+    position: tuple[float, float] | None = None
+    """Longitude and latitude in degrees, WGS 84."""
+    masks: tuple[tuple[Point, ...], ...] = ()
+    zones: tuple[Zone, ...] = ()
+    lines: tuple[Line, ...] = ()
+
+    @model_validator(mode="after")
+    def _lawful(self) -> Self:
+        for url in (self.url, self.sub_url):
+            if url is not None and "@" in url.split("://", 1)[1].split("/", 1)[0]:
+                raise ValueError("credentials do not belong in the site file; use the secrets file")
+        if self.legal_class is LegalClass.HOME and self.owner is None:
+            raise ValueError("a home camera needs its owner")
+        if self.face is FacePolicy.HOUSEHOLD and self.legal_class is not LegalClass.HOME:
+            raise ValueError("face policy 'household' is for home cameras only")
+        return self
+
+
+class Shift(Frozen):
+    """A weekly turn of duty; one that ends at or before its start runs past midnight."""
+
+    people: tuple[Name, ...] = Field(min_length=1)
+    """First in order is told first; with ``rotate`` the first changes every ISO week."""
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(min_length=1)
+    start: time
+    end: time
+    rotate: bool = False
+
+
+class Roster(Frozen):
+    """Who is on duty for a grid, and when."""
+
+    grid: Name
+    shifts: tuple[Shift, ...] = Field(min_length=1)
+
+
+class Rule(Frozen):
+    """First match decides whether an event becomes an alert, how loud, and how soon it climbs.
+
+    An absent matcher matches everything. A file without rules gets one that alerts on all
+    but ``motion``.
+    """
+
+    id: Name
+    kinds: tuple[EventKind, ...] = ()
+    cameras: tuple[Name, ...] = ()
+    grids: tuple[Name, ...] = ()
+    legal_classes: tuple[LegalClass, ...] = ()
+    plates: tuple[Text, ...] = ()
+    """Exact plate texts, or patterns with ``*``."""
+    after: time | None = None
+    before: time | None = None
+    """Local time window; one that ends before it starts runs past midnight."""
+    action: Literal["alert", "ignore"] = "alert"
+    severity: Severity = Severity.NOTICE
+    escalate_after_s: Annotated[int, Field(ge=1, le=86_400)] = 300
+    dedup_window_s: Annotated[int, Field(ge=0, le=86_400)] = 300
+
+
+class Webhook(Frozen):
+    """An address that is sent every alert and its changes as signed JSON."""
+
+    id: Name
+    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+
+
+class Site(Frozen):
+    """One county as its operator wrote it down; every reference in it resolves."""
+
+    county: County
+    nodes: tuple[Node, ...] = Field(min_length=1)
+    grids: tuple[Grid, ...] = Field(min_length=1)
+    people: tuple[Person, ...] = Field(min_length=1)
+    cameras: tuple[Camera, ...] = Field(min_length=1)
+    rosters: tuple[Roster, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+
+    @model_validator(mode="after")
+    def _references_resolve(self) -> Self:
+        ids = {
+            kind: _unique(kind, [item.id for item in getattr(self, kind)])
+            for kind in ("nodes", "grids", "people", "cameras", "rules", "webhooks")
+        }
+        for camera in self.cameras:
+            _known(f"camera {camera.id}: node", camera.node, ids["nodes"])
+            _known(f"camera {camera.id}: grid", camera.grid, ids["grids"])
+            _known(f"camera {camera.id}: owner", camera.owner, ids["people"])
+        for grid in self.grids:
+            for name, target in (("head", grid.head), ("deputy", grid.deputy)):
+                _known(f"grid {grid.id}: {name}", target, ids["people"])
+            for neighbour in grid.neighbours:
+                _known(f"grid {grid.id}: neighbours", neighbour, ids["grids"])
+        for person in self.people:
+            _known(f"person {person.id}: grid", person.grid, ids["grids"])
+        for roster in self.rosters:
+            _known("roster: grid", roster.grid, ids["grids"])
+            for shift in roster.shifts:
+                for name in shift.people:
+                    _known(f"roster of {roster.grid}: people", name, ids["people"])
+        for rule in self.rules:
+            for name in rule.cameras:
+                _known(f"rule {rule.id}: cameras", name, ids["cameras"])
+            for name in rule.grids:
+                _known(f"rule {rule.id}: grids", name, ids["grids"])
+        return self
+
+    def camera(self, camera_id: str) -> Camera | None:
+        """The camera of that id, or None."""
+        return next((item for item in self.cameras if item.id == camera_id), None)
+
+    def grid(self, grid_id: str) -> Grid | None:
+        """The grid of that id, or None."""
+        return next((item for item in self.grids if item.id == grid_id), None)
+
+    def person(self, person_id: str) -> Person | None:
+        """The person of that id, or None."""
+        return next((item for item in self.people if item.id == person_id), None)
+
+    def cameras_of(self, node_id: str) -> tuple[Camera, ...]:
+        """The cameras that ``node_id`` watches, in file order."""
+        return tuple(item for item in self.cameras if item.node == node_id)
+
+
+def _unique(kind: str, names: list[str]) -> frozenset[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{kind}: id {name!r} is used twice")
+        seen.add(name)
+    return frozenset(seen)
+
+
+def _known(place: str, name: str | None, names: frozenset[str]) -> None:
+    if name is not None and name not in names:
+        raise ValueError(f"{place}: there is no {name!r}")
+
+
+def load_site(path: Path) -> Site:
+    """Read and check a site file.
+
+    Raises:
+        UserError: the file cannot be read, is not TOML, has an unknown or wrong key, or names
+            something that does not exist; it names file, line, key and what to do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            where=str(path),
+            problem=f"cannot be read as UTF-8 text ({type(error).__name__})",
+            remedy="give the path of a site file, such as config/example_county.toml",
+        ) from None
+    return parse_site(text, where=str(path))
+
+
+def parse_site(text: str, *, where: str) -> Site:
+    """Check the text of a site file; ``where`` is its name in errors (see :func:`load_site`)."""
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(
+            where=where, problem=f"not valid TOML: {error}", remedy="mend the syntax there"
+        ) from None
+    try:
+        return Site.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = tuple(first["loc"])
+        raise UserError(
+            where=where,
+            line=line_of(text, path),
+            field=_dotted(path) or None,
+            problem=_sentence(first["type"], str(first["msg"])),
+            remedy=_remedy(first["type"]),
+        ) from None
+
+
+def _dotted(path: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _sentence(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "this key is not known"
+    return message.removeprefix("Value error, ")
+
+
+def _remedy(kind: str) -> str:
+    if kind == "extra_forbidden":
+        return "check its spelling, or remove it; `menshen config schema` lists every key"
+    if kind == "missing":
+        return "add this key; `menshen config schema` explains it"
+    return "correct the value; `menshen config schema` explains it"

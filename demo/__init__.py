@@ -1,0 +1,1 @@
+"""A county on one desk: every real process started together, and what it did counted."""

@@ -1,0 +1,1 @@
+"""Beside the cameras: streams, motion, tracking, events, evidence, outbox and publisher."""

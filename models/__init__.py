@@ -1,0 +1,1 @@
+"""Pixels in, detections out: catalogue, ONNX sessions, faces, plates and plate text."""

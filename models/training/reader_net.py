@@ -1,0 +1,98 @@
+"""The plate reader network: a small convolutional CTC recogniser with a colour head."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from models.plates.alphabet import CHARACTERS
+from models.plates.grammar import PlateColour
+
+CLASSES: Final = len(CHARACTERS) + 1
+COLOURS: Final = tuple(PlateColour)
+INPUT_HEIGHT, INPUT_WIDTH = 48, 160
+TIME_STEPS: Final = INPUT_WIDTH // 4
+
+
+class ConvUnit(nn.Sequential):
+    """Convolution, batch normalisation, ReLU; the first two fuse into one at export."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int] | None = None,
+    ) -> None:
+        if padding is None:
+            padding = (kernel[0] // 2, kernel[1] // 2)
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside an identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvUnit(channels, channels)
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.second(self.first(x)))
+
+
+class PlateReaderNet(nn.Module):
+    """Rectified plates in, per-step character log-probabilities and colour log-probabilities out.
+
+    Input: ``plates`` uint8 (N, 48, 160, 3) BGR. Outputs: ``characters`` float32 (N, 40, classes)
+    log-probabilities with class 0 the CTC blank; ``colours`` float32 (N, 6) log-probabilities.
+    """
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        a, b, c = width, width * 2, width * 3
+        self.stem = nn.Sequential(
+            ConvUnit(3, a, stride=(2, 2)),
+            ConvUnit(a, a + a // 2, stride=(2, 2)),
+        )
+        self.body = nn.Sequential(
+            Residual(a + a // 2),
+            ConvUnit(a + a // 2, b, stride=(2, 1)),
+            Residual(b),
+            ConvUnit(b, c, stride=(2, 1)),
+            Residual(c),
+            ConvUnit(c, c + b, kernel=(3, 3), padding=(0, 1)),
+        )
+        self.sequence = nn.Sequential(
+            ConvUnit(c + b, c + b, kernel=(1, 5)),
+            nn.Dropout(0.1),
+        )
+        self.classify = nn.Conv2d(c + b, CLASSES, 1)
+        self.colour = nn.Linear(b, len(COLOURS))
+
+    def forward(self, plates: Tensor) -> tuple[Tensor, Tensor]:
+        x = plates.permute(0, 3, 1, 2).to(self.classify.weight.dtype)
+        # Each plate is scaled by its own brightness and contrast, so that night looks like day.
+        mean = x.mean(dim=(1, 2, 3), keepdim=True)
+        spread = (x - mean).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        x = (x - mean) / (spread + 8.0)
+        x = self.stem(x)
+        middle: Tensor | None = None
+        for i, layer in enumerate(self.body):
+            x = layer(x)
+            if i == 2:
+                middle = x
+        assert middle is not None
+        colours = self.colour(middle.mean(dim=(2, 3))).log_softmax(dim=1)
+        steps = self.classify(self.sequence(x)).squeeze(2).permute(0, 2, 1)
+        return steps.log_softmax(dim=2), colours

@@ -1,0 +1,61 @@
+"""Fixtures that every test may use: the shared data, a fake clock, free ports, leak checks."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.clock import FakeClock
+from config.site import Site, load_site
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of labelled pictures, clips and weights beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the labelled data in {SHARED}, which is absent")
+    return SHARED
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still until the test advances it."""
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def example_site() -> Site:
+    """The example county of the repository."""
+    return load_site(ROOT / "config" / "example_county.toml")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port on the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_threads() -> Iterator[None]:
+    """A test that leaves a non-daemon thread behind fails."""
+    before = set(threading.enumerate())
+    yield
+    leaked = [
+        thread
+        for thread in threading.enumerate()
+        if thread not in before and not thread.daemon and thread.is_alive()
+    ]
+    for thread in leaked:
+        thread.join(timeout=5)
+    alive = [thread.name for thread in leaked if thread.is_alive()]
+    assert not alive, f"threads left running: {alive}"
