@@ -33,8 +33,8 @@ test-setup: setup  ## Install the servers and the browser that tests need (as ro
 	if [ $${#missing[@]} -gt 0 ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "Installing $${missing[*]} …"; \
-	    apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-	      apt-get -qq install -y --no-install-recommends $${missing[*]} >/dev/null; \
+	    apt-get -qq -o DPkg::Lock::Timeout=300 update && DEBIAN_FRONTEND=noninteractive \
+	      apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $${missing[*]} >/dev/null; \
 	  else \
 	    echo "menshen: tests need packages that are not installed → run as root: apt-get install $${missing[*]}"; exit 2; \
 	  fi; fi
