@@ -34,6 +34,8 @@ class Secrets(Frozen):
     people: dict[Name, PersonSecret] = Field(default_factory=dict)
     webhooks: dict[Name, SecretStr] = Field(default_factory=dict)
     """Key of the HMAC signature per webhook."""
+    nodes: dict[Name, SecretStr] = Field(default_factory=dict)
+    """Bearer token with which each edge node uploads its evidence."""
 
     def stream_url(self, camera: str, url: str) -> str:
         """``url`` with the camera's credentials filled in. Never log the result."""

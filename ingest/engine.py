@@ -1,0 +1,110 @@
+"""Opens the centre's database, SQLite or PostgreSQL, so that a commit is on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from config.errors import UserError
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a SQLite writer waits for another one."""
+SOCKET_TIMEOUT_S = 60.0
+"""A PostgreSQL server silent for longer is taken for gone: a half-open connection ends here."""
+
+
+def open_engine(url: str) -> Engine:
+    """Open ``sqlite:///path`` or ``postgresql://user@host/database``.
+
+    SQLite runs in WAL mode with synchronous=FULL and foreign keys on; a transaction takes the
+    write lock at its start, unless it is opened by :func:`reading`. PostgreSQL runs over pg8000
+    in UTC; ``synchronous_commit = off`` of the server is overruled.
+
+    Raises:
+        UserError: the address is malformed, of another database, or of SQLite in memory.
+    """
+    address = _checked(url)
+    if address.get_backend_name() == "sqlite":
+        engine = create_engine(address, pool_size=10, max_overflow=20)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(
+        address.set(drivername="postgresql+pg8000"),
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=20,
+        connect_args={"timeout": SOCKET_TIMEOUT_S, "application_name": "menshen"},
+    )
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for reading only: on SQLite it waits for no writer and stops none."""
+    with engine.connect().execution_options(read_only=True) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction, committed at the end and rolled back on an exception."""
+    with engine.begin() as connection:
+        yield connection
+
+
+def _checked(url: str) -> URL:
+    remedy = "use sqlite:///path/to/file.db or postgresql://user:password@host/database"
+    try:
+        address = make_url(url)
+        backend = address.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise UserError(
+            where="database address", problem="cannot be understood", remedy=remedy
+        ) from None
+    if backend not in ("sqlite", "postgresql"):
+        raise UserError(
+            where="database address", problem=f"{backend!r} is not supported", remedy=remedy
+        )
+    if backend == "sqlite" and address.database in (None, "", ":memory:"):
+        raise UserError(
+            where="database address",
+            problem="SQLite in memory forgets every event at a restart",
+            remedy=remedy,
+        )
+    return address
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver must not begin transactions by itself: _begin_sqlite says which kind.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that reads and then writes can fail with SQLITE_BUSY at once,
+    # whatever the timeout; one that is immediate waits for its turn.
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET TIME ZONE 'UTC'")
+    cursor.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    cursor.close()
+    connection.commit()

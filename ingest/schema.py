@@ -1,0 +1,182 @@
+"""The centre's tables: events and what proves that each arrived exactly once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+"""Every table of the centre; alerts adds its own to the same object."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: timezone-aware in and out, always UTC.
+
+    PostgreSQL keeps ``timestamp with time zone``; SQLite keeps UTC text without an offset, so
+    that text order is time order.
+
+    Raises:
+        ValueError: a value without a timezone is bound.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a timezone cannot be stored")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002 (the signature is fixed)
+    ) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def id_type() -> Any:
+    """Column type of a UUIDv7 in canonical text.
+
+    Compared byte by byte on PostgreSQL, so that the order of ids is the order of time there too.
+    """
+    return String(36).with_variant(String(36, collation="C"), "postgresql")
+
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("node", String(63), primary_key=True),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    comment="Every edge node that ever sent an event.",
+)
+
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("node", String(63), primary_key=True),
+    Column("epoch", id_type(), primary_key=True, comment="one life of the node's outbox file"),
+    Column(
+        "acked_upto",
+        BigInteger,
+        nullable=False,
+        comment="every seq up to here is stored, in dead_letters, or declared as shed",
+    ),
+    Column(
+        "also",
+        Text,
+        nullable=False,
+        comment="JSON [[first,last],…]: ranges stored above acked_upto; between them are the gaps",
+    ),
+    Column(
+        "skipped",
+        BigInteger,
+        nullable=False,
+        comment="how many seqs at or below acked_upto are not here, as the node declared them shed",
+    ),
+    Column("updated_at", UtcDateTime, nullable=False),
+    comment="What is stored of each node's sequence; receipts are read from here. Its row is the "
+    "lock that ingest replicas take before they store anything of that node and epoch.",
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", id_type(), primary_key=True, comment="UUIDv7: its order is the order of time"),
+    Column("node", String(63), nullable=False),
+    Column("epoch", id_type(), nullable=False),
+    Column("seq", BigInteger, nullable=False, comment="place in the node's sequence, from 1"),
+    Column("camera", String(63), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("visit", id_type(), nullable=False, comment="shared by the revisions of one visit"),
+    Column("revision", Integer, nullable=False),
+    Column("captured_at", UtcDateTime, nullable=False, comment="time of the best shot"),
+    Column("received_at", UtcDateTime, nullable=False, comment="when the centre stored it"),
+    Column("plate_text", String(16), comment="normalised plate, for kind = plate"),
+    Column("body", Text, nullable=False, comment="the whole event as JSON (config.event.Event)"),
+    Index("events_by_seq", "node", "epoch", "seq"),
+    Index("events_by_camera", "camera", "captured_at"),
+    Index("events_by_plate", "plate_text", "captured_at"),
+    comment="Each event once. On PostgreSQL partitioned by ranges of id, which are ranges of time.",
+    # Uniqueness of (node, epoch, seq) cannot be an index across partitions: the ranges of
+    # `sequences`, changed under its row lock in the same transaction, hold it instead.
+    postgresql_partition_by="RANGE (id)",
+)
+
+routing_queue = Table(
+    "routing_queue",
+    metadata,
+    Column("event_id", id_type(), ForeignKey("events.id", ondelete="CASCADE"), primary_key=True),
+    Column("enqueued_at", UtcDateTime, nullable=False),
+    Column("claimed_by", String(100)),
+    Column("claimed_until", UtcDateTime, comment="a claim not finished by then is free again"),
+    Index("routing_queue_by_age", "enqueued_at"),
+    comment="Events that nobody has decided about yet; written in the event's own transaction.",
+)
+
+media = Table(
+    "media",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("media_type", String(32), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("node", String(63), nullable=False, comment="who sent it first"),
+    Column("received_at", UtcDateTime, nullable=False),
+    comment="Files of evidence that the media store holds, by content.",
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column(
+        "digest", String(64), nullable=False, unique=True, comment="sha256 of topic and payload"
+    ),
+    Column("topic", Text, nullable=False),
+    Column("node", String(63), comment="as the topic names it"),
+    Column("reason", Text, nullable=False),
+    Column("head", LargeBinary, nullable=False, comment="first 512 bytes of the payload"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("body", Text, comment="the whole event as JSON, where one could be read"),
+    Column("times", Integer, nullable=False, comment="how often the same bytes arrived"),
+    Column("first_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    comment="What could not be stored as an event, and why; the stream went on.",
+)
+
+presence = Table(
+    "presence",
+    metadata,
+    Column("node", String(63), primary_key=True),
+    Column("state", String(16), nullable=False, comment="online or offline"),
+    Column("at", UtcDateTime, comment="the node's own clock; absent in a last will"),
+    Column("received_at", UtcDateTime, nullable=False, comment="last sign, by the centre's clock"),
+    Column("changed_at", UtcDateTime, nullable=False, comment="when state last changed"),
+    Column("outbox_events", Integer, nullable=False),
+    Column("cameras_online", Integer, nullable=False),
+    comment="Whether each node lives, from its birth, heartbeat and last will.",
+)
