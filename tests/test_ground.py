@@ -1,4 +1,4 @@
-"""The ground holds: names are ours alone, the tour is true, files are short, links lead somewhere."""
+"""The ground holds: our names are ours, the tour is true, files are short, links lead somewhere."""
 
 from __future__ import annotations
 
