@@ -1,0 +1,119 @@
+"""Compares the plates that were read with those the rendered scenes really showed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+CLOCK_SLACK = timedelta(seconds=2)
+"""A frame's time is its arrival at the edge, later than its sending by what buffers hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """One object that a simulated camera showed, in wall-clock time (UTC)."""
+
+    camera: str
+    object_id: str
+    kind: str
+    text: str
+    shown_from: datetime
+    shown_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlateVisit:
+    """What the store holds of one plate's visit: the text of its last revision."""
+
+    camera: str
+    text: str
+    started_at: datetime
+    captured_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlateScore:
+    """``exact`` of ``expected`` plates were read without a wrong character.
+
+    ``wrong`` counts reads of plates that were shown, with another text; ``invented`` counts
+    reads at a time when the camera showed no plate at all.
+    """
+
+    expected: int
+    exact: int
+    wrong: int
+    invented: int
+
+
+def load_truth(path: Path) -> list[Appearance]:
+    """The truth log of ``menshen simulate --truth``: one JSON object per line.
+
+    A last line cut short by the end of the simulator is left out.
+    """
+    appearances: list[Appearance] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        appearances.append(
+            Appearance(
+                camera=entry["camera"],
+                object_id=str(entry["object"]),
+                kind=entry["kind"],
+                text=entry["text"],
+                shown_from=datetime.fromisoformat(entry["shown_from"]),
+                shown_until=datetime.fromisoformat(entry["shown_until"]),
+            )
+        )
+    return appearances
+
+
+def score_plates(
+    appearances: Iterable[Appearance],
+    visits: Sequence[PlateVisit],
+    *,
+    since: datetime,
+    until: datetime,
+) -> PlateScore:
+    """Score the plates whose whole appearance lies between ``since`` and ``until``.
+
+    Those that were already in the picture when watching began, or still there when it ended,
+    are not expected; a read of one of them is neither right nor wrong.
+    """
+    plates = [item for item in appearances if item.kind == "plate"]
+    whole = [item for item in plates if item.shown_from >= since and item.shown_until <= until]
+    exact = sum(any(_is_read(item, visit) for visit in visits) for item in whole)
+    wrong = invented = 0
+    for visit in visits:
+        beside = [item for item in plates if _overlaps(item, visit)]
+        if any(item.text == visit.text for item in beside):
+            continue
+        if beside:
+            wrong += 1
+        else:
+            invented += 1
+    return PlateScore(expected=len(whole), exact=exact, wrong=wrong, invented=invented)
+
+
+def _is_read(item: Appearance, visit: PlateVisit) -> bool:
+    return item.text == visit.text and _overlaps(item, visit)
+
+
+def _overlaps(item: Appearance, visit: PlateVisit) -> bool:
+    return (
+        item.camera == visit.camera
+        and item.shown_from - CLOCK_SLACK <= visit.captured_at <= item.shown_until + CLOCK_SLACK
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that at least ``share`` (0 to 1) of ``values`` do not exceed."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    rank = max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1)
+    return ordered[min(rank, len(ordered) - 1)]
