@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from config.csv_import import as_toml, read_cameras, secrets_toml
+from config.errors import UserError
 from config.site import Site, load_site
 
 app = typer.Typer(no_args_is_help=True)
@@ -38,3 +41,39 @@ def check(file: Annotated[Path, typer.Argument(help="Site description, TOML.")])
 def schema() -> None:
     """Print the JSON schema of a site description, every key explained."""
     typer.echo(json.dumps(Site.model_json_schema(), ensure_ascii=False, indent=2))
+
+
+@app.command(
+    "import", epilog="Example: menshen config import cameras.csv --secrets-out secrets.toml"
+)
+def import_cameras(
+    file: Annotated[Path, typer.Argument(help="List of cameras, CSV; Chinese headings are known.")],
+    secrets_out: Annotated[
+        Path | None, typer.Option(help="New file for the credentials found in the list.")
+    ] = None,
+) -> None:
+    """Turn an installer's CSV list into [[cameras]] tables for a site description."""
+    cameras, secrets = read_cameras(file)
+    if secrets:
+        _write_secrets(secrets_out, secrets_toml(secrets))
+    typer.echo(as_toml(cameras))
+    Console(stderr=True).print(f"{len(cameras)} cameras, {len(secrets)} with credentials.")
+
+
+def _write_secrets(path: Path | None, text: str) -> None:
+    if path is None:
+        raise UserError(
+            where="menshen config import",
+            problem="the list has credentials, which do not belong in a site file",
+            remedy="say where to put them: --secrets-out secrets.toml",
+        )
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise UserError(
+            where=str(path),
+            problem=f"cannot be written ({type(error).__name__})",
+            remedy="name a file that does not exist yet",
+        ) from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
