@@ -24,9 +24,7 @@ class State(StrEnum):
 
 
 UNANSWERED = frozenset({State.REVIEW, State.OPEN})
-LIVE = frozenset(
-    {State.REVIEW, State.OPEN, State.ACKED, State.ONSITE, State.WAITING, State.DONE}
-)
+LIVE = frozenset({State.REVIEW, State.OPEN, State.ACKED, State.ONSITE, State.WAITING, State.DONE})
 """States in which somebody still owes an answer: each must have an armed timer."""
 
 

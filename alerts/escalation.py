@@ -1,0 +1,43 @@
+"""How long each state may last before somebody else is told: durations, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from alerts.state import TimerKind
+
+REOPEN_WITHIN = timedelta(hours=24)
+"""A closed alert can be taken up again for this long (design, section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Multiples of a rule's ``escalate_after_s`` for each thing that is waited for."""
+
+    step: float = 1.0
+    acked: float = 3.0
+    onsite: float = 12.0
+    verify: float = 12.0
+    review: float = 1.0
+
+
+PEACETIME = Profile()
+
+
+def wait_for(kind: TimerKind, escalate_after_s: int, profile: Profile = PEACETIME) -> timedelta:
+    """How long a timer of ``kind`` runs; at least one second.
+
+    Raises:
+        ValueError: for ``departments``, whose deadlines are their own.
+    """
+    factors = {
+        TimerKind.STEP: profile.step,
+        TimerKind.ACK_EXPIRY: profile.acked,
+        TimerKind.ONSITE_EXPIRY: profile.onsite,
+        TimerKind.VERIFY: profile.verify,
+        TimerKind.REVIEW: profile.review,
+    }
+    if kind not in factors:
+        raise ValueError(f"a timer of kind {kind} has no duration of its own")
+    return timedelta(seconds=max(1.0, escalate_after_s * factors[kind]))

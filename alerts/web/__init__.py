@@ -1,0 +1,1 @@
+"""The web: pages, JSON API and live stream for the people who answer alerts."""
