@@ -166,7 +166,8 @@ def _suppress(alert: Alert, command: Suppress, scene: Scene) -> Transition:
 
 def _release(alert: Alert, _command: Release, scene: Scene) -> Transition:
     _require(alert, (State.SUPPRESSED,), "released")
-    return _climb(alert, scene, 0, "released", SYSTEM, parent=None)
+    untold = replace(scene, told=frozenset())
+    return _climb(alert, untold, 0, "released", SYSTEM, parent=None, cycle=alert.cycle + 1)
 
 
 def _hold(alert: Alert, _command: Hold, scene: Scene) -> Transition:
@@ -178,7 +179,8 @@ def _hold(alert: Alert, _command: Hold, scene: Scene) -> Transition:
 
 def _confirm(alert: Alert, command: Confirm, scene: Scene) -> Transition:
     _require(alert, (State.REVIEW,), "confirmed")
-    return _climb(alert, scene, 0, "confirmed", command.by, cycle=alert.cycle + 1)
+    untold = replace(scene, told=frozenset())
+    return _climb(alert, untold, 0, "confirmed", command.by, cycle=alert.cycle + 1)
 
 
 def _reject(alert: Alert, command: Reject, scene: Scene) -> Transition:
@@ -322,7 +324,7 @@ def _fire(alert: Alert, command: Fire, scene: Scene) -> Transition:
         again = _move(alert, scene, State.REVIEW, turn=alert.turn + 1)
         return _done(again, scene, "asked again", SYSTEM, tell=(Tell(alert.step, again.turn),))
     again = _move(alert, scene, alert.state, turn=alert.turn + 1)
-    whom = min(max(1, alert.step), scene.ladder.last)
+    whom = next(rung for rung in range(1, scene.ladder.last + 1) if scene.ladder.people(rung))
     return _done(again, scene, "asked to verify", SYSTEM, tell=(Tell(whom, again.turn),))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerts.roster import on_duty
@@ -35,13 +35,18 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One step of the ladder. ``empty_zh`` and ``empty_en`` say why nobody stands on it."""
+    """One step of the ladder.
+
+    ``empty_zh`` and ``empty_en`` say why nobody stands on it; ``others`` could have stood on
+    it, with the reason why they do not.
+    """
 
     name_zh: str
     name_en: str
     recipients: tuple[Recipient, ...]
     empty_zh: str = ""
     empty_en: str = ""
+    others: tuple[Recipient, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,12 @@ def _first(site: Site, place: Place, now: datetime) -> Rung:
         told.append(Recipient(duty.people[0], "当班网格员", "grid worker on duty"))
     if place.owner is not None:
         told.append(Recipient(place.owner, "该摄像机的户主", "owner of the camera"))
-    return _rung(0, told, "此刻没有人当班", "nobody is on duty at this moment")
+    rung = _rung(0, told, "此刻没有人当班", "nobody is on duty at this moment")
+    others = tuple(
+        Recipient(name, "同班，但本轮首先通知的是别人", "on the shift, but not first in its turn")
+        for name in (duty.people[1:] if duty is not None else ())
+    )
+    return replace(rung, others=others)
 
 
 def _head(grid: Grid | None, reason_en: str) -> list[Recipient]:

@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-class AlertConflict(UserError):
+class AlertConflict(UserError):  # noqa: N818 - the name of the web's contract
     """Somebody else was first; ``view`` is the alert as it is now.
 
     ``first_by`` and ``first_at`` name who answered and when, where somebody did.
@@ -60,7 +60,7 @@ class AlertConflict(UserError):
         )
 
 
-class AlertNotVisible(UserError):
+class AlertNotVisible(UserError):  # noqa: N818 - the name of the web's contract
     """There is no such alert, or this person may not see it; which of the two is not told."""
 
     def __init__(self, alert_id: str) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from alerts.service import AlertService, StreamItem, Viewer
@@ -19,8 +21,18 @@ READERS = 4
 """Threads that read the database for all streams together."""
 BATCH = 200
 """Alerts read at once; a stream that is further behind reads again."""
+PACE_S = 0.05
+"""The least time between two wakes: a burst of changes is read once, not change by change."""
 
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one read brought; the next read goes on from ``upto``."""
+
+    items: list[StreamItem]
+    upto: int
 
 
 class Broadcaster:
@@ -39,7 +51,7 @@ class Broadcaster:
         self._task: asyncio.Task[None] | None = None
         self._waiter: ThreadPoolExecutor | None = None
         self._readers: ThreadPoolExecutor | None = None
-        self._reads: dict[tuple[Viewer, int], asyncio.Future[list[StreamItem]]] = {}
+        self._reads: dict[tuple[Viewer, int], asyncio.Future[Changes]] = {}
         self.streams = 0
         """How many clients are connected."""
 
@@ -89,18 +101,23 @@ class Broadcaster:
                 await self._moved.wait_for(lambda: self._closed or self._position > after)
         return not self._closed and self._position > after
 
-    async def read(self, viewer: Viewer, after: int) -> list[StreamItem]:
-        """Changes above ``after`` that the viewer may see, at most :data:`BATCH`."""
+    async def read(self, viewer: Viewer, after: int) -> Changes:
+        """Changes above ``after`` that the viewer may see, at most :data:`BATCH` of them."""
         key = (viewer, after)
         shared = self._reads.get(key)
         if shared is None:
-            shared = asyncio.ensure_future(
-                self.call(lambda: self._service.stream(viewer, after=after, limit=BATCH))
-            )
+            # Taken before the read: a change committed meanwhile may be above what is read.
+            shared = asyncio.ensure_future(self.call(partial(self._read, key, self._position)))
             self._reads[key] = shared
             shared.add_done_callback(lambda _: self._reads.pop(key, None))
         # One client that hangs up must not cancel the read the others wait for.
         return await asyncio.shield(shared)
+
+    def _read(self, key: tuple[Viewer, int], seen: int) -> Changes:
+        viewer, after = key
+        items = self._service.stream(viewer, after=after, limit=BATCH)
+        last = items[-1].position if items else after
+        return Changes(items, last if len(items) == BATCH else max(last, seen))
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -116,3 +133,4 @@ class Broadcaster:
                 async with self._moved:
                     self._position = position
                     self._moved.notify_all()
+                await asyncio.sleep(PACE_S)

@@ -1,0 +1,75 @@
+"""Login: name and password in, a fresh session out; or words that say why not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import ceil
+
+from alerts.web.context import Web
+from alerts.web.errors import Refusal
+from alerts.web.sessions import Session
+from alerts.web.throttle import LockedOut
+from config.ids import NAME_PATTERN
+from config.logs import get_logger
+
+_NAME = re.compile(NAME_PATTERN)
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What was typed: an account id or a person's own name, and a password."""
+
+    account: str
+    password: str
+
+
+def log_in(web: Web, typed: Credentials, *, address: str, device: str) -> tuple[str, Session]:
+    """Check the password and open a session; returns its token and the session.
+
+    Raises:
+        Refusal: 401 when name and password do not fit, 429 when locked, with the minutes left.
+    """
+    account = _account_id(web, typed.account)
+    try:
+        attempt = web.throttle.begin(account, address)
+    except LockedOut as locked:
+        web.metrics.logins.labels("locked").inc()
+        _log.warning("login locked", account=account, address=address, limit=locked.limit.what)
+        raise _locked(web, locked) from None
+    if not web.accounts.check(account, typed.password):
+        web.metrics.logins.labels("wrong").inc()
+        _log.info("login refused", account=account, address=address)
+        raise Refusal(
+            401,
+            "wrong_password",
+            zh="姓名或密码不对，请再试一次",
+            en="Name or password is wrong; try again",
+        )
+    web.throttle.succeeded(attempt, account, address)
+    web.metrics.logins.labels("ok").inc()
+    _log.info("logged in", account=account, address=address)
+    return web.sessions.open(account, address=address, device=device)
+
+
+def _account_id(web: Web, typed: str) -> str:
+    """The id behind what was typed; a name that two people share does not identify anybody."""
+    typed = typed.strip()
+    if _NAME.fullmatch(typed.lower()):
+        return typed.lower()
+    named = [person.id for person in web.site.people if person.name == typed]
+    # "-" is no valid id: all unknown names count together, and none is written down.
+    return named[0] if len(named) == 1 else "-"
+
+
+def _locked(web: Web, locked: LockedOut) -> Refusal:
+    seconds = max(1.0, (locked.until - web.clock.now()).total_seconds())
+    minutes = ceil(seconds / 60)
+    return Refusal(
+        429,
+        "locked",
+        zh=f"密码错误次数太多，为安全已暂时锁定，请 {minutes} 分钟后再试",
+        en=f"Too many wrong passwords; locked for safety, try again in {minutes} min",
+        headers={"Retry-After": str(ceil(seconds))},
+    )
