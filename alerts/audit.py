@@ -1,0 +1,155 @@
+"""The audit log: append-only rows chained by hash, and the check that names the first bad one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+
+from alerts.schema import audit, counters
+from config.clock import Clock
+from ingest.engine import reading, writing
+
+GENESIS = "0" * 64
+"""What the first row names as the hash before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One thing that somebody did, or that the system did by itself (actor ``system``)."""
+
+    at: datetime
+    actor: str
+    action: str
+    object: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the chain: how many rows, and the hash of the last."""
+
+    rows: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The first thing wrong with the log: ``seq`` of the row, and what is wrong."""
+
+    seq: int
+    problem: str
+
+
+class AuditLog:
+    """The log of one database.
+
+    Beyond the database, :meth:`head` should be written down somewhere else from time to time:
+    whoever may rewrite both the rows and the counter is caught only by such a checkpoint.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def append(self, *, actor: str, action: str, object: str, detail: str = "") -> None:  # noqa: A002
+        """Add one line in a transaction of its own."""
+        line = AuditLine(self._clock.now(), actor, action, object, detail)
+        with writing(self._engine) as connection:
+            append_lines(connection, [line])
+
+    def head(self) -> Head:
+        """The end of the chain as the counter has it: a checkpoint to keep elsewhere."""
+        with reading(self._engine) as connection:
+            return _head(connection)
+
+    def verify(self, checkpoint: Head | None = None) -> Finding | None:
+        """The first altered, missing, moved or cut-off row; None when all is well.
+
+        Args:
+            checkpoint: an earlier :meth:`head`, kept where the database's owner cannot write.
+        """
+        with reading(self._engine) as connection:
+            head = _head(connection)
+            rows = connection.execution_options(stream_results=True, max_row_buffer=1000).execute(
+                select(audit).order_by(audit.c.seq)
+            )
+            return _first_bad(rows.mappings(), head, checkpoint)
+
+
+def append_lines(connection: Connection, lines: Sequence[AuditLine]) -> None:
+    """Add lines inside the caller's transaction; call it last, it holds a lock until commit."""
+    if not lines:
+        return
+    # The update takes the lock; only then is the head read, so no other writer moves it.
+    connection.execute(
+        update(counters)
+        .where(counters.c.name == "audit")
+        .values(value=counters.c.value + len(lines))
+    )
+    head = _head(connection)
+    seq, previous = head.rows - len(lines), head.hash
+    rows = []
+    for line in lines:
+        seq += 1
+        digest = row_hash(seq, line, previous)
+        rows.append(
+            {
+                "seq": seq,
+                "at": line.at,
+                "actor": line.actor,
+                "action": line.action,
+                "object": line.object,
+                "detail": line.detail,
+                "previous": previous,
+                "hash": digest,
+            }
+        )
+        previous = digest
+    connection.execute(insert(audit), rows)
+    connection.execute(update(counters).where(counters.c.name == "audit").values(hash=previous))
+
+
+def row_hash(seq: int, line: AuditLine, previous: str) -> str:
+    """SHA-256 in hex over the row as a canonical JSON array, time in UTC to the microsecond."""
+    moment = line.at.astimezone(UTC).isoformat(timespec="microseconds")
+    parts = [seq, moment, line.actor, line.action, line.object, line.detail, previous]
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _head(connection: Connection) -> Head:
+    row = connection.execute(
+        select(counters.c.value, counters.c.hash).where(counters.c.name == "audit")
+    ).one()
+    return Head(rows=row.value, hash=row.hash)
+
+
+def _first_bad(rows: Iterable[RowMapping], head: Head, checkpoint: Head | None) -> Finding | None:
+    expected, previous = 1, GENESIS
+    for row in rows:
+        line = AuditLine(row["at"], row["actor"], row["action"], row["object"], row["detail"])
+        if row["seq"] != expected:
+            return Finding(expected, f"is missing: row {row['seq']} follows row {expected - 1}")
+        if row["previous"] != previous:
+            return Finding(expected, "does not follow the row before it: replaced or moved")
+        if row_hash(expected, line, previous) != row["hash"]:
+            return Finding(expected, "was altered: its hash does not fit its content")
+        previous = row["hash"]
+        if checkpoint is not None and checkpoint.rows == expected and checkpoint.hash != previous:
+            return Finding(expected, "differs from the checkpoint: the log was rewritten")
+        expected += 1
+    last = expected - 1
+    if checkpoint is not None and checkpoint.rows > last:
+        return Finding(expected, f"is cut off: the checkpoint knows {checkpoint.rows} rows")
+    if head.rows != last:
+        return Finding(
+            min(expected, head.rows + 1), f"is cut off or added: {head.rows} were counted"
+        )
+    if head.hash != previous:
+        return Finding(last, "is not the row that was counted last")
+    return None
