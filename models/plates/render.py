@@ -52,6 +52,26 @@ _YELLOW_PART_MM: Final = 137.0
 
 
 @dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours one plate is painted with, BGR."""
+
+    top: Bgr
+    bottom: Bgr
+    left: Bgr
+    ink: Bgr
+    red: Bgr = RED
+    bolt: Bgr = (150, 150, 150)
+
+
+def standard_palette(colour: PlateColour) -> Palette:
+    """The colours of a new, clean plate; ``left`` is the field under province and letter."""
+    top, bottom = _FIELDS[colour]
+    yellow_green = colour is PlateColour.YELLOW_GREEN
+    left = _FIELDS[PlateColour.YELLOW][0] if yellow_green else bottom
+    return Palette(top=top, bottom=bottom, left=left, ink=INKS[colour])
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One character's place on the plate, in millimetres from the left-top corner."""
 
@@ -119,24 +139,25 @@ def render_plate(plate: PlateText, *, height_px: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def paint(layout: Layout, *, scale: float, glyphs: GlyphSource) -> NDArray[np.uint8]:
+def paint(
+    layout: Layout, *, scale: float, glyphs: GlyphSource, palette: Palette | None = None
+) -> NDArray[np.uint8]:
     """Paints field, border, bolts, dot and characters at ``scale`` px/mm; uint8 (H, W, 3) BGR."""
-    width, height = round(layout.width * scale), round(layout.height * scale)
-    canvas = _field(layout, width, height)
-    ink = INKS[layout.colour]
-    _paint_border(canvas, scale, ink)
-    _paint_bolts(canvas, scale, layout)
+    palette = palette or standard_palette(layout.colour)
+    canvas = _field(layout, scale, palette)
+    _paint_border(canvas, scale, palette.ink)
+    _paint_bolts(canvas, scale, layout, palette.bolt)
     if layout.dot is not None:
         centre = (round(layout.dot[0] * scale), round(layout.dot[1] * scale))
-        cv2.circle(canvas, centre, max(1, round(5 * scale)), ink, -1, cv2.LINE_AA)
+        cv2.circle(canvas, centre, max(1, round(5 * scale)), palette.ink, -1, cv2.LINE_AA)
     for cell in layout.cells:
-        _paint_cell(canvas, cell, scale, RED if cell.red else ink, glyphs)
+        _paint_cell(canvas, cell, scale, palette.red if cell.red else palette.ink, glyphs)
     return canvas
 
 
 def font_glyph(character: str, width: int, height: int) -> NDArray[np.float32]:
     """Ink of a character from the Noto Sans CJK font, stretched to the cell; float32 0..1."""
-    return stretch(_font_ink(character, 700), character, width, height)
+    return stretch(font_ink(character, 700), character, width, height)
 
 
 def stretch(
@@ -153,8 +174,12 @@ def stretch(
 
 
 @lru_cache(maxsize=2048)
-def _font_ink(character: str, weight: int) -> NDArray[np.uint8]:
-    font = _font(weight)
+def font_ink(character: str, weight: int) -> NDArray[np.uint8]:
+    """Tight ink of a character at a font weight of 100..900, uint8 (H, W), about 120 px high.
+
+    Raises UserError when the character leaves no ink or the font package is not installed.
+    """
+    font = font_face(weight)
     left, top, right, bottom = font.getbbox(character)
     if right <= left or bottom <= top:
         raise UserError(
@@ -170,8 +195,12 @@ def _font_ink(character: str, weight: int) -> NDArray[np.uint8]:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-@lru_cache(maxsize=16)
-def _font(weight: int) -> ImageFont.FreeTypeFont:
+@lru_cache(maxsize=64)
+def font_face(weight: int, size: int = 160) -> ImageFont.FreeTypeFont:
+    """Noto Sans CJK for simplified Chinese at a weight of 100..900 and a size in pixels.
+
+    Raises UserError when the font package is not installed.
+    """
     spec = find_spec(_FONT_PACKAGE)
     if spec is None or spec.origin is None:
         raise UserError(
@@ -180,7 +209,7 @@ def _font(weight: int) -> ImageFont.FreeTypeFont:
             remedy="install menshen[edge]",
         )
     path = Path(spec.origin).parent / _FONT_FILE
-    font = ImageFont.truetype(str(path), 160, index=_SIMPLIFIED_CHINESE)
+    font = ImageFont.truetype(str(path), size, index=_SIMPLIFIED_CHINESE)
     font.set_variation_by_axes([weight])
     return font
 
@@ -232,14 +261,14 @@ def _red_positions(plate: PlateText) -> frozenset[int]:
     return frozenset()
 
 
-def _field(layout: Layout, width: int, height: int) -> NDArray[np.uint8]:
-    top, bottom = (np.array(c, np.float32) for c in _FIELDS[layout.colour])
+def _field(layout: Layout, scale: float, palette: Palette) -> NDArray[np.uint8]:
+    width, height = round(layout.width * scale), round(layout.height * scale)
+    top, bottom = (np.array(c, np.float32) for c in (palette.top, palette.bottom))
     share = np.clip(np.linspace(-0.15, 1.05, height, dtype=np.float32), 0, 1)[:, None]
     column = top[None] * (1 - share) + bottom[None] * share
     canvas = np.repeat(np.rint(column).astype(np.uint8)[:, None], width, axis=1)
     if layout.colour is PlateColour.YELLOW_GREEN:
-        edge = round(width * _YELLOW_PART_MM / layout.width)
-        canvas[:, :edge] = _FIELDS[PlateColour.YELLOW][0]
+        canvas[:, : round(_YELLOW_PART_MM * scale)] = palette.left
     return canvas
 
 
@@ -249,12 +278,12 @@ def _paint_border(canvas: NDArray[np.uint8], scale: float, ink: Bgr) -> None:
     cv2.rectangle(canvas, (inset, inset), (width - 1 - inset, height - 1 - inset), ink, line)
 
 
-def _paint_bolts(canvas: NDArray[np.uint8], scale: float, layout: Layout) -> None:
+def _paint_bolts(canvas: NDArray[np.uint8], scale: float, layout: Layout, colour: Bgr) -> None:
     radius = max(1, round(4.0 * scale))
     for x in (0.26, 0.74):
         for y in (11.0, layout.height - 11.0):
             centre = (round(layout.width * x * scale), round(y * scale))
-            cv2.circle(canvas, centre, radius, (150, 150, 150), -1, cv2.LINE_AA)
+            cv2.circle(canvas, centre, radius, colour, -1, cv2.LINE_AA)
 
 
 def _paint_cell(

@@ -58,27 +58,21 @@ class PlateReaderNet(nn.Module):
     log-probabilities with class 0 the CTC blank; ``colours`` float32 (N, 6) log-probabilities.
     """
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, channels: tuple[int, int, int, int, int] = (32, 48, 64, 80, 128)) -> None:
         super().__init__()
-        a, b, c = width, width * 2, width * 3
-        self.stem = nn.Sequential(
-            ConvUnit(3, a, stride=(2, 2)),
-            ConvUnit(a, a + a // 2, stride=(2, 2)),
-        )
+        a, b, c, d, e = channels
+        self.stem = nn.Sequential(ConvUnit(3, a, stride=(2, 2)), ConvUnit(a, b, stride=(2, 2)))
         self.body = nn.Sequential(
-            Residual(a + a // 2),
-            ConvUnit(a + a // 2, b, stride=(2, 1)),
             Residual(b),
             ConvUnit(b, c, stride=(2, 1)),
             Residual(c),
-            ConvUnit(c, c + b, kernel=(3, 3), padding=(0, 1)),
+            ConvUnit(c, d, stride=(2, 1)),
+            Residual(d),
+            ConvUnit(d, e, kernel=(3, 3), padding=(0, 1)),
         )
-        self.sequence = nn.Sequential(
-            ConvUnit(c + b, c + b, kernel=(1, 5)),
-            nn.Dropout(0.1),
-        )
-        self.classify = nn.Conv2d(c + b, CLASSES, 1)
-        self.colour = nn.Linear(b, len(COLOURS))
+        self.sequence = nn.Sequential(ConvUnit(e, e, kernel=(1, 5)), nn.Dropout(0.1))
+        self.classify = nn.Conv2d(e, CLASSES, 1)
+        self.colour = nn.Linear(c, len(COLOURS))
 
     def forward(self, plates: Tensor) -> tuple[Tensor, Tensor]:
         x = plates.permute(0, 3, 1, 2).to(self.classify.weight.dtype)

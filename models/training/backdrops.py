@@ -1,0 +1,111 @@
+"""Pictures without plates to train the detector on: scenes, textures, and what looks like plates."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from models.plates.alphabet import CHARACTERS
+from models.plates.render import font_face
+from models.training.reader_data import plain_background
+
+Picture = NDArray[np.uint8]
+_WORDS: Final = "停车场出口入口禁止通行小心慢行注意安全超市烟酒便民服务电话营业中国移动联通招租热线"
+
+
+def library_pictures() -> list[Picture]:
+    """The photographs that come with scikit-image's wheel, uint8 BGR; none if it is absent."""
+    try:
+        import skimage
+    except ImportError:
+        return []
+    folder = Path(skimage.__file__).parent / "data"
+    pictures = []
+    for path in sorted(folder.glob("*")):
+        if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".gif"):
+            decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+            if decoded is not None and min(decoded.shape[:2]) >= 100:
+                pictures.append(np.asarray(decoded, dtype=np.uint8))
+    return pictures
+
+
+def texture(size: tuple[int, int], rng: np.random.Generator) -> Picture:
+    """A made-up scene of shaded areas, edges, lattices and blobs, uint8 BGR."""
+    picture = plain_background(size, rng)
+    width, height = size
+    for _ in range(int(rng.integers(2, 14))):
+        shade = [int(v) for v in rng.integers(0, 256, 3)]
+        x, y = int(rng.integers(-40, width)), int(rng.integers(-40, height))
+        w, h = int(rng.integers(8, 200)), int(rng.integers(6, 120))
+        form = rng.random()
+        if form < 0.4:
+            cv2.rectangle(picture, (x, y), (x + w, y + h), shade, -1)
+        elif form < 0.7:
+            turn = float(rng.uniform(0, 180))
+            cv2.ellipse(picture, (x, y), (w // 2, h // 2), turn, 0, 360, shade, -1, cv2.LINE_AA)
+        else:
+            end = (int(rng.integers(width)), int(rng.integers(height)))
+            cv2.line(picture, (x, y), end, shade, int(rng.integers(1, 9)), cv2.LINE_AA)
+    return picture
+
+
+def sign(rng: np.random.Generator) -> Picture:
+    """A board of text in colours of plates or others: a shop, a road sign, a phone number."""
+    height = int(rng.integers(24, 90))
+    count = int(rng.integers(1, 14))
+    pool = [_WORDS, string.digits, string.ascii_uppercase, CHARACTERS][int(rng.integers(4))]
+    text = "".join(pool[int(i)] for i in rng.integers(0, len(pool), count))
+    if rng.random() < 0.3:
+        text = "1" + "".join(str(int(d)) for d in rng.integers(0, 10, 10))
+    font = font_face(int(rng.choice([400, 700, 900])), max(10, int(height * rng.uniform(0.4, 0.85))))
+    left, top, right, bottom = font.getbbox(text)
+    pad = int(rng.integers(2, 30))
+    size = (int(right - left) + 2 * pad, int(bottom - top) + 2 * int(rng.integers(2, 24)))
+    field = tuple(int(v) for v in rng.integers(0, 256, 3))
+    ink = tuple(int(v) for v in rng.integers(0, 256, 3))
+    if rng.random() < 0.5:
+        field = [(170, 70, 12), (10, 180, 248), (240, 240, 240), (20, 20, 20), (90, 160, 40)][
+            int(rng.integers(5))
+        ]
+        ink = (250, 250, 250) if sum(field) < 330 else (15, 15, 15)
+    image = Image.new("RGB", size, field)
+    place = (pad - left, (size[1] - (bottom - top)) / 2 - top)
+    ImageDraw.Draw(image).text(place, text, fill=ink, font=font)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def grille(rng: np.random.Generator) -> Picture:
+    """Bars and lattices: radiator grilles, shutters, fences, stairs, windows."""
+    width, height = int(rng.integers(40, 220)), int(rng.integers(20, 120))
+    picture = np.full((height, width, 3), rng.integers(0, 160, 3), np.uint8)
+    shade = [int(v) for v in rng.integers(60, 256, 3)]
+    step, thick = int(rng.integers(4, 18)), int(rng.integers(1, 5))
+    if rng.random() < 0.7:
+        for y in range(0, height, step):
+            cv2.line(picture, (0, y), (width, y), shade, thick)
+    if rng.random() < 0.7:
+        for x in range(0, width, step):
+            cv2.line(picture, (x, 0), (x + int(rng.integers(-4, 5)), height), shade, thick)
+    return picture
+
+
+def blank_board(rng: np.random.Generator) -> Picture:
+    """A plate-coloured rectangle with nothing on it, or with a stripe."""
+    width = int(rng.integers(60, 240))
+    picture = plain_background((width, max(12, int(width / rng.uniform(2, 5)))), rng)
+    if rng.random() < 0.5:
+        field = [(168, 70, 12), (10, 180, 248), (110, 205, 85), (245, 245, 245), (20, 20, 20)]
+        picture[:] = field[int(rng.integers(5))]
+    return picture
+
+
+def decoy(rng: np.random.Generator) -> Picture:
+    """One thing that is like a plate but is none."""
+    kinds = (sign, sign, grille, blank_board)
+    return kinds[int(rng.integers(len(kinds)))](rng)

@@ -1,0 +1,117 @@
+"""The plate detector network: anchor-free, four corners, score and row count on three strides."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+STRIDES: Final = (8, 16, 32)
+REACH: Final = 4.0
+"""Corner offsets are predicted in units of ``REACH`` strides, which keeps them near one."""
+
+
+def unit(inputs: int, outputs: int, *, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution, batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Separable(nn.Module):
+    """Depthwise then pointwise convolution beside an identity: depth at little cost."""
+
+    def __init__(self, channels: int, *, kernel: int = 3) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.body(x))
+
+
+class Head(nn.Module):
+    """Score (1), corners (8) and double-row (1) of every cell of one stride."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = Separable(channels, kernel=5)
+        self.out = nn.Conv2d(channels, 10, 1)
+        nn.init.normal_(self.out.weight, std=0.01)
+        with torch.no_grad():
+            self.out.bias.zero_()
+            self.out.bias[0] = -4.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.body(x))  # type: ignore[no-any-return]
+
+
+class PlateDetectorNet(nn.Module):
+    """Pictures in, plate candidates of every cell out.
+
+    Input: ``images`` uint8 (N, H, W, 3) BGR, H and W multiples of 32. Outputs, with A the number
+    of cells of strides 8, 16 and 32 in that order: score logits (N, A), corners (N, A, 8) in
+    input pixels (left-top, right-top, right-bottom, left-bottom), double-row logits (N, A).
+    """
+
+    def __init__(self, channels: tuple[int, int, int, int, int] = (16, 32, 48, 64, 96)) -> None:
+        super().__init__()
+        a, b, c, d, e = channels
+        self.input_scale = 1 / 64
+        self.stem = nn.Sequential(unit(3, a, stride=2), unit(a, b, stride=2))
+        self.eight = nn.Sequential(unit(b, c, stride=2), Separable(c), Separable(c))
+        self.sixteen = nn.Sequential(unit(c, d, stride=2), unit(d, d), Separable(d))
+        self.thirtytwo = nn.Sequential(
+            unit(d, e, stride=2), Separable(e, kernel=5), Separable(e, kernel=5)
+        )
+        self.down = nn.ModuleList([unit(e, d, kernel=1), unit(d, c, kernel=1)])
+        self.merge = nn.ModuleList([Separable(d), Separable(c)])
+        self.heads = nn.ModuleList([Head(c), Head(d), Head(e)])
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = images.permute(0, 3, 1, 2).to(self.stem[0][0].weight.dtype)
+        if self.input_scale != 1.0:
+            x = x * self.input_scale
+        eight = self.eight(self.stem(x))
+        sixteen = self.sixteen(eight)
+        top = self.thirtytwo(sixteen)
+        sixteen = self.merge[0](sixteen + _twice(self.down[0](top)))
+        eight = self.merge[1](eight + _twice(self.down[1](sixteen)))
+        scores, corners, rows = [], [], []
+        for head, level, stride in zip(
+            self.heads, (eight, sixteen, top), STRIDES, strict=True
+        ):
+            out = head(level).permute(0, 2, 3, 1).float()
+            centres = _centres(out, stride)
+            scores.append(out[..., 0].flatten(1))
+            offsets = out[..., 1:9] * (REACH * stride)
+            corners.append((offsets + centres.repeat(1, 1, 1, 4)).flatten(1, 2))
+            rows.append(out[..., 9].flatten(1))
+        return torch.cat(scores, 1), torch.cat(corners, 1), torch.cat(rows, 1)
+
+
+    def fold_input_scale(self) -> None:
+        """Moves the input scaling into the first convolution, which costs nothing at run time."""
+        with torch.no_grad():
+            self.stem[0][0].weight.mul_(self.input_scale)
+        self.input_scale = 1.0
+
+
+def _twice(x: Tensor) -> Tensor:
+    return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _centres(grid: Tensor, stride: int) -> Tensor:
+    """Cell centres in pixels, (1, h, w, 2), built from running sums so that export stays dynamic."""
+    ones = torch.ones_like(grid[:1, :, :, :1])
+    x = (ones.cumsum(2) - 0.5) * stride
+    y = (ones.cumsum(1) - 0.5) * stride
+    return torch.cat([x, y], 3)

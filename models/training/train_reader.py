@@ -1,0 +1,166 @@
+"""Trains the plate reader: python -m models.training.train_reader --shared DIR --work DIR."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from models.plates.alphabet import encode
+from models.training.reader_data import ReaderData
+from models.training.reader_net import TIME_STEPS, PlateReaderNet
+from models.training.schedule import Average, learning_rate, load_checkpoint, save_checkpoint
+
+LONGEST = 10
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class ReaderBatches(IterableDataset[Batch]):
+    """Endless batches; part of each is drawn again from a ring of earlier samples.
+
+    Drawing a sample costs more than learning from it, so each is shown about ``1 / fresh`` times.
+    """
+
+    def __init__(
+        self, shared: Path | None, *, seed: int, batch: int, fresh: float, real_share: float
+    ) -> None:
+        self._shared, self._seed, self._batch = shared, seed, batch
+        self._fresh, self._real_share = fresh, real_share
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        cv2.setNumThreads(1)
+        seed = self._seed * 1000 + (worker.id if worker else 0)
+        samples = ReaderData(self._shared, real_share=self._real_share).stream(seed)
+        rng = np.random.default_rng(seed + 1)
+        size = 48 * self._batch
+        ring_x = np.zeros((size, 48, 160, 3), np.uint8)
+        ring_y = np.zeros((size, LONGEST), np.int64)
+        ring_n = np.zeros(size, np.int64)
+        ring_c = np.zeros(size, np.int64)
+        filled = 0
+        while True:
+            new = self._batch if filled < self._batch else max(1, int(self._batch * self._fresh))
+            for _ in range(new):
+                sample = next(samples)
+                slot = filled % size
+                codes = encode(sample.text)
+                ring_x[slot], ring_c[slot], ring_n[slot] = sample.strip, sample.colour, len(codes)
+                ring_y[slot, : len(codes)] = codes
+                filled += 1
+            newest = (filled - 1 - np.arange(new)) % size
+            older = rng.integers(0, min(filled, size), self._batch - new)
+            pick = np.concatenate([newest, older])
+            parts = (ring_x[pick], ring_y[pick], ring_n[pick], ring_c[pick])
+            yield tuple(torch.from_numpy(p) for p in parts)  # type: ignore[misc]
+
+
+def loss_of(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """CTC loss plus a fifth of the colour loss; and the character log-probabilities."""
+    strips, texts, lengths, colours = batch
+    steps, colour_scores = network(strips)
+    steps = steps.float()
+    times = torch.full((len(strips),), TIME_STEPS, dtype=torch.long)
+    ctc = nn.functional.ctc_loss(
+        steps.permute(1, 0, 2), texts, times, lengths, zero_infinity=True
+    )
+    colour = nn.functional.nll_loss(colour_scores.float(), colours, ignore_index=-1)
+    return ctc + 0.2 * colour, steps
+
+
+def exact_share(steps: Tensor, texts: Tensor, lengths: Tensor) -> float:
+    """Share of plates whose greedy reading is right in every character."""
+    best = steps.argmax(2).cpu().numpy()
+    right = 0
+    for row, text, length in zip(best, texts.cpu().numpy(), lengths.cpu().numpy(), strict=True):
+        kept = [c for i, c in enumerate(row) if c and (i == 0 or c != row[i - 1])]
+        right += kept == list(text[:length])
+    return right / len(best)
+
+
+def train(options: argparse.Namespace) -> None:
+    """Runs to ``options.steps``, resuming from the work folder's checkpoint when there is one."""
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(options.threads)
+    device = options.device
+    network = PlateReaderNet().to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=1e-3)
+    average = Average(network)
+    start, path = 0, options.work / "reader.pt"
+    if path.exists():
+        parts = load_checkpoint(path, device)
+        network.load_state_dict(parts["network"])
+        optimiser.load_state_dict(parts["optimiser"])
+        average.state, start = parts["average"], int(parts["step"])
+    elif options.init is not None:
+        network.load_state_dict(load_checkpoint(options.init, device)["average"])
+        average = Average(network)
+    data = ReaderBatches(
+        options.shared,
+        seed=options.seed + start,
+        batch=options.batch,
+        fresh=options.fresh,
+        real_share=options.real_share,
+    )
+    loader = DataLoader(data, batch_size=None, num_workers=options.workers, prefetch_factor=4)
+    clock, seen_loss, seen_exact = time.monotonic(), [], []
+    for step, batch in enumerate(loader, start):
+        if step >= options.steps:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, total=options.steps, peak=options.rate)
+        batch = tuple(part.to(device) for part in batch)
+        with torch.autocast(device, torch.bfloat16):
+            loss, log_probabilities = loss_of(network, batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        average.update(network)
+        seen_loss.append(loss.item())
+        seen_exact.append(exact_share(log_probabilities.detach(), batch[1], batch[2]))
+        if (step + 1) % options.report == 0:
+            pace = (time.monotonic() - clock) / len(seen_loss)
+            print(
+                f"step {step + 1} loss {np.mean(seen_loss):.4f} "
+                f"exact {np.mean(seen_exact):.4f} {pace:.3f} s/step",
+                flush=True,
+            )
+            clock, seen_loss, seen_exact = time.monotonic(), [], []
+            save_checkpoint(
+                path,
+                network=network.state_dict(),
+                optimiser=optimiser.state_dict(),
+                average=average.state,
+                step=step + 1,
+            )
+
+
+def main() -> None:
+    """Parses the command line and trains."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, help="folder of training data; rendered only if absent")
+    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--init", type=Path, help="checkpoint whose weights to start from")
+    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--fresh", type=float, default=0.4)
+    parser.add_argument("--real-share", type=float, default=0.25)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report", type=int, default=100)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
