@@ -26,6 +26,11 @@ class Settings(BaseSettings):
     """Where pulled model files are kept."""
     models_mirror: Path | None = None
     """A folder that holds model files, for machines without internet."""
+    inference_providers: str = Field(default="cpu", pattern=r"^[A-Za-z0-9]+(\s*,\s*[A-Za-z0-9]+)*$")
+    """Execution providers of ONNX Runtime, first choice first: ``cuda,cpu``. One that this
+    machine lacks is left out with a log line."""
+    inference_threads: int = Field(default=1, ge=1, le=64)
+    """Threads inside one network."""
     log_style: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

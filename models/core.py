@@ -1,0 +1,213 @@
+"""The inference core: pictures of several cameras in, plates and faces out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+
+from config.errors import UserError
+from config.logs import get_logger
+from models.catalogue import State, Store, entry_named
+from models.faces import FaceDetector, Family
+from models.images import check_image
+from models.session import CPU
+from models.types import Detections, Image, PlateSighting
+
+FACE_DETECTOR: Final = "yunet-n"
+"""The catalogue's permitted default."""
+KINDS: Final = frozenset({"plates", "faces"})
+PLATE_MODELS: Final = ("plate-detector", "plate-reader")
+_Part = TypeVar("_Part")
+_log = get_logger(__name__)
+
+
+class PlateFinder(Protocol):
+    """Finds and reads plates; what models.plates offers."""
+
+    def read(self, images: Sequence[Image]) -> Sequence[Sequence[PlateSighting]]:
+        """Plates of each picture, best first."""
+
+    def close(self) -> None:
+        """Free the networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingModel:
+    """What could not be loaded, why, and what to do about it."""
+
+    name: str
+    remedy: str
+
+
+class VisionCore:
+    """Everything a worker needs to look at pictures. For one thread at a time.
+
+    Attributes:
+        missing: models that were wanted but are not here; the rest works without them.
+    """
+
+    def __init__(
+        self,
+        *,
+        plates: PlateFinder | None,
+        faces: FaceDetector | None,
+        missing: tuple[MissingModel, ...] = (),
+    ) -> None:
+        self._plates = plates
+        self._faces = faces
+        self.missing = missing
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        models_dir: Path,
+        mirror: Path | None = None,
+        want: frozenset[str] = KINDS,
+        threads: int = 1,
+        providers: Sequence[str] = (CPU,),
+        face_model: str = FACE_DETECTOR,
+        long_side: int = 640,
+    ) -> VisionCore:
+        """Load what is wanted and present; what is not is told in ``missing`` and the log.
+
+        Args:
+            models_dir: where pulled model files are.
+            mirror: another folder to look in.
+            want: of ``plates`` and ``faces``.
+            threads: threads inside one network.
+            providers: ONNX Runtime execution providers, first choice first.
+            face_model: name of a face detector in the catalogue.
+            long_side: pixels that pictures are shrunk to before they are searched.
+
+        Raises:
+            UserError: ``want`` or ``face_model`` names nothing known.
+        """
+        if unknown := want - KINDS:
+            raise UserError(
+                where="vision core",
+                field="want",
+                problem=f"unknown kind {sorted(unknown)[0]!r}",
+                remedy=f"use some of: {', '.join(sorted(KINDS))}",
+            )
+        family = _family(face_model)
+        store = Store(models_dir, mirror)
+        options: dict[str, Any] = {"threads": threads, "providers": providers}
+        missing: list[MissingModel] = []
+        plates: PlateFinder | None = None
+        faces: FaceDetector | None = None
+        if "plates" in want:
+            plates = _load("plates", lambda: _open_plates(store, options), missing)
+        if "faces" in want:
+            faces = _load(
+                face_model,
+                lambda: _open_faces(store, face_model, family, options, long_side),
+                missing,
+            )
+        return cls(plates=plates, faces=faces, missing=tuple(missing))
+
+    def analyse(self, images: Sequence[Image]) -> list[Detections]:
+        """What is in each picture, in the order given.
+
+        Args:
+            images: uint8 (H, W, 3) BGR, of one or several cameras, of any and different sizes.
+
+        Raises:
+            UserError: an array is not such a picture; it names its index.
+        """
+        for index, image in enumerate(images):
+            check_image(image, where=f"picture {index} of {len(images)}")
+        plates = self._plates.read(images) if self._plates else [()] * len(images)
+        faces = self._faces.detect(images) if self._faces else [()] * len(images)
+        return [
+            Detections(plates=tuple(plate), faces=tuple(face))
+            for plate, face in zip(plates, faces, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Free every network."""
+        for part in (self._plates, self._faces):
+            if part is not None:
+                part.close()
+        self._plates = self._faces = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _load(name: str, open_part: Callable[[], _Part], missing: list[MissingModel]) -> _Part | None:
+    try:
+        return open_part()
+    except UserError as error:
+        _log.warning("model not available", model=name, problem=str(error))
+        missing.append(MissingModel(name, error.remedy))
+        return None
+
+
+def _family(name: str) -> Family:
+    entry = entry_named(name)
+    if entry.family is None or entry.task != "face-detection":
+        raise UserError(
+            where="vision core",
+            field=name,
+            problem=f"is for {entry.task}, not for face detection",
+            remedy=f"use {FACE_DETECTOR}",
+        )
+    return entry.family
+
+
+def _open_faces(
+    store: Store, name: str, family: Family, options: dict[str, Any], long_side: int
+) -> FaceDetector:
+    entry = entry_named(name)
+    return FaceDetector.open(
+        _checked(store, name),
+        family=family,
+        sha256=entry.sha256,
+        long_side=long_side,
+        threshold=entry.threshold if entry.threshold is not None else 0.6,
+        **options,
+    )
+
+
+def _open_plates(store: Store, options: dict[str, Any]) -> PlateFinder:
+    detector, reader = (_checked(store, name) for name in PLATE_MODELS)
+    pipeline = importlib.import_module("models.plates.pipeline")
+    finder: PlateFinder = pipeline.PlatePipeline.open(detector=detector, reader=reader, **options)
+    return finder
+
+
+def _checked(store: Store, name: str) -> Path:
+    entry = entry_named(name)
+    state, path = store.state(entry)
+    if path is None:
+        raise UserError(
+            where=name,
+            problem=f"{entry.file} is in none of: "
+            + ", ".join(str(place.parent) for place in store.places(entry)),
+            remedy="restore models/weights from the repository"
+            if entry.bundled
+            else f"run: menshen models pull {name}",
+        )
+    if state is State.WRONG:
+        raise UserError(
+            where=str(path),
+            field="sha256",
+            problem="is not the file that the catalogue names",
+            remedy="restore models/weights from the repository"
+            if entry.bundled
+            else f"delete it and run: menshen models pull {name}",
+        )
+    return path

@@ -1,0 +1,116 @@
+"""Turns any picture file or array into the one kind the networks take, or says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageOps, UnidentifiedImageError
+
+from config.errors import UserError
+from models.types import Image
+
+PIXEL_LIMIT: Final = 64_000_000
+"""Pictures with more pixels are refused before they are decoded; 8K has 33 million."""
+SMALLEST_SIDE: Final = 2
+
+
+def load_image(path: Path | str) -> Image:
+    """Read a picture file as uint8 (H, W, 3) BGR, turned upright by its EXIF orientation.
+
+    Grey, palette, CMYK, transparent and 16-bit pictures are converted; 16 bits keep their
+    upper eight.
+
+    Raises:
+        UserError: the file is absent, not a picture, cut short, too large or too small.
+    """
+    path = Path(path)
+    try:
+        with PillowImage.open(path) as picture:
+            _check_size(picture.width, picture.height, str(path))
+            return _from_pillow(picture)
+    except UnidentifiedImageError as error:
+        raise UserError(
+            where=str(path),
+            problem="not a picture of a known format",
+            remedy="use JPEG, PNG, BMP, TIFF or WebP",
+        ) from error
+    except PillowImage.DecompressionBombError as error:
+        raise _too_large(str(path), str(error)) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            where=str(path),
+            problem=f"cannot be read: {reason}",
+            remedy="copy the file again; it may be cut short",
+        ) from error
+    except (SyntaxError, ValueError, EOFError) as error:
+        raise UserError(
+            where=str(path),
+            problem=f"is corrupt: {error}",
+            remedy="copy the file again",
+        ) from error
+
+
+def check_image(image: NDArray[Any], *, where: str) -> None:
+    """Hold an array against what networks take: uint8 (H, W, 3), 2x2 to 64 megapixels.
+
+    Raises:
+        UserError: it is something else; ``where`` names it.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise UserError(
+            where=where, problem=f"is {kind}, not uint8", remedy="scale it to 0..255 as uint8"
+        )
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(
+            where=where,
+            problem=f"has shape {image.shape}, not (height, width, 3)",
+            remedy="convert it to blue-green-red",
+        )
+    _check_size(image.shape[1], image.shape[0], where)
+
+
+def _check_size(width: int, height: int, where: str) -> None:
+    if min(width, height) < SMALLEST_SIDE:
+        raise UserError(
+            where=where,
+            problem=f"is {width}x{height} pixels, too small to show anything",
+            remedy=f"give a picture of at least {SMALLEST_SIDE}x{SMALLEST_SIDE}",
+        )
+    if width * height > PIXEL_LIMIT:
+        raise _too_large(where, f"{width}x{height} pixels")
+
+
+def _too_large(where: str, size: str) -> UserError:
+    return UserError(
+        where=where,
+        problem=f"is too large: {size}, the limit is {PIXEL_LIMIT} pixels",
+        remedy="shrink it, or cut it into tiles",
+    )
+
+
+def _from_pillow(picture: PillowImage.Image) -> Image:
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith(("I;16", "I")) or upright.mode == "F":
+        return _from_deep_grey(np.asarray(upright))
+    if upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info:
+        # What is transparent is shown on black, as a privacy mask would be.
+        upright = upright.convert("RGBA")
+        black = PillowImage.new("RGBA", upright.size, (0, 0, 0, 255))
+        upright = PillowImage.alpha_composite(black, upright)
+    rgb = np.asarray(upright.convert("RGB"), dtype=np.uint8)
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+
+
+def _from_deep_grey(values: NDArray[Any]) -> Image:
+    finite = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+    # 32-bit containers hold 8- or 16-bit data; the largest value tells which.
+    full = 65535.0 if finite.max(initial=0.0) > 255.0 else 255.0
+    grey = np.clip(finite * (255.0 / full), 0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
