@@ -111,6 +111,7 @@ class HealthReport(Frozen):
         "queue_depth",
         "temperature",
         "wrong_credentials",
+        "outbox_damaged",
     ]
     active: bool
     detail: Annotated[str, StringConstraints(max_length=500)] = ""
