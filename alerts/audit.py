@@ -56,7 +56,7 @@ class AuditLog:
         self._engine = engine
         self._clock = clock
 
-    def append(self, *, actor: str, action: str, object: str, detail: str = "") -> None:  # noqa: A002
+    def append(self, *, actor: str, action: str, object: str, detail: str = "") -> None:
         """Add one line in a transaction of its own."""
         line = AuditLine(self._clock.now(), actor, action, object, detail)
         with writing(self._engine) as connection:

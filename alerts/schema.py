@@ -55,7 +55,6 @@ alerts = Table(
     Column("thumbnail_event_id", id_type(), comment="newest sighting that carries a thumbnail"),
     Column("plate", Text, comment="JSON of config.event.PlateReading"),
     Column("evidence", Text, nullable=False, comment="JSON list of config.event.EvidenceRef"),
-    Column("position", BigInteger, nullable=False, comment="stream position of the last change"),
     Index("alerts_by_dedup_key", "dedup_key", "seen_at"),
     Index("alerts_by_state", "state", "loudness"),
     Index("alerts_by_time", "opened_at"),

@@ -82,9 +82,6 @@ def _create_alerts() -> None:
         sa.Column(
             "evidence", sa.Text, nullable=False, comment="JSON list of config.event.EvidenceRef"
         ),
-        sa.Column(
-            "position", sa.BigInteger, nullable=False, comment="stream position of the last change"
-        ),
         comment="One row per alert: its state and what is known of its newest sighting.",
     )
     op.create_index("alerts_by_dedup_key", "alerts", ["dedup_key", "seen_at"])

@@ -1,0 +1,83 @@
+"""Looks for silence that must not be: alerts nobody will hear of again, and stuck work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Engine, func, select
+
+from alerts import schema
+from alerts.roster import gaps
+from alerts.state import LIVE
+from config.clock import Clock
+from config.site import Site
+from ingest.engine import reading
+from ingest.schema import routing_queue
+
+OVERDUE = timedelta(seconds=60)
+"""Longer than this past its time, a timer, an event or a delivery is stuck."""
+LOOK_AHEAD = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One thing found: ``about`` names the alert or grid, ``problem`` says what is wrong."""
+
+    about: str
+    problem: str
+
+
+class Auditor:
+    """Checks one database and its site; changes nothing."""
+
+    def __init__(self, engine: Engine, site: Site, clock: Clock) -> None:
+        self._engine = engine
+        self._site = site
+        self._clock = clock
+
+    def run(self) -> list[Silence]:
+        """Everything wrong at this moment; an empty list is the promise kept."""
+        return [*self._no_timer(), *self._stuck(), *self._empty_duty()]
+
+    def _no_timer(self) -> list[Silence]:
+        alerts, timers = schema.alerts, schema.timers
+        live = [str(state) for state in LIVE]
+        with reading(self._engine) as connection:
+            rows = connection.execute(
+                select(alerts.c.id, alerts.c.state)
+                .outerjoin(timers, timers.c.alert_id == alerts.c.id)
+                .where(alerts.c.state.in_(live), timers.c.alert_id.is_(None))
+                .order_by(alerts.c.opened_at)
+            ).all()
+        return [
+            Silence(f"alert {row.id}", f"is {row.state} but no timer is armed: nobody will be told")
+            for row in rows
+        ]
+
+    def _stuck(self) -> list[Silence]:
+        late = self._clock.now() - OVERDUE
+        timers, sent = schema.timers, schema.deliveries
+        checks = (
+            (timers.c.due_at, "timers are overdue: is the timer loop running?"),
+            (sent.c.next_attempt_at, "deliveries are overdue: is the dispatcher running?"),
+            (routing_queue.c.enqueued_at, "events wait for a decision: is a router running?"),
+        )
+        found = []
+        with reading(self._engine) as connection:
+            for column, problem in checks:
+                count = connection.execute(select(func.count()).where(column <= late)).scalar_one()
+                if count:
+                    found.append(Silence("centre", f"{count} {problem}"))
+        return found
+
+    def _empty_duty(self) -> list[Silence]:
+        now = self._clock.now()
+        found = []
+        for grid in self._site.grids:
+            holes = gaps(self._site, grid.id, now, now + LOOK_AHEAD)
+            if holes:
+                start, end = holes[0]
+                problem = f"nobody is on duty from {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC"
+                found.append(Silence(f"grid {grid.id}", problem))
+        return found

@@ -1,0 +1,236 @@
+"""Reads alerts for people: what is within a viewer's scope, and how each looks to them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, FromClause, and_, false, func, or_, select
+
+from alerts import schema
+from alerts.records import load_row
+from alerts.routing import STEP_NAMES
+from alerts.state import LIVE, Outcome, State
+from alerts.views import AlertView, TellLine, Viewer
+from config.event import Event, EventKind, EvidenceRef, PlateReading, Severity
+from config.site import LegalClass, Role, Site
+from ingest.engine import reading
+from ingest.schema import events
+
+Row = dict[str, Any]
+"""A row of ``alerts`` with ``position`` and ``due_at`` added."""
+
+_KIND_NAMES = {
+    EventKind.PLATE: ("车牌", "plate"),
+    EventKind.FACE: ("有人脸", "face seen"),
+    EventKind.MOTION: ("有动静", "motion"),
+    EventKind.LINE: ("越线", "line crossed"),
+    EventKind.ZONE: ("进入区域", "zone entered"),
+    EventKind.LOITER: ("逗留", "loitering"),
+    EventKind.HEALTH: ("设备异常", "camera trouble"),
+    EventKind.SHED: ("有事件被丢弃", "events were dropped"),
+}
+_OVERSEERS = frozenset({Role.POLICE, Role.ADMIN, Role.TOWNSHIP})
+_GRID_PEOPLE = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
+
+
+def scope(viewer: Viewer, alerts: FromClause) -> ColumnElement[bool]:
+    """SQL condition: which rows of ``alerts`` this person may see.
+
+    Everybody sees what they were told of and what their own camera saw. Beyond that, police,
+    administrators and the township see all but homes; grid people their grid but homes;
+    installers trouble of equipment but homes'.
+    """
+    sent = schema.deliveries
+    column = alerts.c
+    told = (
+        select(sent.c.id)
+        .where(sent.c.alert_id == column.id, sent.c.person == viewer.person_id)
+        .exists()
+    )
+    not_home = func.coalesce(column.legal_class, "") != str(LegalClass.HOME)
+    by_role: ColumnElement[bool] = false()
+    if viewer.role in _OVERSEERS:
+        by_role = not_home
+    elif viewer.role in _GRID_PEOPLE and viewer.grid is not None:
+        by_role = and_(not_home, column.grid == viewer.grid)
+    elif viewer.role is Role.INSTALLER:
+        by_role = and_(not_home, column.kind.in_([str(EventKind.HEALTH), str(EventKind.SHED)]))
+    return or_(by_role, column.owner == viewer.person_id, told)
+
+
+def live_rows(engine: Engine, viewer: Viewer, limit: int) -> list[Row]:
+    """Alerts that still need somebody, loudest first, then newest."""
+    alerts = schema.alerts
+    statement = _alerts(viewer).where(alerts.c.state.in_([str(state) for state in LIVE]))
+    order = alerts.c.loudness.desc(), alerts.c.opened_at.desc(), alerts.c.id.desc()
+    return _rows(engine, statement.order_by(*order).limit(limit))
+
+
+def recent_rows(engine: Engine, viewer: Viewer, limit: int) -> list[Row]:
+    """The latest alerts of any state, newest first."""
+    alerts = schema.alerts
+    order = alerts.c.opened_at.desc(), alerts.c.id.desc()
+    return _rows(engine, _alerts(viewer).order_by(*order).limit(limit))
+
+
+def one_row(engine: Engine, viewer: Viewer, alert_id: str) -> Row | None:
+    """The alert of that id, when it exists within the viewer's scope."""
+    found = _rows(engine, _alerts(viewer).where(schema.alerts.c.id == alert_id))
+    return found[0] if found else None
+
+
+def stream_rows(engine: Engine, viewer: Viewer, after: int, limit: int) -> list[Row]:
+    """Changes above position ``after`` as the alert was then, in order."""
+    stream, alerts, timers = schema.stream, schema.alerts, schema.timers
+    statement = (
+        select(stream.c.position, stream.c.body, timers.c.due_at, alerts.c.version.label("newest"))
+        .join(alerts, alerts.c.id == stream.c.alert_id)
+        .outerjoin(timers, timers.c.alert_id == alerts.c.id)
+        .where(stream.c.position > after, scope(viewer, alerts))
+        .order_by(stream.c.position)
+        .limit(limit)
+    )
+    found = []
+    for row in _rows(engine, statement):
+        then = load_row(row["body"])
+        is_newest = then["version"] == row["newest"]
+        due_at = row["due_at"] if is_newest else None
+        found.append({**then, "position": row["position"], "due_at": due_at})
+    return found
+
+
+def position(engine: Engine) -> int:
+    """The highest committed stream position; 0 before the first."""
+    counters = schema.counters
+    with reading(engine) as connection:
+        value: int = connection.execute(
+            select(counters.c.value).where(counters.c.name == "stream")
+        ).scalar_one()
+    return value
+
+
+def thumbnail(engine: Engine, alert_id: str) -> bytes | None:
+    """The JPEG of the newest sighting that has one."""
+    alerts = schema.alerts
+    with reading(engine) as connection:
+        body = connection.execute(
+            select(events.c.body)
+            .join(alerts, alerts.c.thumbnail_event_id == events.c.id)
+            .where(alerts.c.id == alert_id)
+        ).scalar_one_or_none()
+    return Event.model_validate_json(body).thumbnail if body is not None else None
+
+
+def build_views(engine: Engine, site: Site, viewer: Viewer, rows: Sequence[Row]) -> list[AlertView]:
+    """How these rows look to ``viewer``; a home's pictures and plates only to its owner."""
+    told = tell_lines(engine, site, {row["id"] for row in rows})
+    return [_view(site, viewer, row, tuple(told[row["id"]])) for row in rows]
+
+
+def tell_lines(engine: Engine, site: Site, ids: set[str]) -> dict[str, list[TellLine]]:
+    """Who was told of each alert, oldest first."""
+    lines: dict[str, list[TellLine]] = defaultdict(list)
+    if not ids:
+        return lines
+    sent = schema.deliveries
+    statement = select(sent).where(sent.c.alert_id.in_(ids)).order_by(sent.c.created_at, sent.c.id)
+    for row in _rows(engine, statement):
+        person = site.person(row["person"]) if row["person"] is not None else None
+        lines[row["alert_id"]].append(
+            TellLine(
+                person_id=row["person"],
+                person_name=person.name if person is not None else row["target"],
+                role=person.role if person is not None else None,
+                step=row["step"],
+                channel=row["channel"],
+                state=row["state"],
+                reason_zh=row["reason_zh"],
+                reason_en=row["reason_en"],
+                at=row["changed_at"],
+            )
+        )
+    return lines
+
+
+def title(site: Site, *, camera: str, kind: EventKind, plate: str | None) -> tuple[str, str]:
+    """What an alert is called, in Chinese and English; ``plate`` only where it may be shown."""
+    known = site.camera(camera)
+    name = known.name if known is not None else camera
+    zh, en = _KIND_NAMES[kind]
+    tail = f" {plate}" if plate else ""
+    return f"{name}：{zh}{tail}", f"{name}: {en}{tail}"
+
+
+def _alerts(viewer: Viewer) -> Any:
+    alerts, timers, stream = schema.alerts, schema.timers, schema.stream
+    newest = (
+        select(func.max(stream.c.position))
+        .where(stream.c.alert_id == alerts.c.id)
+        .scalar_subquery()
+        .label("position")
+    )
+    return (
+        select(alerts, timers.c.due_at, newest)
+        .outerjoin(timers, timers.c.alert_id == alerts.c.id)
+        .where(scope(viewer, alerts))
+    )
+
+
+def _rows(engine: Engine, statement: Any) -> list[Row]:
+    with reading(engine) as connection:
+        return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def _view(site: Site, viewer: Viewer, row: Row, told: tuple[TellLine, ...]) -> AlertView:
+    is_home = row["legal_class"] == str(LegalClass.HOME)
+    may_look = not is_home or row["owner"] == viewer.person_id
+    has_picture = row["thumbnail_event_id"] is not None or row["evidence"] != "[]"
+    plate = PlateReading.model_validate_json(row["plate"]) if row["plate"] and may_look else None
+    kind = EventKind(row["kind"])
+    camera = site.camera(row["camera"])
+    grid = site.grid(row["grid"]) if row["grid"] is not None else None
+    acker = site.person(row["acked_by"]) if row["acked_by"] is not None else None
+    title_zh, title_en = title(
+        site, camera=row["camera"], kind=kind, plate=plate.text if plate is not None else None
+    )
+    step_zh, step_en = STEP_NAMES[min(row["step"], len(STEP_NAMES) - 1)]
+    return AlertView(
+        id=row["id"],
+        version=row["version"],
+        state=State(row["state"]),
+        step=row["step"],
+        step_name_zh=step_zh,
+        step_name_en=step_en,
+        kind=kind,
+        severity=Severity(row["severity"]),
+        title_zh=title_zh,
+        title_en=title_en,
+        camera_id=row["camera"],
+        camera_name=camera.name if camera is not None else row["camera"],
+        grid_id=row["grid"],
+        grid_name=grid.name if grid is not None else row["grid"],
+        legal_class=LegalClass(row["legal_class"]) if row["legal_class"] else None,
+        opened_at=row["opened_at"],
+        changed_at=row["changed_at"],
+        captured_at=row["captured_at"],
+        next_step_at=row["due_at"],
+        plate=plate,
+        sightings=row["sightings"],
+        event_id=row["event_id"],
+        evidence=_evidence(row) if may_look else (),
+        has_thumbnail=may_look and row["thumbnail_event_id"] is not None,
+        picture_hidden=has_picture and not may_look,
+        told=told,
+        acked_by=row["acked_by"],
+        acked_by_name=acker.name if acker is not None else row["acked_by"],
+        acked_at=row["acked_at"],
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        position=row["position"] or 0,
+    )
+
+
+def _evidence(row: Row) -> tuple[EvidenceRef, ...]:
+    return tuple(EvidenceRef.model_validate(item) for item in json.loads(row["evidence"]))

@@ -1,0 +1,103 @@
+"""Applies commands to stored alerts: one transaction each, all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from sqlalchemy import Engine, and_, select, update
+
+from alerts import schema
+from alerts.hub import Hub
+from alerts.notices import INAPP
+from alerts.state import Command, Transition
+from alerts.work import Happened, LostRace, Work
+from config.clock import Clock
+from config.errors import UserError
+from config.site import Site
+from ingest.engine import reading, writing
+
+Listener = Callable[[Sequence[Happened]], None]
+_TRIES = 5
+
+
+class AlertStore:
+    """The stored alerts of one database; safe to use from several threads and processes."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        site: Site,
+        clock: Clock,
+        *,
+        hub: Hub | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self._engine = engine
+        self._site = site
+        self._clock = clock
+        self._hub = hub or Hub()
+        self._listener = listener
+
+    def apply(self, alert_id: str, command: Command) -> Transition:
+        """Run ``command`` on an alert as it is now.
+
+        Raises:
+            Refused: the command does not fit the state; nothing was changed.
+            UserError: there is no such alert.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._apply_once(alert_id, command)
+            except LostRace:
+                if attempt == _TRIES:
+                    raise
+        raise AssertionError("the loop returns or raises")
+
+    def committed(self, happened: Sequence[Happened]) -> None:
+        """Tell this process what a transaction has committed: wakes waiters, feeds the journal."""
+        self._hub.ring()
+        if self._listener is not None and happened:
+            self._listener(happened)
+
+    def mark_delivered(self, person: str, alert_ids: Collection[str]) -> None:
+        """``person``'s page has received these alerts: accepted in-app deliveries are delivered."""
+        self._progress(person, alert_ids, ("pending", "sending", "accepted"), "delivered")
+
+    def mark_read(self, person: str, alert_ids: Collection[str]) -> None:
+        """``person`` has looked at these alerts."""
+        self._progress(person, alert_ids, ("pending", "sending", "accepted", "delivered"), "read")
+
+    def _apply_once(self, alert_id: str, command: Command) -> Transition:
+        with writing(self._engine) as connection:
+            work = Work(connection, self._site, self._clock.now())
+            held = work.load(alert_id)
+            if held is None:
+                raise UserError(
+                    where=f"alert {alert_id}",
+                    problem="does not exist",
+                    remedy="take the id from the list of alerts",
+                )
+            transition = work.apply(held, command)
+            work.flush()
+        self.committed(work.happened)
+        return transition
+
+    def _progress(
+        self, person: str, alert_ids: Collection[str], earlier: tuple[str, ...], state: str
+    ) -> None:
+        sent = schema.deliveries
+        condition = and_(
+            sent.c.person == person,
+            sent.c.channel == INAPP,
+            sent.c.alert_id.in_(alert_ids),
+            sent.c.state.in_(earlier),
+        )
+        with reading(self._engine) as connection:
+            if connection.execute(select(sent.c.id).where(condition).limit(1)).first() is None:
+                return
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(sent)
+                .where(condition)
+                .values(state=state, next_attempt_at=None, changed_at=self._clock.now())
+            )
