@@ -1,0 +1,51 @@
+"""Frame time in UTC: the stream's own clock (PTS), tied to the moments its packets arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(slots=True)
+class FrameTimer:
+    """Maps a stream's presentation time to UTC.
+
+    Arrival is never early, only late by a varying network delay, so the smallest difference
+    ``arrival - pts`` seen is the best estimate of the offset. It may creep up by
+    ``drift_per_s`` (a crystal is off by up to 100 parts per million) and is taken anew when
+    presentation time jumps against arrival by more than ``jump_s`` in either direction.
+    """
+
+    drift_per_s: float = 2e-4
+    jump_s: float = 2.0
+    offset_s: float | None = None
+    jumps: int = 0
+    _arrival_s: float = 0.0
+
+    def observe(self, pts_s: float, arrival_s: float) -> None:
+        """Learn from one packet.
+
+        Args:
+            pts_s: presentation time in seconds on the stream's own clock.
+            arrival_s: when it came, in Unix seconds.
+        """
+        difference = arrival_s - pts_s
+        if self.offset_s is None:
+            self.offset_s = difference
+        elif abs(difference - self.offset_s) > self.jump_s:
+            self.offset_s = difference
+            self.jumps += 1
+        else:
+            elapsed = max(0.0, arrival_s - self._arrival_s)
+            self.offset_s = min(difference, self.offset_s + self.drift_per_s * elapsed)
+        self._arrival_s = arrival_s
+
+    def utc(self, pts_s: float) -> datetime:
+        """The moment a picture was taken, as far as arrival can tell.
+
+        Raises:
+            ValueError: nothing was observed yet.
+        """
+        if self.offset_s is None:
+            raise ValueError("no packet was observed yet")
+        return datetime.fromtimestamp(pts_s + self.offset_s, UTC)

@@ -1,0 +1,43 @@
+"""Privacy masks: polygons burnt in black before anything else sees the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Polygon = tuple[tuple[float, float], ...]
+"""Corners x, y as shares (0..1) of the picture's width and height."""
+
+Picture = npt.NDArray[np.uint8]
+
+
+class MaskBurner:
+    """Blackens the polygons of one camera in pictures of any size (main or sub-stream)."""
+
+    def __init__(self, polygons: Sequence[Polygon]) -> None:
+        self._polygons = tuple(polygons)
+        self._corners: dict[tuple[int, int], list[npt.NDArray[np.int32]]] = {}
+
+    def burn(self, picture: npt.NDArray[Any]) -> None:
+        """Blacken in place; ``picture`` is uint8 (H,W) luma or grey, or (H,W,3) BGR."""
+        if not self._polygons:
+            return
+        height, width = picture.shape[:2]
+        cv2.fillPoly(picture, self._scaled(width, height), (0, 0, 0))
+
+    def _scaled(self, width: int, height: int) -> list[npt.NDArray[np.int32]]:
+        corners = self._corners.get((width, height))
+        if corners is None:
+            # A resolution change in mid-stream rescales; a camera has two or three sizes.
+            corners = [
+                np.asarray(
+                    [(round(x * width), round(y * height)) for x, y in polygon], dtype=np.int32
+                )
+                for polygon in self._polygons
+            ]
+            self._corners[(width, height)] = corners
+        return corners

@@ -1,0 +1,310 @@
+"""One camera stream through libav: open over RTSP/TCP, demux, decode; errors in words."""
+
+from __future__ import annotations
+
+import errno
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any, Protocol
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.codec.context import CodecContext, ThreadType
+
+from config.errors import UserError
+
+_SECRET_PAIR = re.compile(r"((?:^|[?&/;])(?:user(?:name)?|pass(?:word|wd)?|pwd)=)[^&/;]*", re.I)
+
+_NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EIO}
+
+OPEN_TIMEOUT_S = 6.0
+READ_TIMEOUT_S = 5.0
+
+
+class Fault(StrEnum):
+    """Why a stream is not there; decides how long to wait and which health event to send."""
+
+    CREDENTIALS = "credentials"
+    NOT_FOUND = "not_found"
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"
+    ENDED = "ended"
+    NOT_VIDEO = "not_video"
+    BROKEN = "broken"
+
+
+_WORDS: dict[Fault, tuple[str, str]] = {
+    Fault.CREDENTIALS: (
+        "the camera refused the user name or password",
+        "correct them in the secrets file or address; after 3 tries we wait 10 minutes",
+    ),
+    Fault.NOT_FOUND: (
+        "the camera has no stream at this path",
+        "check the path; the maker's manual or `menshen edge probe` tells the right one",
+    ),
+    Fault.UNREACHABLE: (
+        "nobody answers at this address",
+        "check power, network cable, IP address and port (RTSP is 554)",
+    ),
+    Fault.SILENT: (
+        "the camera answers but sends no video",
+        "check how many viewers it allows, and restart it if this goes on",
+    ),
+    Fault.ENDED: ("the camera ended the stream", "nothing: it is opened again by itself"),
+    Fault.NOT_VIDEO: (
+        "there is no H.264 or H.265 video in this stream",
+        "set the camera's video encoding to H.264 (or H.265)",
+    ),
+    Fault.BROKEN: (
+        "the stream cannot be understood",
+        "check that the address is an RTSP address, and restart the camera",
+    ),
+}
+
+
+class StreamError(UserError):
+    """A stream could not be opened or went away; ``fault`` says why. Holds no credentials."""
+
+    def __init__(self, *, camera: str, url: str, fault: Fault) -> None:
+        problem, remedy = _WORDS[fault]
+        super().__init__(
+            where=f"camera {camera} ({public_url(url)})", problem=problem, remedy=remedy
+        )
+        self.fault = fault
+
+
+def public_url(url: str) -> str:
+    """``url`` without user, password and query secrets, fit for a log or a person's eyes.
+
+    Everything up to the last ``@`` goes, since passwords with an unescaped ``/`` or ``@`` are
+    common; so do ``user=…&password=…`` pairs, which some cameras put into the path.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    rest = rest.rpartition("@")[2]
+    hidden = _SECRET_PAIR.sub(r"\1***", rest)
+    return f"{scheme}{separator}{hidden}"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What a stream says of itself when it is opened; ``frame_rate`` in 1/s, None if unknown."""
+
+    codec: str
+    profile: str
+    width: int
+    height: int
+    frame_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPacket:
+    """One coded picture.
+
+    ``pts_s`` is on the stream's own clock; ``arrived_s`` is Unix time; ``at_s`` is the arrival
+    on a clock that never jumps, which orders packets in the ring.
+    """
+
+    pts_s: float | None
+    arrived_s: float
+    at_s: float
+    size: int
+    is_keyframe: bool
+    coded: Any
+
+
+class Picture:
+    """One decoded picture, still in the decoder's own planes."""
+
+    def __init__(self, frame: Any, pts_s: float | None) -> None:
+        self._frame = frame
+        self.pts_s = pts_s
+        self.width: int = frame.width
+        self.height: int = frame.height
+
+    def grey(self, width: int) -> npt.NDArray[np.uint8]:
+        """The luma plane shrunk to at most ``width`` pixels: uint8 (H,W), ours to change."""
+        plane = self._frame.planes[0]
+        if self._frame.format.name in {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}:
+            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+            luma = rows[: self.height, : self.width]
+        else:
+            luma = self._frame.to_ndarray(format="gray")
+        if self.width <= width:
+            return np.array(luma)
+        size = (width, max(1, round(self.height * width / self.width)))
+        shrunk = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(shrunk, dtype=np.uint8)
+
+    def bgr(self) -> npt.NDArray[np.uint8]:
+        """The whole picture: uint8 (H,W,3) in B, G, R order, ours to change."""
+        return np.asarray(self._frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+
+
+class PacketSource(Protocol):
+    """What the gates need of a stream (see :class:`VideoStream`)."""
+
+    def packets(self) -> Iterator[StreamPacket]:
+        """Coded pictures as they arrive."""
+
+    def decode(self, packet: StreamPacket) -> list[Picture]:
+        """Decoded pictures, in order."""
+
+    def decode_key(self, packet: StreamPacket) -> list[Picture]:
+        """The one picture of a key frame, on its own."""
+
+    def restart_decoder(self) -> None:
+        """Get ready for a key frame that does not follow the last decoded packet."""
+
+
+class VideoStream:
+    """An open stream. Not thread-safe; may hang in libav, so it lives in a child process."""
+
+    def __init__(self, container: Any, *, camera: str, url: str) -> None:
+        self._container = container
+        self._camera = camera
+        self._url = url
+        self._stream = container.streams.video[0]
+        self._context: CodecContext = self._stream.codec_context
+        # Frame threads hold pictures back; one thread per camera is what the machine has anyway.
+        self._context.thread_type = ThreadType.SLICE
+        self._context.thread_count = 1
+        self.corrupt = 0
+        self.info = _info(self._stream)
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        camera: str,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+    ) -> VideoStream:
+        """Connect and read enough to know the picture's size.
+
+        Raises:
+            StreamError: with the fault; it names the camera and quotes no credentials.
+        """
+        options = {}
+        if url.startswith(("rtsp://", "rtsps://")):
+            options = {
+                "rtsp_transport": "tcp",
+                "allowed_media_types": "video",
+                "timeout": str(int(read_timeout_s * 1_000_000)),
+                "analyzeduration": "500000",
+            }
+        try:
+            container = av.open(
+                url, mode="r", options=options, timeout=(open_timeout_s, read_timeout_s)
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise StreamError(camera=camera, url=url, fault=_fault(error)) from None
+        if not container.streams.video or container.streams.video[0].codec_context.name not in {
+            "h264",
+            "hevc",
+        }:
+            container.close()
+            raise StreamError(camera=camera, url=url, fault=Fault.NOT_VIDEO)
+        return cls(container, camera=camera, url=url)
+
+    def packets(self) -> Iterator[StreamPacket]:
+        """Coded pictures as they arrive, until the stream fails or ends.
+
+        Raises:
+            StreamError: the stream ended, fell silent or broke. Always raised at the end.
+        """
+        fault = Fault.ENDED
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size == 0:
+                    break
+                yield self._packet(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            fault = _fault(error, reading=True)
+        raise StreamError(camera=self._camera, url=self._url, fault=fault)
+
+    def _packet(self, packet: Any) -> StreamPacket:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        return StreamPacket(
+            pts_s=_seconds(stamp, packet.time_base),
+            arrived_s=time.time(),
+            at_s=time.monotonic(),
+            size=packet.size,
+            is_keyframe=packet.is_keyframe,
+            coded=packet,
+        )
+
+    def decode(self, packet: StreamPacket) -> list[Picture]:
+        """Pictures that this packet completes; a damaged packet gives none and is counted."""
+        try:
+            frames = packet.coded.decode()
+        except (av.error.FFmpegError, ValueError):
+            self.corrupt += 1
+            return []
+        # A picture whose references are missing is grey smear: libav marks it as corrupt.
+        whole = [frame for frame in frames if not frame.is_corrupt]
+        self.corrupt += len(frames) - len(whole)
+        return [Picture(frame, _seconds(frame.pts, frame.time_base)) for frame in whole]
+
+    def decode_key(self, packet: StreamPacket) -> list[Picture]:
+        """The picture of one key frame, whatever was decoded before; [] when it is damaged."""
+        self.restart_decoder()
+        pictures = self.decode(packet)
+        if not pictures:
+            try:
+                # A decoder that reorders holds the picture back until it is drained.
+                frames = self._context.decode(None)
+            except (av.error.FFmpegError, ValueError):
+                frames = []
+            pictures = [Picture(frame, packet.pts_s) for frame in frames]
+        self.restart_decoder()
+        return pictures
+
+    def restart_decoder(self) -> None:
+        """Forget reference pictures, so that decoding can start at another key frame."""
+        self._context.flush_buffers()
+
+    def close(self) -> None:
+        """Close the connection; the stream is of no use afterwards."""
+        self._container.close()
+
+
+def _seconds(stamp: int | None, base: Fraction | None) -> float | None:
+    return None if stamp is None or base is None else float(stamp * base)
+
+
+def _info(stream: Any) -> StreamInfo:
+    context = stream.codec_context
+    rate = stream.average_rate or stream.guessed_rate
+    return StreamInfo(
+        codec=str(context.name),
+        profile=str(context.profile or "unknown"),
+        width=int(context.width),
+        height=int(context.height),
+        frame_rate=float(rate) if rate else None,
+    )
+
+
+def _fault(error: Exception, *, reading: bool = False) -> Fault:
+    """Sort libav's errors into the few that a person would treat differently."""
+    if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError):
+        return Fault.CREDENTIALS
+    if isinstance(error, av.error.HTTPClientError | FileNotFoundError):
+        return Fault.NOT_FOUND
+    if isinstance(error, av.error.ExitError | TimeoutError):
+        return Fault.SILENT if reading else Fault.UNREACHABLE
+    if isinstance(error, av.error.EOFError | ConnectionError | BrokenPipeError):
+        return Fault.ENDED if reading else Fault.UNREACHABLE
+    if isinstance(error, av.error.InvalidDataError):
+        return Fault.BROKEN
+    if isinstance(error, OSError) or getattr(error, "errno", None) in _NO_ROUTE:
+        return Fault.ENDED if reading else Fault.UNREACHABLE
+    return Fault.BROKEN
