@@ -19,7 +19,6 @@ from models.catalogue import Entry, sha256_of
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are here and the bytes there will be, if known."""
 
-_PIECE: Final = 1 << 16
 _TRIES: Final = 4
 _SIZE_LIMIT: Final = 1 << 30
 """No model file is larger; a server that sends more is not sending the model."""
@@ -125,7 +124,7 @@ def _download(
         total = _total(answer, done)
         with part.open("ab" if resumed else "wb") as file:
             progress(done, total)
-            for piece in answer.iter_bytes(_PIECE):
+            for piece in answer.iter_raw():
                 done += len(piece)
                 if done > (expected or _SIZE_LIMIT):
                     break

@@ -17,6 +17,8 @@ from models.types import Image
 PIXEL_LIMIT: Final = 64_000_000
 """Pictures with more pixels are refused before they are decoded; 8K has 33 million."""
 SMALLEST_SIDE: Final = 2
+_FORMATS: Final = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+"""Pillow knows fifty more, each with a decoder that an attacker may choose."""
 
 
 def load_image(path: Path | str) -> Image:
@@ -30,14 +32,14 @@ def load_image(path: Path | str) -> Image:
     """
     path = Path(path)
     try:
-        with PillowImage.open(path) as picture:
+        with PillowImage.open(path, formats=_FORMATS) as picture:
             _check_size(picture.width, picture.height, str(path))
             return _from_pillow(picture)
     except UnidentifiedImageError as error:
         raise UserError(
             where=str(path),
             problem="not a picture of a known format",
-            remedy="use JPEG, PNG, BMP, TIFF or WebP",
+            remedy="use JPEG, PNG, BMP, TIFF, WebP or GIF",
         ) from error
     except PillowImage.DecompressionBombError as error:
         raise _too_large(str(path), str(error)) from error

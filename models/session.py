@@ -238,7 +238,6 @@ def _options(threads: int) -> Any:
     options.log_severity_level = 4
     # Waiting threads sleep: many cameras share the cores with decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return options
 
 

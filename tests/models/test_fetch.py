@@ -1,0 +1,132 @@
+"""Pulling a model: what broke off goes on, and only the right bytes get the final name."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from config.clock import FakeClock
+from config.errors import UserError
+from models.catalogue import Entry, entry_named
+from models.fetch import pull
+from tests.models.file_server import FileServer
+
+CONTENT = random.Random(3).randbytes(300_000)
+
+
+class Hurried(FakeClock):
+    """Waiting takes no time, and is remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: list[float] = []
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.waited.append(seconds)
+        self.advance(seconds)
+        return event.is_set()
+
+
+def entry_at(*addresses: str, content: bytes = CONTENT) -> Entry:
+    return entry_named("yunet-n").model_copy(
+        update={
+            "addresses": addresses,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size_bytes": len(content),
+        }
+    )
+
+
+def test_a_download_that_breaks_off_twice_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    clock = Hurried()
+    with FileServer(CONTENT, breaks=[100_000, 50_000]) as server:
+        path = pull(
+            entry_at(server.address),
+            models_dir=tmp_path / "models",
+            clock=clock,
+            progress=lambda done, total: seen.append((done, total)),
+        )
+    assert path.read_bytes() == CONTENT
+    assert server.asked == ["", "bytes=100000-", "bytes=150000-"]
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert clock.waited == [1.0, 2.0]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_later_run_goes_on_with_what_an_earlier_left(tmp_path: Path) -> None:
+    with FileServer(CONTENT, breaks=[1000] * 4) as server:
+        entry = entry_at(server.address)
+        with pytest.raises(UserError, match="pull again"):
+            pull(entry, models_dir=tmp_path, clock=Hurried())
+        assert (tmp_path / f"{entry.file}.part").stat().st_size == 4000
+        assert pull(entry, models_dir=tmp_path, clock=Hurried()).read_bytes() == CONTENT
+    assert server.asked[-1] == "bytes=4000-"
+
+
+def test_a_server_without_ranges_starts_again(tmp_path: Path) -> None:
+    with FileServer(CONTENT, breaks=[1000], ranges=False) as server:
+        path = pull(entry_at(server.address), models_dir=tmp_path, clock=Hurried())
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_wrong_file_is_deleted_and_both_hashes_are_told(tmp_path: Path) -> None:
+    with FileServer(CONTENT[::-1]) as server, pytest.raises(UserError) as caught:
+        pull(entry_at(server.address), models_dir=tmp_path, clock=Hurried())
+    assert caught.value.where == server.address
+    assert hashlib.sha256(CONTENT).hexdigest() in caught.value.problem
+    assert hashlib.sha256(CONTENT[::-1]).hexdigest() in caught.value.problem
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_leftover_of_another_file_does_not_stay_for_ever(tmp_path: Path) -> None:
+    with FileServer(CONTENT) as server:
+        entry = entry_at(server.address)
+        (tmp_path / f"{entry.file}.part").write_bytes(b"x" * len(CONTENT))
+        with pytest.raises(UserError, match="the catalogue says"):
+            pull(entry, models_dir=tmp_path, clock=Hurried())
+        assert pull(entry, models_dir=tmp_path, clock=Hurried()).read_bytes() == CONTENT
+
+
+def test_a_server_that_sends_without_end_is_cut_at_the_known_size(tmp_path: Path) -> None:
+    with FileServer(CONTENT * 5) as server, pytest.raises(UserError, match="catalogue says"):
+        pull(entry_at(server.address), models_dir=tmp_path, clock=Hurried())
+
+
+def test_a_refusal_is_not_repeated_and_the_next_address_is_tried(tmp_path: Path) -> None:
+    with FileServer(CONTENT, status=404) as gone, FileServer(CONTENT) as good:
+        entry = entry_at(gone.address, good.address)
+        assert pull(entry, models_dir=tmp_path, clock=Hurried()).read_bytes() == CONTENT
+    assert len(gone.asked) == 1
+
+
+def test_no_server_at_all_tells_about_the_mirror(tmp_path: Path, free_port: int) -> None:
+    entry = entry_at(f"http://127.0.0.1:{free_port}/model.onnx")
+    with pytest.raises(UserError, match="--mirror"):
+        pull(entry, models_dir=tmp_path, clock=Hurried())
+
+
+def test_the_mirror_is_enough_and_its_hash_is_checked_too(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    entry = entry_at()
+    with pytest.raises(UserError, match="does not have it"):
+        pull(entry, models_dir=tmp_path / "models", mirror=mirror)
+    (mirror / entry.file).write_bytes(CONTENT[:-1])
+    with pytest.raises(UserError, match="in the mirror"):
+        pull(entry, models_dir=tmp_path / "models", mirror=mirror)
+    (mirror / entry.file).write_bytes(CONTENT)
+    path = pull(entry, models_dir=tmp_path / "models", mirror=mirror)
+    assert path.read_bytes() == CONTENT
+    (mirror / entry.file).unlink()
+    assert pull(entry, models_dir=tmp_path / "models", mirror=mirror) == path
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match="MENSHEN_MODELS_DIR"):
+        pull(entry_at("http://127.0.0.1:9/x"), models_dir=tmp_path / "file" / "models")

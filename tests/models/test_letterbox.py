@@ -1,0 +1,78 @@
+"""Pictures keep their aspect, their place and their colours on the way into a network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.letterbox import Letterbox, Normalisation, input_size
+
+
+@given(
+    height=st.integers(2, 4000), width=st.integers(2, 4000), long_side=st.sampled_from([320, 640])
+)
+def test_an_input_size_holds_the_picture_and_no_more(
+    height: int, width: int, long_side: int
+) -> None:
+    rows, columns = input_size(height, width, long_side)
+    assert rows % 32 == 0
+    assert columns % 32 == 0
+    assert max(rows, columns) <= max(32, long_side)
+    scale = min(1.0, long_side / max(height, width))
+    assert rows >= min(round(height * scale), long_side)
+    assert columns >= min(round(width * scale), long_side)
+    assert rows - height * scale < 33
+    assert columns - width * scale < 33
+
+
+def test_a_picture_of_the_right_size_passes_unchanged_as_planes() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    pixels, factors = Letterbox((64, 96)).fill([image])
+    assert pixels.shape == (1, 3, 64, 96)
+    assert pixels.dtype == np.float32
+    np.testing.assert_array_equal(pixels[0], image.transpose(2, 0, 1))
+    assert factors.tolist() == [1.0]
+
+
+def test_normalisation_and_red_first() -> None:
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[...] = (0, 127, 255)
+    box = Letterbox((32, 32), normalisation=Normalisation(127.5, 1 / 128, red_first=True))
+    pixels, _ = box.fill([image])
+    np.testing.assert_allclose(pixels[0, :, 5, 5], [127.5 / 128, -0.5 / 128, -127.5 / 128])
+
+
+def test_a_big_picture_is_shrunk_and_a_small_one_never_enlarged() -> None:
+    box = Letterbox((64, 64))
+    white = np.full((128, 256, 3), 255, np.uint8)
+    pixels, factors = box.fill([white])
+    assert factors.tolist() == [4.0]
+    assert (pixels[0, :, :32] == 255).all()
+    assert (pixels[0, :, 32:] == 0).all()
+    pixels, factors = box.fill([white[:10, :20]])
+    assert factors.tolist() == [1.0]
+    assert pixels.sum() == 255 * 3 * 10 * 20
+
+
+@given(sizes=st.lists(st.tuples(st.integers(2, 200), st.integers(2, 200)), min_size=2, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_no_picture_shines_through_the_next(sizes: list[tuple[int, int]]) -> None:
+    box = Letterbox((64, 96))
+    for height, width in sizes:
+        image = np.full((height, width, 3), 200, np.uint8)
+        again, _ = box.fill([image])
+        fresh, _ = Letterbox((64, 96)).fill([image])
+        np.testing.assert_array_equal(again, fresh)
+
+
+def test_a_batch_holds_each_in_its_place_and_refuses_too_many() -> None:
+    box = Letterbox((32, 32), capacity=2)
+    images = [np.full((32, 32, 3), value, np.uint8) for value in (1, 2, 3)]
+    pixels, _ = box.fill(images[:2])
+    assert pixels[0].max() == 1
+    assert pixels[1].min() == 2
+    for wrong in ([], images):
+        with pytest.raises(ValueError, match="batch of 1 to 2"):
+            box.fill(wrong)
