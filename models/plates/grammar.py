@@ -87,13 +87,9 @@ RULES: Final[dict[PlateKind, KindRule]] = {
     PlateKind.TRAILER: KindRule(PlateColour.YELLOW, 2, ((_P, _L, _S, _S, _S, _S, "挂"),)),
     PlateKind.HONG_KONG: KindRule(PlateColour.BLACK, 1, (("粤", "Z", _S, _S, _S, _S, "港"),)),
     PlateKind.MACAO: KindRule(PlateColour.BLACK, 1, (("粤", "Z", _S, _S, _S, _S, "澳"),)),
-    PlateKind.EMBASSY: KindRule(
-        PlateColour.BLACK, 1, ((_D,) * 6 + ("使",), ("使",) + (_D,) * 6)
-    ),
+    PlateKind.EMBASSY: KindRule(PlateColour.BLACK, 1, ((_D,) * 6 + ("使",), ("使",) + (_D,) * 6)),
     PlateKind.CONSULATE: KindRule(PlateColour.BLACK, 1, ((_P, _L, _D, _D, _D, _D, "领"),)),
-    PlateKind.EMERGENCY: KindRule(
-        PlateColour.WHITE, 1, ((_P, "XS", _S, _D, _D, _D, "应", "急"),)
-    ),
+    PlateKind.EMERGENCY: KindRule(PlateColour.WHITE, 1, ((_P, "XS", _S, _D, _D, _D, "应", "急"),)),
     PlateKind.ARMED_POLICE: KindRule(
         PlateColour.WHITE, 1, (("W", "J", _P, _D, _D, _D, _D, _S), ("W", "J", _D, _D, _D, _D, _S))
     ),

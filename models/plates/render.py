@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from config.errors import UserError
 from models.plates.alphabet import DIGITS
-from models.plates.grammar import PlateColour, PlateKind, PlateText, RULES
+from models.plates.grammar import RULES, PlateColour, PlateKind, PlateText
 
 Bgr = tuple[int, int, int]
 GlyphSource = Callable[[str, int, int], NDArray[np.float32]]
@@ -113,7 +113,9 @@ def plate_layout(plate: PlateText) -> Layout:
     if rule.colour in (PlateColour.GREEN, PlateColour.YELLOW_GREEN):
         return _single_row(plate, rule.colour, 480.0, gap_after=1, gap=49.0, spacing=9.0, cell=43.0)
     if len(plate.text) > 7:
-        return _single_row(plate, rule.colour, 480.0, gap_after=1, gap=28.0, spacing=10.0, cell=43.0)
+        return _single_row(
+            plate, rule.colour, 480.0, gap_after=1, gap=28.0, spacing=10.0, cell=43.0
+        )
     gap_after = 2 if plate.kind is PlateKind.EMBASSY and plate.text[0] in DIGITS else 1
     return _single_row(plate, rule.colour, 440.0, gap_after=gap_after, gap=34.0, spacing=12.0)
 
@@ -160,9 +162,7 @@ def font_glyph(character: str, width: int, height: int) -> NDArray[np.float32]:
     return stretch(font_ink(character, 700), character, width, height)
 
 
-def stretch(
-    ink: NDArray[np.uint8], character: str, width: int, height: int
-) -> NDArray[np.float32]:
+def stretch(ink: NDArray[np.uint8], character: str, width: int, height: int) -> NDArray[np.float32]:
     """Fits tight ink into a cell; narrow characters keep their width and are centred."""
     share = _NATURAL_WIDTH.get(character, 1.0)
     inner = max(1, round(width * share))

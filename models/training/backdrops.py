@@ -1,4 +1,4 @@
-"""Pictures without plates to train the detector on: scenes, textures, and what looks like plates."""
+"""Pictures without plates to train the detector on, and things that look like plates."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def sign(rng: np.random.Generator) -> Picture:
     text = "".join(pool[int(i)] for i in rng.integers(0, len(pool), count))
     if rng.random() < 0.3:
         text = "1" + "".join(str(int(d)) for d in rng.integers(0, 10, 10))
-    font = font_face(int(rng.choice([400, 700, 900])), max(10, int(height * rng.uniform(0.4, 0.85))))
+    font = font_face(
+        int(rng.choice([400, 700, 900])), max(10, int(height * rng.uniform(0.4, 0.85)))
+    )
     left, top, right, bottom = font.getbbox(text)
     pad = int(rng.integers(2, 30))
     size = (int(right - left) + 2 * pad, int(bottom - top) + 2 * int(rng.integers(2, 24)))

@@ -132,7 +132,7 @@ class DetectorData:
     def _paste_plate(self, sample: DetectorSample, rng: np.random.Generator) -> None:
         width = float(np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST))))
         flat = random_flat(rng, self._bank, scale=min(0.7, max(0.12, width * 1.4 / 440)))
-        aspect = np.ptp(flat.corners[:, 0]) / np.ptp(flat.corners[:, 1])
+        aspect = float(np.ptp(flat.corners[:, 0]) / np.ptp(flat.corners[:, 1]))
         quad = _random_quad(width, width / aspect * float(rng.uniform(0.8, 1.25)), rng)
         if _touches(sample, quad):
             return
@@ -207,7 +207,7 @@ def _random_quad(width: float, height: float, rng: np.random.Generator) -> NDArr
     quad[:, 1] += quad[:, 0] * rng.normal(0, 0.08)
     angle = np.deg2rad(rng.normal(0, 8))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return (quad @ turn.T + rng.uniform(0.03, 0.97, 2) * SIDE).astype(np.float32)
+    return np.asarray(quad @ turn.T + rng.uniform(0.03, 0.97, 2) * SIDE, dtype=np.float32)
 
 
 def _touches(sample: DetectorSample, quad: NDArray[np.float32]) -> bool:
@@ -252,23 +252,21 @@ def _warp_in(
     region[:] = np.clip(blended, 0, 255).astype(np.uint8)
 
 
-def _paint_bumper(
-    picture: Picture, quad: NDArray[np.float32], rng: np.random.Generator
-) -> None:
+def _paint_bumper(picture: Picture, quad: NDArray[np.float32], rng: np.random.Generator) -> None:
     """A car's rear or front around the plate: body colour, a darker band, two lamps."""
     width = float(np.ptp(quad[:, 0]))
     cx, cy = quad.mean(0)
-    body = [int(v) for v in rng.integers(0, 256, 3)] if rng.random() < 0.4 else [
-        int(rng.integers(10, 245))
-    ] * 3
+    body = (
+        [int(v) for v in rng.integers(0, 256, 3)]
+        if rng.random() < 0.4
+        else [int(rng.integers(10, 245))] * 3
+    )
     half = width * float(rng.uniform(0.9, 2.4))
     up, down = width * float(rng.uniform(0.4, 1.6)), width * float(rng.uniform(0.2, 0.8))
     box = (int(cx - half), int(cy - up)), (int(cx + half), int(cy + down))
     cv2.rectangle(picture, box[0], box[1], body, -1)
     band = [int(v * 0.5) for v in body]
-    cv2.rectangle(
-        picture, (box[0][0], int(cy + 0.12 * width)), (box[1][0], box[1][1]), band, -1
-    )
+    cv2.rectangle(picture, (box[0][0], int(cy + 0.12 * width)), (box[1][0], box[1][1]), band, -1)
     lamp = [(40, 30, 180), (210, 225, 235), (20, 120, 240)][int(rng.integers(3))]
     for side in (-1, 1):
         x = int(cx + side * half * 0.8)

@@ -51,7 +51,7 @@ class Head(nn.Module):
             self.out.bias[0] = -4.0
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.body(x))  # type: ignore[no-any-return]
+        return self.out(self.body(x))
 
 
 class PlateDetectorNet(nn.Module):
@@ -86,9 +86,7 @@ class PlateDetectorNet(nn.Module):
         sixteen = self.merge[0](sixteen + _twice(self.down[0](top)))
         eight = self.merge[1](eight + _twice(self.down[1](sixteen)))
         scores, corners, rows = [], [], []
-        for head, level, stride in zip(
-            self.heads, (eight, sixteen, top), STRIDES, strict=True
-        ):
+        for head, level, stride in zip(self.heads, (eight, sixteen, top), STRIDES, strict=True):
             out = head(level).permute(0, 2, 3, 1).float()
             centres = _centres(out, stride)
             scores.append(out[..., 0].flatten(1))
@@ -96,7 +94,6 @@ class PlateDetectorNet(nn.Module):
             corners.append((offsets + centres.repeat(1, 1, 1, 4)).flatten(1, 2))
             rows.append(out[..., 9].flatten(1))
         return torch.cat(scores, 1), torch.cat(corners, 1), torch.cat(rows, 1)
-
 
     def fold_input_scale(self) -> None:
         """Moves the input scaling into the first convolution, which costs nothing at run time."""
@@ -110,7 +107,7 @@ def _twice(x: Tensor) -> Tensor:
 
 
 def _centres(grid: Tensor, stride: int) -> Tensor:
-    """Cell centres in pixels, (1, h, w, 2), built from running sums so that export stays dynamic."""
+    """Cell centres in pixels, (1, h, w, 2), from running sums so that export stays dynamic."""
     ones = torch.ones_like(grid[:1, :, :, :1])
     x = (ones.cumsum(2) - 0.5) * stride
     y = (ones.cumsum(1) - 0.5) * stride

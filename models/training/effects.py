@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ Picture = NDArray[np.uint8]
 Effect = Callable[[Picture, np.random.Generator], Picture]
 
 
-def _bytes(values: NDArray[np.float32]) -> Picture:
+def _bytes(values: NDArray[np.floating[Any]]) -> Picture:
     return np.asarray(np.clip(values, 0, 255), dtype=np.uint8)
 
 
@@ -92,8 +93,8 @@ def motion_blur(picture: Picture, rng: np.random.Generator) -> Picture:
     turn = cv2.getRotationMatrix2D(
         ((length - 1) / 2, (length - 1) / 2), float(rng.uniform(0, 180)), 1.0
     )
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
-    return np.asarray(cv2.filter2D(picture, -1, kernel / max(kernel.sum(), 1e-3)), dtype=np.uint8)
+    turned = np.asarray(cv2.warpAffine(kernel, turn, (length, length)), dtype=np.float32)
+    return np.asarray(cv2.filter2D(picture, -1, turned / max(turned.sum(), 1e-3)), dtype=np.uint8)
 
 
 def rain(picture: Picture, rng: np.random.Generator) -> Picture:

@@ -124,9 +124,7 @@ def _framed(
     left, top, right, bottom = (int(v * scale) for v in rng.uniform(0, 26, 4))
     tone = int(rng.choice([15, 35, 130, 200, 235])) + int(rng.integers(-12, 12))
     shade = [max(0, tone + int(v)) for v in rng.integers(-8, 8, 3)]
-    framed = cv2.copyMakeBorder(
-        picture, top, bottom, left, right, cv2.BORDER_CONSTANT, value=shade
-    )
+    framed = cv2.copyMakeBorder(picture, top, bottom, left, right, cv2.BORDER_CONSTANT, value=shade)
     inner = int(rng.uniform(0, 7) * scale)
     if inner > 0:
         # Many frames cover the plate's own edge.

@@ -28,7 +28,7 @@ class GlyphBank:
         if pictures is not None and pictures.is_dir():
             for path in sorted(pictures.glob("*.jpg")):
                 ink = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
-                self._inks[path.stem] = _tight(np.asarray(255 - ink, dtype=np.uint8))
+                self._inks[path.stem] = _tight(255 - np.asarray(ink, dtype=np.uint8))
 
     def source(self, rng: np.random.Generator, *, double: bool, green: bool) -> GlyphSource:
         """A glyph source whose style and stroke width stay the same for one plate."""

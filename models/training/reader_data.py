@@ -240,14 +240,17 @@ def _covered(scene: NDArray[np.uint8], entry: dict[str, object]) -> NDArray[np.u
 def _real(plate: RealPlate, rng: np.random.Generator) -> ReaderSample:
     picture, corners = plate.picture, plate.corners
     if plate.loose:
-        corners = corners + rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
+        corners = (
+            corners + rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
+        )
         strength = 0.35
     else:
         corners = jitter(corners, rng)
         strength = 0.7
         if rng.random() < 0.4:
             factor = float(rng.uniform(0.25, 0.9))
-            picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            shrunk = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            picture = np.asarray(shrunk, dtype=np.uint8)
             corners = corners * factor
     picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
     picture = effects.apply(picture, rng, effects.IN_THE_CAMERA, strength)

@@ -38,9 +38,7 @@ def cell_centres() -> NDArray[np.float32]:
 
 
 CENTRES: Final = cell_centres()
-CELL_STRIDES: Final = np.concatenate(
-    [np.full((SIDE // s) ** 2, s, np.float32) for s in STRIDES]
-)
+CELL_STRIDES: Final = np.concatenate([np.full((SIDE // s) ** 2, s, np.float32) for s in STRIDES])
 
 
 def targets(sample: DetectorSample) -> NDArray[np.float32]:
@@ -59,7 +57,7 @@ def targets(sample: DetectorSample) -> NDArray[np.float32]:
         fits = np.zeros(len(CENTRES), bool)
         for stride, (low, high) in zip(STRIDES, WIDTHS, strict=True):
             if low <= width < high:
-                fits |= CELL_STRIDES == stride
+                fits |= stride == CELL_STRIDES
         chosen = near & fits
         result[chosen, 0] = 1
         result[chosen, 1:9] = quad.ravel()
@@ -193,7 +191,9 @@ def train(options: argparse.Namespace) -> None:
 def main() -> None:
     """Parses the command line and trains."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shared", type=Path, help="folder of training data; rendered only if absent")
+    parser.add_argument(
+        "--shared", type=Path, help="folder of training data; rendered only if absent"
+    )
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--init", type=Path, help="checkpoint whose weights to start from")
     parser.add_argument("--steps", type=int, default=12000)

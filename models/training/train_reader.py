@@ -59,7 +59,8 @@ class ReaderBatches(IterableDataset[Batch]):
             older = rng.integers(0, min(filled, size), self._batch - new)
             pick = np.concatenate([newest, older])
             parts = (ring_x[pick], ring_y[pick], ring_n[pick], ring_c[pick])
-            yield tuple(torch.from_numpy(p) for p in parts)  # type: ignore[misc]
+            x, y, n, c = (torch.from_numpy(part) for part in parts)
+            yield x, y, n, c
 
 
 def loss_of(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -68,9 +69,7 @@ def loss_of(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     steps, colour_scores = network(strips)
     steps = steps.float()
     times = torch.full((len(strips),), TIME_STEPS, dtype=torch.long)
-    ctc = nn.functional.ctc_loss(
-        steps.permute(1, 0, 2), texts, times, lengths, zero_infinity=True
-    )
+    ctc = nn.functional.ctc_loss(steps.permute(1, 0, 2), texts, times, lengths, zero_infinity=True)
     colour = nn.functional.nll_loss(colour_scores.float(), colours, ignore_index=-1)
     return ctc + 0.2 * colour, steps
 
@@ -146,7 +145,9 @@ def train(options: argparse.Namespace) -> None:
 def main() -> None:
     """Parses the command line and trains."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shared", type=Path, help="folder of training data; rendered only if absent")
+    parser.add_argument(
+        "--shared", type=Path, help="folder of training data; rendered only if absent"
+    )
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--init", type=Path, help="checkpoint whose weights to start from")
     parser.add_argument("--steps", type=int, default=20000)

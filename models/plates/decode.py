@@ -1,0 +1,150 @@
+"""Turns the reader network's per-step probabilities into text, the plate grammar as evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.plates.alphabet import UNREADABLE
+from models.plates.grammar import RULES, PlateColour, legal_kinds
+
+BEAM_WIDTH: Final = 12
+CANDIDATE_FLOOR: Final = 0.002
+"""Characters less probable than this in a step do not extend a beam."""
+
+ILLEGAL_COST: Final = 3.5
+"""Natural logarithm of how much rarer a text outside the grammar is than one inside."""
+
+COLOUR_FLOOR: Final = 0.05
+"""Share of plates whose colour is seen so wrongly that it says nothing."""
+
+READABLE: Final = 0.2
+"""A character less probable than this is given as `?`."""
+
+SURE: Final = 0.97
+_NEVER: Final = -1e30
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A text and the probability of each of its characters; ``raw`` is the greedy text."""
+
+    text: str
+    raw: str
+    probabilities: tuple[float, ...]
+
+
+def decode(steps: NDArray[np.float32], colours: NDArray[np.float32], alphabet: str) -> Decoded:
+    """The most probable text of one plate.
+
+    Args:
+        steps: float32 (T, 1 + len(alphabet)) log-probabilities, class 0 the CTC blank.
+        colours: float32 (len(PlateColour),) log-probabilities of the background.
+        alphabet: character of class i + 1.
+
+    CTC and its prefix search are those of Graves et al. 2006 and Hannun et al. 2014. The grammar
+    re-ranks whole texts; it never removes one.
+    """
+    raw, weakest = greedy(steps, alphabet)
+    if not raw or (weakest >= SURE and legal_kinds(raw)):
+        best = raw
+    else:
+        candidates = beam_search(steps, alphabet)
+        best = max(candidates, key=lambda c: c[1] + grammar_evidence(c[0], colours))[0]
+    probabilities = align(steps, [alphabet.index(c) + 1 for c in best])
+    text = "".join(
+        c if p >= READABLE else UNREADABLE for c, p in zip(best, probabilities, strict=True)
+    )
+    return Decoded(text=text, raw=raw, probabilities=tuple(probabilities))
+
+
+def greedy(steps: NDArray[np.float32], alphabet: str) -> tuple[str, float]:
+    """The text of the best class of every step, and the smallest probability among its steps."""
+    best = steps.argmax(1)
+    starts = np.flatnonzero((best > 0) & (np.concatenate([[0], best[:-1]]) != best))
+    text = "".join(alphabet[int(best[i]) - 1] for i in starts)
+    weakest = float(np.exp(steps.max(1).min())) if len(starts) else 0.0
+    return text, weakest
+
+
+def grammar_evidence(text: str, colours: NDArray[np.float32]) -> float:
+    """Logarithm, at most 0, of how well a text and the seen colour fit any kind of plate."""
+    kinds = legal_kinds(text)
+    if not kinds:
+        return -ILLEGAL_COST
+    order = list(PlateColour)
+    seen = max(float(np.exp(colours[order.index(RULES[k].colour)])) for k in kinds)
+    return float(np.log(COLOUR_FLOOR + (1 - COLOUR_FLOOR) * seen))
+
+
+def beam_search(
+    steps: NDArray[np.float32], alphabet: str, width: int = BEAM_WIDTH
+) -> list[tuple[str, float]]:
+    """The most probable texts with their log-probabilities, best first (CTC prefix search)."""
+    beams: dict[str, tuple[float, float]] = {"": (0.0, _NEVER)}
+    floor = np.log(CANDIDATE_FLOOR)
+    for step in steps:
+        likely = [int(c) for c in np.flatnonzero(step > floor) if c]
+        blank = float(step[0])
+        grown: dict[str, tuple[float, float]] = {}
+        for prefix, (ends_blank, ends_character) in beams.items():
+            either = _add(ends_blank, ends_character)
+            _merge(grown, prefix, either + blank, _NEVER)
+            for c in likely:
+                character, score = alphabet[c - 1], float(step[c])
+                if prefix.endswith(character):
+                    _merge(grown, prefix, _NEVER, ends_character + score)
+                    _merge(grown, prefix + character, _NEVER, ends_blank + score)
+                else:
+                    _merge(grown, prefix + character, _NEVER, either + score)
+        ranked = sorted(grown.items(), key=lambda item: _add(*item[1]), reverse=True)
+        beams = dict(ranked[:width])
+    return [(prefix, _add(*score)) for prefix, score in beams.items()]
+
+
+def align(steps: NDArray[np.float32], classes: list[int]) -> list[float]:
+    """Probability of each character of a text: its best step on the most probable CTC path."""
+    if not classes:
+        return []
+    states = np.zeros(2 * len(classes) + 1, np.intp)
+    states[1::2] = classes
+    may_skip = np.zeros(len(states), bool)
+    may_skip[3::2] = states[3::2] != states[1:-2:2]
+    emitted = steps[:, states].astype(np.float64)
+    score = np.full(len(states), _NEVER)
+    score[:2] = emitted[0, :2]
+    came = np.zeros((len(steps), len(states)), np.int8)
+    for t in range(1, len(steps)):
+        options = np.full((3, len(states)), _NEVER)
+        options[0] = score
+        options[1, 1:] = score[:-1]
+        options[2, 2:] = np.where(may_skip[2:], score[:-2], _NEVER)
+        came[t] = options.argmax(0)
+        score = options.max(0) + emitted[t]
+    state = len(states) - 1 if score[-1] >= score[-2] else len(states) - 2
+    best = np.full(len(classes), _NEVER)
+    for t in range(len(steps) - 1, -1, -1):
+        if state % 2:
+            best[state // 2] = max(best[state // 2], emitted[t, state])
+        state -= int(came[t, state])
+    return [float(p) for p in np.exp(np.clip(best, -60, 0))]
+
+
+def _add(a: float, b: float) -> float:
+    """log(exp(a) + exp(b)) without overflow."""
+    if a < b:
+        a, b = b, a
+    return a + float(np.log1p(np.exp(b - a))) if b > _NEVER / 2 else a
+
+
+def _merge(
+    beams: dict[str, tuple[float, float]], prefix: str, ends_blank: float, ends_character: float
+) -> None:
+    old = beams.get(prefix)
+    if old is None:
+        beams[prefix] = (ends_blank, ends_character)
+    else:
+        beams[prefix] = (_add(old[0], ends_blank), _add(old[1], ends_character))

@@ -1,0 +1,111 @@
+"""Reads plates: corners in a picture in, text with per-character probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.errors import UserError
+from models.plates.decode import decode
+from models.plates.detector import PlateDetection
+from models.plates.fuse import fuse_reads
+from models.plates.grammar import PlateColour, choose_kind
+from models.plates.reading import PlateRead
+from models.plates.rectify import STRIP_HEIGHT, STRIP_WIDTH, rectify
+from models.session import CPU, Session, Signature, open_session
+from models.types import Image
+
+LARGEST_BATCH: Final = 16
+SIGNATURE: Final = Signature(
+    {"plates": (None, STRIP_HEIGHT, STRIP_WIDTH, 3)},
+    {"characters": (None, None, None), "colours": (None, len(PlateColour))},
+)
+
+__all__ = ["PlateRead", "PlateReader", "fuse_reads"]
+
+
+class PlateReader:
+    """The plate reader network, ready to run. For one thread at a time.
+
+    Args:
+        session: a network with the input and outputs of ``SIGNATURE`` whose metadata holds
+            ``alphabet`` (the character of class 1 and on) and ``colours`` (comma-separated).
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.alphabet = session.metadata.get("alphabet", "")
+        colours = tuple(session.metadata.get("colours", "").split(","))
+        classes = session.output_shapes["characters"][2]
+        if classes not in (None, len(self.alphabet) + 1) or colours != tuple(PlateColour):
+            raise UserError(
+                where=str(session.path),
+                field="metadata",
+                problem="its alphabet or colours are not those its outputs need",
+                remedy="restore models/weights from the repository",
+            )
+
+    @classmethod
+    def open(
+        cls, path: Path | str, *, threads: int = 1, providers: Sequence[str] = (CPU,)
+    ) -> PlateReader:
+        """Loads the network of a file.
+
+        Raises UserError when the file is not a plate reader.
+        """
+        return cls(open_session(path, threads=threads, providers=providers, signature=SIGNATURE))
+
+    def read(self, image: Image, detections: Sequence[PlateDetection]) -> list[PlateRead]:
+        """What is written on each detected plate, in their order.
+
+        Args:
+            image: uint8 (H, W, 3) BGR, the picture in which the plates were detected.
+            detections: where they are.
+        """
+        if not detections:
+            return []
+        corners = np.stack([detection.corners for detection in detections])
+        rows = [detection.rows for detection in detections]
+        return self.read_strips(rectify(image, corners, rows), rows)
+
+    def read_strips(
+        self, strips: NDArray[np.uint8], rows: Sequence[int] | None = None
+    ) -> list[PlateRead]:
+        """What is written on rectified plates.
+
+        Args:
+            strips: uint8 (N, 48, 160, 3) BGR from ``rectify``.
+            rows: lines of characters of each plate; all 1 when absent.
+        """
+        rows = rows if rows is not None else [1] * len(strips)
+        reads: list[PlateRead] = []
+        for start in range(0, len(strips), LARGEST_BATCH):
+            part = np.ascontiguousarray(strips[start : start + LARGEST_BATCH])
+            outputs = self.session.run({"plates": part})
+            for i in range(len(part)):
+                steps, colours = outputs["characters"][i], outputs["colours"][i]
+                reads.append(self._read_one(steps, colours, rows[start + i]))
+        return reads
+
+    def close(self) -> None:
+        """Frees the network."""
+        self.session.close()
+
+    def _read_one(
+        self, steps: NDArray[np.float32], colours: NDArray[np.float32], rows: int
+    ) -> PlateRead:
+        decoded = decode(steps, colours, self.alphabet)
+        colour = list(PlateColour)[int(colours.argmax())]
+        return PlateRead(
+            text=decoded.text,
+            raw=decoded.raw,
+            confidence=min(decoded.probabilities, default=0.0),
+            characters=tuple(zip(decoded.text, decoded.probabilities, strict=True)),
+            colour=colour,
+            kind=choose_kind(decoded.text, colour, rows),
+            rows=rows,
+        )

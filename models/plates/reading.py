@@ -1,0 +1,33 @@
+"""What a plate reading is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.plates.grammar import PlateColour, PlateKind
+
+
+@dataclass(frozen=True, slots=True)
+class PlateRead:
+    """What is written on one plate, and how sure that is.
+
+    Attributes:
+        text: the answer, the grammar of GA 36-2018 weighed in; `?` for a character that cannot be
+            read; empty when nothing plate-like is there.
+        raw: what the network read by itself, before any grammar.
+        confidence: the probability of the weakest character of ``text``, 0 to 1.
+        characters: each character of ``text`` with its probability.
+        colour: the plate's background.
+        kind: what kind of plate has such a text and colour; None when no kind allows the text.
+        rows: lines of characters, 1 or 2.
+        reads: how many single reads this one was fused from.
+    """
+
+    text: str
+    raw: str
+    confidence: float
+    characters: tuple[tuple[str, float], ...]
+    colour: PlateColour
+    kind: PlateKind | None
+    rows: int
+    reads: int = 1

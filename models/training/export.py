@@ -1,0 +1,118 @@
+"""Writes trained checkpoints as the ONNX files of models/weights.
+
+python -m models.training.export reader CHECKPOINT models/weights/plate_reader.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from models.plates.alphabet import CHARACTERS
+from models.plates.grammar import PlateColour
+from models.training.detector_net import PlateDetectorNet
+from models.training.reader_net import PlateReaderNet
+from models.training.schedule import load_checkpoint
+
+OPSET: Final = 17
+LARGEST_BYTES: Final = 3_000_000
+
+
+class WithProbabilities(nn.Module):
+    """The detector with its logits turned into probabilities."""
+
+    def __init__(self, network: PlateDetectorNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        scores, corners, rows = self.network(images)
+        return scores.sigmoid(), corners, rows.sigmoid()
+
+
+def export_reader(checkpoint: Path, target: Path) -> None:
+    """Writes the reader with its averaged weights."""
+    parts = load_checkpoint(checkpoint, "cpu")
+    network = PlateReaderNet()
+    network.load_state_dict(parts["average"])
+    _write(
+        network.eval(),
+        torch.zeros(2, 48, 160, 3, dtype=torch.uint8),
+        target,
+        names=(["plates"], ["characters", "colours"]),
+        axes={"plates": {0: "n"}, "characters": {0: "n"}, "colours": {0: "n"}},
+        notes={
+            "alphabet": CHARACTERS,
+            "colours": ",".join(PlateColour),
+            "steps": str(parts["step"]),
+        },
+    )
+
+
+def export_detector(checkpoint: Path, target: Path) -> None:
+    """Writes the detector with its averaged weights and its input scale folded in."""
+    parts = load_checkpoint(checkpoint, "cpu")
+    network = PlateDetectorNet()
+    network.load_state_dict(parts["average"])
+    network.fold_input_scale()
+    cells = {0: "n", 1: "a"}
+    _write(
+        WithProbabilities(network).eval(),
+        torch.zeros(2, 128, 160, 3, dtype=torch.uint8),
+        target,
+        names=(["images"], ["scores", "corners", "rows"]),
+        axes={"images": {0: "n", 1: "h", 2: "w"}, "scores": cells, "corners": cells, "rows": cells},
+        notes={"strides": "8,16,32", "steps": str(parts["step"])},
+    )
+
+
+def _write(
+    network: nn.Module,
+    example: Tensor,
+    target: Path,
+    *,
+    names: tuple[list[str], list[str]],
+    axes: dict[str, dict[int, str]],
+    notes: dict[str, str],
+) -> None:
+    torch.onnx.export(
+        network,
+        (example,),
+        str(target),
+        input_names=names[0],
+        output_names=names[1],
+        dynamic_axes=axes,
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    model = onnx.load(str(target))
+    notes = {"version": "1", "licence": "Apache-2.0", **notes}
+    for key, value in notes.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.checker.check_model(model)
+    onnx.save(model, str(target))
+    size = target.stat().st_size
+    if size > LARGEST_BYTES:
+        raise ValueError(f"{target}: {size} bytes, more than the {LARGEST_BYTES} allowed")
+    print(f"{target}: {size} bytes, after {notes['steps']} steps")
+
+
+def main() -> None:
+    """Parses the command line and exports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("network", choices=["reader", "detector"])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("target", type=Path)
+    options = parser.parse_args()
+    export = export_reader if options.network == "reader" else export_detector
+    export(options.checkpoint, options.target)
+
+
+if __name__ == "__main__":
+    main()

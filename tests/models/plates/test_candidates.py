@@ -1,0 +1,73 @@
+"""The detector's candidates become one detection per plate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+
+from models.plates.detector import decode
+
+ONE = np.ones(2, np.float32)
+
+
+def quad(x: float, y: float, width: float = 90, height: float = 28) -> list[float]:
+    return [x, y, x + width, y, x + width, y + height, x, y + height]
+
+
+def arrays(
+    *rows: tuple[float, list[float], float],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    return (
+        np.array([score for score, _, _ in rows], np.float32),
+        np.array([corners for _, corners, _ in rows], np.float32).reshape(-1, 8),
+        np.array([double for _, _, double in rows], np.float32),
+    )
+
+
+def test_cells_that_saw_the_same_plate_become_one_detection() -> None:
+    found = decode(
+        *arrays((0.8, quad(100, 50), 0.1), (0.9, quad(102, 52), 0.1), (0.7, quad(300, 50), 0.9)),
+        scale=ONE,
+    )
+    assert [plate.rows for plate in found] == [1, 2]
+    assert found[0].score == pytest.approx(0.9)
+    # The two cells' corners are averaged, the surer one weighing more.
+    assert 101 < found[0].corners[0, 0] < 102
+
+
+def test_low_scores_do_not_count() -> None:
+    assert decode(*arrays((0.1, quad(0, 0), 0.0)), scale=ONE) == []
+    assert len(decode(*arrays((0.1, quad(0, 0), 0.0)), scale=ONE, threshold=0.05)) == 1
+
+
+def test_corners_come_back_in_the_pictures_own_pixels() -> None:
+    (plate,) = decode(*arrays((0.9, quad(10, 20), 0.0)), scale=np.array([2, 3], np.float32))
+    assert plate.corners[0] == pytest.approx([20.5, 61.0])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_corners_that_are_no_numbers_are_left_out(bad: float) -> None:
+    corners = quad(10, 20)
+    corners[3] = bad
+    found = decode(*arrays((0.9, corners, 0.0), (0.8, quad(200, 20), 0.0)), scale=ONE)
+    assert [plate.corners[0, 0] for plate in found] == pytest.approx([200])
+
+
+@given(
+    count=st.integers(0, 60),
+    data=st.data(),
+)
+def test_detections_are_ordered_and_apart(count: int, data: st.DataObject) -> None:
+    scores = data.draw(npst.arrays(np.float32, count, elements=st.floats(0, 1, width=32)))
+    corners = data.draw(
+        npst.arrays(np.float32, (count, 8), elements=st.floats(-800, 800, width=32))
+    )
+    rows = data.draw(npst.arrays(np.float32, count, elements=st.floats(0, 1, width=32)))
+    found = decode(scores, corners, rows, scale=ONE)
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
+    assert len(found) <= (scores >= 0.4).sum()
+    assert all(np.isfinite(p.corners).all() for p in found)
