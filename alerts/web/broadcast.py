@@ -52,8 +52,6 @@ class Broadcaster:
         self._waiter: ThreadPoolExecutor | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._reads: dict[tuple[Viewer, int], asyncio.Future[Changes]] = {}
-        self.streams = 0
-        """How many clients are connected."""
 
     @property
     def running(self) -> bool:
@@ -77,11 +75,15 @@ class Broadcaster:
         self._position = await self.call(self._service.position)
         self._task = asyncio.create_task(self._watch(), name="web-broadcast")
 
-    async def close(self) -> None:
-        """End every stream, then stop watching; clients reconnect to where they were."""
+    async def end(self) -> None:
+        """Ask every stream to end; clients reconnect to where they were."""
         self._closed = True
         async with self._moved:
             self._moved.notify_all()
+
+    async def close(self) -> None:
+        """End every stream and stop watching."""
+        await self.end()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -123,8 +125,10 @@ class Broadcaster:
         loop = asyncio.get_running_loop()
         while not self._closed:
             try:
-                await loop.run_in_executor(self._waiter, self._service.wait, self._position, WAIT_S)
-                position = await self.call(self._service.position)
+                moved = await loop.run_in_executor(
+                    self._waiter, self._service.wait, self._position, WAIT_S
+                )
+                position = await self.call(self._service.position) if moved else self._position
             except Exception as error:  # noqa: BLE001 - a database that is away comes back
                 _log.warning("cannot read the stream position", reason=type(error).__name__)
                 await asyncio.sleep(WAIT_S)
@@ -133,4 +137,4 @@ class Broadcaster:
                 async with self._moved:
                     self._position = position
                     self._moved.notify_all()
-                await asyncio.sleep(PACE_S)
+            await asyncio.sleep(PACE_S)

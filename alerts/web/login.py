@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from math import ceil
@@ -59,8 +60,10 @@ def _account_id(web: Web, typed: str) -> str:
     if _NAME.fullmatch(typed.lower()):
         return typed.lower()
     named = [person.id for person in web.site.people if person.name == typed]
-    # "-" is no valid id: all unknown names count together, and none is written down.
-    return named[0] if len(named) == 1 else "-"
+    if len(named) == 1:
+        return named[0]
+    # Counted like any account, but what was typed, perhaps a password, is not written down.
+    return "?" + hashlib.sha256(typed.encode()).hexdigest()[:16]
 
 
 def _locked(web: Web, locked: LockedOut) -> Refusal:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003_web"
-down_revision = "0002_alerts"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

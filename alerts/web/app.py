@@ -1,0 +1,115 @@
+"""Application: wires pages, API, stream and pictures into one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from argon2 import PasswordHasher
+from fastapi import APIRouter, FastAPI
+from fastapi.templating import Jinja2Templates
+from ingest.media import MediaStore
+from sqlalchemy import Engine
+
+from alerts.audit import AuditLog
+from alerts.service import AlertService
+from alerts.web import api, cards, errors, health, pages, pictures, shell, stream
+from alerts.web.accounts import Accounts
+from alerts.web.assets import Assets
+from alerts.web.broadcast import Broadcaster
+from alerts.web.context import Web
+from alerts.web.headers import SecurityHeaders
+from alerts.web.limits import BodyLimit
+from alerts.web.login_form import LoginForm
+from alerts.web.metrics import Metrics
+from alerts.web.sessions import Sessions
+from alerts.web.throttle import Throttle
+from config.clock import Clock
+from config.secrets import Secrets
+from config.site import Site
+
+TEMPLATES = Path(__file__).parent / "templates"
+MEDIA_PREFIX = "/v1/media/"
+
+
+def create_app(
+    *,
+    service: AlertService,
+    engine: Engine,
+    site: Site,
+    secrets: Secrets,
+    media: MediaStore,
+    clock: Clock,
+    routers: Sequence[APIRouter] = (),
+    hasher: PasswordHasher | None = None,
+) -> FastAPI:
+    """The web of one county, as an ASGI application.
+
+    Args:
+        service: what may be asked of alerts.
+        engine: a migrated database; accounts are brought in line with ``secrets`` here.
+        site: people and places.
+        secrets: passwords of the people who may log in.
+        media: where evidence files lie.
+        clock: the only source of time.
+        routers: doors of others served at the same address (the nodes' media door).
+        hasher: argon2id parameters, where the default (64 MiB) does not suit the machine.
+
+    Run it with :class:`alerts.web.server.WebServer`, which ends open streams when it stops.
+    """
+    web = Web(
+        service=service,
+        site=site,
+        engine=engine,
+        media=media,
+        clock=clock,
+        zone=ZoneInfo(site.county.zone),
+        accounts=Accounts(engine, clock, hasher),
+        sessions=Sessions(engine, clock),
+        throttle=Throttle(engine, clock),
+        login_form=LoginForm(engine, clock),
+        broadcaster=Broadcaster(service),
+        audit=AuditLog(engine, clock),
+        metrics=Metrics(),
+        assets=Assets(),
+        templates=_templates(),
+    )
+    web.templates.env.globals.update(asset=web.assets.url, site=site, assets=web.assets)
+    web.accounts.seed(site, secrets)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await web.broadcaster.start()
+        try:
+            yield
+        finally:
+            await web.broadcaster.close()
+
+    app = FastAPI(
+        title="Menshen 门神",
+        summary="Alerts of one county: list, stream, pictures, answers.",
+        version="1",
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        # The documentation pages of the framework load scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.web = web
+    app.add_middleware(BodyLimit, except_prefix=MEDIA_PREFIX)
+    app.add_middleware(SecurityHeaders)
+    errors.install(app)
+    ours = (api.router, stream.router, pictures.router, pages.router, shell.router, health.router)
+    for router in (*ours, *routers):
+        app.include_router(router)
+    return app
+
+
+def _templates() -> Jinja2Templates:
+    templates = Jinja2Templates(TEMPLATES)
+    templates.env.trim_blocks = True
+    templates.env.lstrip_blocks = True
+    cards.prepare(templates)
+    return templates

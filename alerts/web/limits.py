@@ -1,0 +1,60 @@
+"""Limits: a request body larger than any of our forms is refused while it arrives."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_LIMIT_BYTES = 64 * 1024
+
+
+class _TooLarge(Exception):  # noqa: N818 - caught here, seen nowhere
+    """The body has passed the limit."""
+
+
+class BodyLimit:
+    """ASGI middleware; paths under ``except_prefix`` (the nodes' media door) have their own.
+
+    Counts what really arrives: a Content-Length can be absent or untrue.
+    """
+
+    def __init__(self, app: ASGIApp, *, except_prefix: str) -> None:
+        self._app = app
+        self._except = except_prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(self._except):
+            await self._app(scope, receive, send)
+            return
+        arrived = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > BODY_LIMIT_BYTES:
+                raise _TooLarge
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, counted, noted)
+        except _TooLarge:
+            if started:
+                raise
+            await _refuse(send)
+
+
+async def _refuse(send: Send) -> None:
+    body = '{"error":{"code":"too_large","zh":"内容太大","en":"The request is too large"}}'.encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

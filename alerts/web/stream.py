@@ -1,0 +1,155 @@
+"""Stream: server-sent events that resume, so that no change is missed or shown twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+
+from alerts.service import AlertView, StreamItem
+from alerts.web import errors
+from alerts.web.auth import Reader, Visitor, WebParts
+from alerts.web.cards import card_html
+from alerts.web.context import Web
+
+KEEP_ALIVE_S = 15.0
+"""Proxies cut a silent connection after 30 to 60 s; a phone notices a dead one by this beat."""
+RETRY_MS = 2000
+
+router = APIRouter()
+
+
+@router.get(
+    "/api/v1/stream",
+    tags=["alerts"],
+    summary="Alert changes as they happen (server-sent events)",
+    response_class=StreamingResponse,
+    responses={
+        **errors.RESPONSES,
+        200: {
+            "description": "`event: alert` carries an AlertView as JSON and the stream position "
+            "as `id`. `event: beat` comes at least every 15 s with the server's time. "
+            "`event: session-ended` is the last one of a session that ended. `event: reset` "
+            "means that the position asked for is of another database: read the list again.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+    },
+)
+async def stream_json(
+    web: WebParts,
+    visitor: Reader,
+    after: Annotated[int | None, Query(ge=0, description="position to go on from")] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> StreamingResponse:
+    """Changes above the position of `Last-Event-ID`, else of `after`, else from now on."""
+    return await _respond(web, visitor, _start(after, last_event_id), _as_json)
+
+
+@router.get("/live", include_in_schema=False)
+async def stream_cards(
+    web: WebParts,
+    visitor: Reader,
+    after: Annotated[int | None, Query(ge=0)] = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> StreamingResponse:
+    """The same for our page: each alert as a finished card."""
+    as_card = partial(_as_card, web, visitor)
+    return await _respond(web, visitor, _start(after, last_event_id), as_card)
+
+
+def frame(event: str, data: str, position: int | None = None) -> str:
+    """One message in the form of the HTML standard, section 9.2.6; data is a single line."""
+    head = "" if position is None else f"id: {position}\n"
+    return f"{head}event: {event}\ndata: {data}\n\n"
+
+
+async def messages(
+    web: Web, visitor: Visitor, after: int, render: Callable[[AlertView], str]
+) -> AsyncIterator[str]:
+    """The body of a stream, from position ``after`` until the session or the process ends."""
+    hub = web.broadcaster
+    cursor = after
+    web.metrics.streams.inc()
+    try:
+        yield f"retry: {RETRY_MS}\n\n" + _beat(web, cursor)
+        while not hub.closed:
+            moved = await hub.wait(cursor, KEEP_ALIVE_S)
+            if not await hub.call(partial(web.sessions.alive, visitor.session.id)):
+                yield frame("session-ended", "{}")
+                return
+            if not moved:
+                yield ": keep-alive\n" + _beat(web, cursor)
+                continue
+            changes = await hub.read(visitor.viewer, cursor)
+            for item in changes.items:
+                yield await _alert(web, item, render)
+            cursor = changes.upto
+    finally:
+        web.metrics.streams.dec()
+
+
+async def _alert(web: Web, item: StreamItem, render: Callable[[AlertView], str]) -> str:
+    web.metrics.sent.inc()
+    return frame("alert", render(item.alert), item.position)
+
+
+async def _respond(
+    web: Web, visitor: Visitor, after: int | None, render: Callable[[AlertView], str]
+) -> StreamingResponse:
+    hub = web.broadcaster
+    if not hub.running:
+        raise errors.Refusal(
+            503,
+            "stopping",
+            zh="服务正在重启，稍后自动重连",
+            en="The service is restarting; reconnect shortly",
+            headers={"Retry-After": "2"},
+        )
+    newest = await hub.call(web.service.position)
+    body = (
+        _reset()
+        if after is not None and after > newest
+        else messages(web, visitor, newest if after is None else after, render)
+    )
+    return StreamingResponse(
+        body,
+        media_type="text/event-stream",
+        # nginx would keep small messages back until its buffer is full.
+        headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
+    )
+
+
+async def _reset() -> AsyncIterator[str]:
+    yield frame("reset", "{}")
+    await asyncio.sleep(0)
+
+
+def _start(after: int | None, last_event_id: str | None) -> int | None:
+    """The browser's own Last-Event-ID is newer than the address the page was opened with."""
+    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
+        return min(int(last_event_id[:18]), 2**62)
+    return after
+
+
+def _beat(web: Web, position: int) -> str:
+    return frame("beat", json.dumps({"now": web.clock.now().isoformat()}), position)
+
+
+def _as_json(alert: AlertView) -> str:
+    return alert.model_dump_json()
+
+
+def _as_card(web: Web, visitor: Visitor, alert: AlertView) -> str:
+    return json.dumps(
+        {
+            "id": alert.id,
+            "version": alert.version,
+            "html": card_html(web, visitor, alert),
+        },
+        ensure_ascii=False,
+    )
