@@ -18,7 +18,7 @@ CLASSES = len(CHARACTERS) + 1
 def colours(colour: PlateColour, probability: float = 0.95) -> NDArray[np.float32]:
     shares = np.full(len(PlateColour), (1 - probability) / (len(PlateColour) - 1))
     shares[list(PlateColour).index(colour)] = probability
-    return np.log(shares).astype(np.float32)
+    return np.asarray(np.log(shares), dtype=np.float32)
 
 
 BLUE = colours(PlateColour.BLUE)
@@ -33,7 +33,7 @@ def steps_of(*slots: dict[str, float], blank: float = 0.98) -> NDArray[np.float3
             shares[2 * i + 1, CHARACTER_INDEX[character]] = probability
         shares[2 * i + 1, 0] = max(1e-6, 0.999 - sum(slot.values()))
     shares /= shares.sum(1, keepdims=True)
-    return np.log(shares).astype(np.float32)
+    return np.asarray(np.log(shares), dtype=np.float32)
 
 
 def certain(text: str) -> list[dict[str, float]]:
