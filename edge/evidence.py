@@ -1,4 +1,4 @@
-"""Keeps pictures and clips on the edge's disk, named by their content, until the centre has them."""
+"""Keeps evidence on the edge's disk, named by its content, until the centre has it."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ class _Outcome(Enum):
     STORED = "stored"
     REFUSED = "refused"
     LATER = "later"
+    UNREACHABLE = "unreachable"
 
 
 class Uploader:
@@ -74,18 +75,25 @@ class Uploader:
         self._http.close()
 
     def upload_waiting(self) -> bool:
-        """Try every waiting file once; False when the centre could not take one just now."""
+        """Try every waiting file once; False when some could not be taken just now.
+
+        A centre that cannot be reached ends the round; one file that it cannot take does not
+        hold up the others.
+        """
+        all_settled = True
         for stored in self._evidence.waiting():
             if self._stopping:
                 return True
             outcome = self._put(stored)
-            if outcome is _Outcome.LATER:
+            if outcome is _Outcome.UNREACHABLE:
                 return False
             if outcome is _Outcome.STORED:
                 self._evidence.uploaded(stored)
-            else:
+            elif outcome is _Outcome.REFUSED:
                 self._evidence.refused(stored)
-        return True
+            else:
+                all_settled = False
+        return all_settled
 
     def _run(self) -> None:
         while not self._stopping:
@@ -120,9 +128,12 @@ class Uploader:
             )
         except FileNotFoundError:
             return _Outcome.STORED  # dropped by the budget meanwhile: nothing is left to send
-        except (httpx.HTTPError, OSError) as error:
+        except OSError as error:
+            log.error("evidence cannot be read", sha256=stored.sha256, why=str(error.strerror))
+            return _Outcome.REFUSED
+        except httpx.HTTPError as error:
             log.warning("evidence not uploaded", sha256=stored.sha256, why=type(error).__name__)
-            return _Outcome.LATER
+            return _Outcome.UNREACHABLE
         return _outcome(answer, stored)
 
 

@@ -1,0 +1,244 @@
+"""The statements of the event store, in the dialect of SQLite or of PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from config.ranges import SeqSet
+from ingest.letters import DeadLetter
+from ingest.schema import dead_letters, events, nodes, routing_queue, sequences
+
+Key = tuple[str, str]
+"""Node and epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRow:
+    """One row of ``sequences``: what is stored of one node's epoch."""
+
+    numbers: SeqSet
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event id is stored."""
+
+    id: str
+    node: str
+    epoch: str
+    seq: int
+
+
+class Statements(Protocol):
+    """What differs between the databases."""
+
+    def insert_events(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+        """Insert rows of ``events`` and their ``routing_queue`` rows; the ids that were new."""
+
+    def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, SequenceRow]:
+        """Read and lock rows of ``sequences``, always in the same order."""
+
+    def save(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Update rows of ``sequences``."""
+
+
+class SqliteStatements:
+    """SQLite: the transaction has the only write lock already."""
+
+    def insert_events(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+        if not rows:
+            return set()
+        known = connection.execute(
+            text("SELECT id FROM events WHERE id IN (SELECT value FROM json_each(:ids))"),
+            {"ids": json.dumps([row["id"] for row in rows])},
+        )
+        present = {found[0] for found in known}
+        fresh = [row for row in rows if row["id"] not in present]
+        if fresh:
+            connection.execute(insert(events), fresh)
+            connection.execute(
+                insert(routing_queue),
+                [{"event_id": row["id"], "enqueued_at": row["received_at"]} for row in fresh],
+            )
+        return {row["id"] for row in fresh}
+
+    def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, SequenceRow]:
+        return read_sequences(connection, keys)
+
+    def save(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        statement = (
+            update(sequences)
+            .where(
+                sequences.c.node == bindparam("b_node"), sequences.c.epoch == bindparam("b_epoch")
+            )
+            .values(acked_upto=bindparam("b_acked_upto"), also=bindparam("b_also"))
+            .values(skipped=bindparam("b_skipped"), updated_at=bindparam("b_updated_at"))
+        )
+        renamed = [{f"b_{name}": value for name, value in row.items()} for row in rows]
+        connection.execute(statement, renamed)
+
+
+_POSTGRES_INSERT = text("""
+WITH incoming AS (
+    SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS incoming(
+        id text, node text, epoch text, seq bigint, camera text, kind text, severity text,
+        visit text, revision integer, captured_at timestamptz, received_at timestamptz,
+        plate_text text, body text)
+), stored AS (
+    INSERT INTO events (id, node, epoch, seq, camera, kind, severity, visit, revision,
+                        captured_at, received_at, plate_text, body)
+    SELECT id, node, epoch, seq, camera, kind, severity, visit, revision,
+           captured_at, received_at, plate_text, body
+    FROM incoming ORDER BY id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, received_at
+), queued AS (
+    INSERT INTO routing_queue (event_id, enqueued_at) SELECT id, received_at FROM stored
+)
+SELECT id FROM stored
+""")
+
+_POSTGRES_SAVE = text("""
+UPDATE sequences SET acked_upto = incoming.acked_upto, also = incoming.also,
+       skipped = incoming.skipped, updated_at = incoming.updated_at
+FROM json_to_recordset(CAST(:rows AS json)) AS incoming(
+     node text, epoch text, acked_upto bigint, also text, skipped bigint, updated_at timestamptz)
+WHERE sequences.node = incoming.node AND sequences.epoch = incoming.epoch
+""")
+
+
+class PostgresStatements:
+    """PostgreSQL: a whole group in one round trip per statement."""
+
+    def insert_events(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+        if not rows:
+            return set()
+        return {found[0] for found in connection.execute(_POSTGRES_INSERT, {"rows": _json(rows)})}
+
+    def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, SequenceRow]:
+        return read_sequences(connection, keys, for_update=True)
+
+    def save(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        connection.execute(_POSTGRES_SAVE, {"rows": _json(rows)})
+
+
+def statements_for(dialect: str) -> Statements:
+    """The statements of ``sqlite`` or ``postgresql``."""
+    return SqliteStatements() if dialect == "sqlite" else PostgresStatements()
+
+
+def create_sequences(connection: Connection, keys: Iterable[Key], now: datetime) -> None:
+    """Make sure that nodes and their epochs have a row."""
+    ordered = sorted(keys)
+    if not ordered:
+        return
+    names = sorted({node for node, _ in ordered})
+    _insert_missing(
+        connection, nodes, ["node"], [{"node": name, "first_seen_at": now} for name in names]
+    )
+    rows = [
+        {
+            "node": node,
+            "epoch": epoch,
+            "acked_upto": 0,
+            "also": "[]",
+            "skipped": 0,
+            "updated_at": now,
+        }
+        for node, epoch in ordered
+    ]
+    _insert_missing(connection, sequences, ["node", "epoch"], rows)
+
+
+def places_of_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Place]:
+    """Where the events of ``ids`` are stored, by id."""
+    return {
+        row.id: Place(*row)
+        for part in _parts(ids)
+        for row in connection.execute(_PLACES.where(events.c.id.in_(part)))
+    }
+
+
+def places_of_seqs(connection: Connection, key: Key, seqs: Sequence[int]) -> dict[int, Place]:
+    """What is stored under the numbers ``seqs`` of one node and epoch, by number."""
+    of_key = _PLACES.where(events.c.node == key[0], events.c.epoch == key[1])
+    return {
+        row.seq: Place(*row)
+        for part in _parts(seqs)
+        for row in connection.execute(of_key.where(events.c.seq.in_(part)))
+    }
+
+
+def bury(connection: Connection, letters: Iterable[DeadLetter], now: datetime) -> None:
+    """Keep dead letters; the same bytes again only raise the count."""
+    module = sqlite if connection.dialect.name == "sqlite" else postgresql
+    for letter in sorted(letters, key=lambda one: one.digest):
+        statement = module.insert(dead_letters).values(
+            digest=letter.digest,
+            topic=_clean(letter.topic),
+            node=letter.node,
+            reason=_clean(letter.reason),
+            head=letter.head,
+            size_bytes=letter.size_bytes,
+            body=letter.body,
+            times=1,
+            first_at=now,
+            last_at=now,
+        )
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["digest"],
+                set_={"times": dead_letters.c.times + 1, "last_at": now},
+            )
+        )
+
+
+def _clean(value: str) -> str:
+    # PostgreSQL's text has no NUL, and UTF-8 no lone surrogate.
+    return value.replace("\0", "�").encode("utf-8", "replace").decode()
+
+
+_PLACES = select(events.c.id, events.c.node, events.c.epoch, events.c.seq)
+
+
+def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    """Both databases limit how many parameters one statement may have."""
+    return (values[start : start + 5_000] for start in range(0, len(values), 5_000))
+
+
+def _insert_missing(
+    connection: Connection, table: Any, key: list[str], rows: list[dict[str, Any]]
+) -> None:
+    module = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(module.insert(table).on_conflict_do_nothing(index_elements=key), rows)
+
+
+def read_sequences(
+    connection: Connection, keys: Sequence[Key], *, for_update: bool = False
+) -> dict[Key, SequenceRow]:
+    """Rows of ``sequences`` for ``keys``, those that exist, read (and locked) in one order."""
+    wanted = (
+        select(sequences)
+        .where(tuple_(sequences.c.node, sequences.c.epoch).in_(list(keys)))
+        .order_by(sequences.c.node, sequences.c.epoch)
+    )
+    if for_update:
+        wanted = wanted.with_for_update()
+    return {
+        (row.node, row.epoch): SequenceRow(
+            SeqSet(row.acked_upto, tuple((a, b) for a, b in json.loads(row.also))), row.skipped
+        )
+        for row in connection.execute(wanted)
+    }
+
+
+def _json(rows: Sequence[dict[str, Any]]) -> str:
+    return json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)

@@ -1,0 +1,189 @@
+"""Takes events from the broker, commits them in groups, then acknowledges and sends receipts."""
+
+from __future__ import annotations
+
+import queue
+import random
+import secrets
+import threading
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from config.clock import Clock
+from config.errors import UserError
+from config.logs import get_logger
+from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
+from config.topics import Topics, node_of
+from config.wire import EventBatch, Presence, decode, encode
+from ingest.failures import is_poison
+from ingest.letters import DeadLetter, read_events
+from ingest.presence import record_presence
+from ingest.store import EventStore
+
+log = get_logger(__name__)
+
+_QUEUE_MESSAGES = 64
+_GROUP_EVENTS = 4_000
+_LONGEST_PAUSE_S = 10.0
+_POLL_S = 0.2
+
+
+@dataclass(slots=True)
+class _Group:
+    """Messages that share one commit."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    batches: list[EventBatch] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    signs: list[Presence] = field(default_factory=list)
+
+    def events(self) -> int:
+        return sum(len(batch.events) for batch in self.batches)
+
+
+class Subscriber:
+    """One ingest replica: a connection, and a thread that stores.
+
+    Nothing is acknowledged before it is committed. While the database is in trouble the same
+    group is tried again, for ever, and the broker and the edges hold the rest.
+
+    Args:
+        share: name of the group of replicas that share the events (MQTT 5 ``$share``); a broker
+            that speaks only 3.1.1 sends every replica everything, which is stored once as well.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker_url: str,
+        county: str,
+        store: EventStore,
+        clock: Clock,
+        share: str | None = None,
+        tls: TlsFiles | None = None,
+    ) -> None:
+        self._topics = Topics(county)
+        self._store = store
+        self._clock = clock
+        self._share = share
+        self._link = MqttLink(
+            address=BrokerAddress.parse(broker_url),
+            client_id=f"ingest-{secrets.token_hex(4)}",
+            clock=clock,
+            on_up=self._up,
+            on_message=self._arrived,
+            tls=tls,
+        )
+        self._arrivals: queue.Queue[Delivery] = queue.Queue(_QUEUE_MESSAGES)
+        self._stopping = threading.Event()
+        self._subscribed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ingest")
+
+    @property
+    def is_up(self) -> bool:
+        """True while the broker answers."""
+        return self._link.is_up
+
+    def wait_until_up(self, timeout_s: float) -> bool:
+        """Wait for the first connection; False when it did not come in time."""
+        return self._subscribed.wait(timeout_s)
+
+    def start(self) -> None:
+        """Begin to take events, in threads of its own."""
+        self._link.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the group in hand and end. What was not committed comes again from the edges."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._link.stop()
+
+    # -- callbacks, in the connection's thread -------------------------------------------------
+
+    def _up(self) -> None:
+        share = self._share if self._link.speaks_mqtt5 else None
+        if share != self._share:
+            log.warning("this broker has no shared subscriptions: every replica gets every event")
+        self._link.subscribe([self._topics.all_events(share), self._topics.all_presence()])
+        self._subscribed.set()
+
+    def _arrived(self, delivery: Delivery) -> None:
+        # A full queue holds up the connection, and so the broker, not our memory.
+        while not self._stopping.is_set():
+            try:
+                self._arrivals.put(delivery, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return
+
+    # -- the storing thread --------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            group = self._collect()
+            if group.deliveries:
+                self._settle(group)
+
+    def _collect(self) -> _Group:
+        """Everything that waits now, up to a limit; returns empty after a moment of silence."""
+        group = _Group()
+        try:
+            self._sort(self._arrivals.get(timeout=_POLL_S), group)
+            while group.events() < _GROUP_EVENTS:
+                self._sort(self._arrivals.get_nowait(), group)
+        except queue.Empty:
+            pass
+        return group
+
+    def _sort(self, delivery: Delivery, group: _Group) -> None:
+        group.deliveries.append(delivery)
+        if node_of(delivery.topic) is None:
+            self._sort_presence(delivery, group)
+            return
+        mail = read_events(delivery.topic, delivery.payload)
+        group.letters += mail.letters
+        if mail.batch is not None:
+            group.batches.append(mail.batch)
+        for letter in mail.letters:
+            log.warning("poison message", topic=letter.topic, reason=letter.reason)
+
+    def _sort_presence(self, delivery: Delivery, group: _Group) -> None:
+        try:
+            sign = decode(Presence, delivery.payload, topic=delivery.topic)
+        except UserError as error:
+            group.letters.append(DeadLetter.of(delivery.topic, delivery.payload, str(error)))
+            return
+        if self._topics.presence(sign.node) != delivery.topic:
+            reason = f"the topic is not that of node {sign.node}"
+            group.letters.append(DeadLetter.of(delivery.topic, delivery.payload, reason))
+            return
+        group.signs.append(sign)
+
+    def _settle(self, group: _Group) -> None:
+        """Commit, however long it takes; then acknowledge and send receipts."""
+        failures = 0
+        while True:
+            try:
+                receipts = self._store.insert_resilient(group.batches, group.letters)
+                for sign in group.signs:
+                    record_presence(self._store.engine, self._clock, sign)
+                break
+            except SQLAlchemyError as error:
+                failures += 1
+                log.error("database in trouble, trying again", why=_brief(error), tries=failures)
+            longest = min(0.1 * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
+            if self._clock.wait(self._stopping, random.uniform(longest / 2, longest)):
+                return  # not committed: neither acknowledged nor receipted
+        for delivery in group.deliveries:
+            self._link.acknowledge(delivery)
+        for receipt in receipts:
+            self._link.publish(self._topics.receipt(receipt.node), encode(receipt), qos=0)
+
+
+def _brief(error: SQLAlchemyError) -> str:
+    kind = "refused data" if is_poison(error) else type(error).__name__
+    original = error.orig if isinstance(error, DBAPIError) else None
+    return f"{kind}: {original}"[:300] if original else kind
