@@ -21,7 +21,7 @@ import numpy.typing as npt
 from config.clock import SystemClock
 from config.logs import configure_logs
 from edge.camera import CameraSpec, CameraState, CameraThreads
-from edge.frame_ring import FrameRing, RingBroken
+from edge.frame_ring import FrameRing, RingBrokenError
 from edge.gates import Counters
 from edge.geometry import Box
 
@@ -100,7 +100,7 @@ def run_child(job: ChildJob, pipe: Connection, lock: Lock, parent_pid: int) -> N
     try:
         while not pipe.poll(BEAT_INTERVAL_S):
             tell(_beat(cameras))
-    except (OSError, EOFError, RingBroken):
+    except (OSError, EOFError, RingBrokenError):
         os._exit(1)
     for camera in cameras:
         camera.stop()

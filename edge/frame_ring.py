@@ -34,7 +34,7 @@ _SLOT = np.dtype(
 _LOCK_TIMEOUT_S = 2.0
 
 
-class RingBroken(Exception):
+class RingBrokenError(Exception):
     """The other side died while it held the lock; the ring and its child must be replaced."""
 
 
@@ -78,7 +78,7 @@ class FrameRing:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         if not self._lock.acquire(timeout=_LOCK_TIMEOUT_S):
-            raise RingBroken
+            raise RingBrokenError
         try:
             yield
         finally:
@@ -94,7 +94,7 @@ class FrameRing:
 
         Raises:
             ValueError: the picture is larger than a slot.
-            RingBroken: the parent died with the lock.
+            RingBrokenError: the parent died with the lock.
         """
         if image.nbytes > self.slot_bytes:
             raise ValueError(f"picture of {image.nbytes} bytes; a slot has {self.slot_bytes}")
@@ -134,7 +134,7 @@ class FrameRing:
         """The oldest picture waiting, without copying it; None when there is none.
 
         Raises:
-            RingBroken: the child died with the lock.
+            RingBrokenError: the child died with the lock.
         """
         with self._locked():
             ready = self._ready()

@@ -14,7 +14,7 @@ from config.clock import Clock
 from config.logs import get_logger
 from edge.camera import CameraSpec, CameraState
 from edge.child import Beat, ChildJob, run_child
-from edge.frame_ring import FrameRing, RingBroken, RingFrame
+from edge.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.gates import Counters
 
 _LOG = get_logger(__name__)
@@ -161,7 +161,7 @@ class CameraGroup:
             return None
         try:
             frame = ring.take()
-        except RingBroken:
+        except RingBrokenError:
             # A killed child held the lock: the watchdog sees its death and replaces the ring.
             return None
         return None if frame is None else (self.cameras[frame.camera], frame, ring)

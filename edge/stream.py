@@ -15,7 +15,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from av.codec.context import CodecContext, ThreadType
+from av.codec.context import ThreadType
 
 from config.errors import UserError
 
@@ -172,7 +172,7 @@ class VideoStream:
         self._camera = camera
         self._url = url
         self._stream = container.streams.video[0]
-        self._context: CodecContext = self._stream.codec_context
+        self._context: Any = self._stream.codec_context
         # Frame threads hold pictures back; one thread per camera is what the machine has anyway.
         self._context.thread_type = ThreadType.SLICE
         self._context.thread_count = 1

@@ -1,0 +1,145 @@
+"""What the tracker's tracks come to: one draft of an event per object and visit, and revisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from config.event import EventKind, FaceShot
+from edge.areas import AreaWatch
+from edge.geometry import Point
+from edge.pictures import Shot
+from edge.tracker import ObjectClass
+from models.plates.fuse import fuse_reads
+from models.plates.reading import PlateRead
+
+MAX_READS = 40
+_MIN_TEXT = 5
+_MIN_CONFIDENCE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event before it has evidence files: everything :mod:`edge.pipeline` writes down."""
+
+    visit: str
+    revision: int
+    kind: EventKind
+    started_at: datetime
+    ended_at: datetime | None
+    shot: Shot
+    path: tuple[Point, ...]
+    plate: PlateRead | None = None
+    face: FaceShot | None = None
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the last event of a visit said."""
+
+    at: datetime
+    text: str
+    confidence: float
+    score: float
+    ended: bool
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """One object from coming to going. ``track`` is the number of the track it is on now."""
+
+    id: str
+    object_class: ObjectClass
+    track: int
+    started_at: datetime
+    last_seen: datetime
+    areas: AreaWatch | None = None
+    hits: int = 0
+    reads: list[PlateRead] = field(default_factory=list)
+    face: FaceShot | None = None
+    shot: Shot | None = None
+    path: tuple[Point, ...] = ()
+    gone: bool = False
+    closed: bool = False
+    told: Told | None = None
+    revision: int = 0
+    carries: list[Visit] = field(default_factory=list)
+    """For something that moves: visits of the plates and faces seen on it."""
+
+    def add_read(self, read: PlateRead) -> None:
+        """Remember a read; of very many the least sure is forgotten."""
+        self.reads.append(read)
+        if len(self.reads) > MAX_READS:
+            self.reads.remove(min(self.reads, key=lambda item: item.confidence))
+
+    def plate(self) -> PlateRead | None:
+        """All reads as one, or None when the plate was never read."""
+        return fuse_reads(self.reads) if self.reads else None
+
+    def explained(self) -> bool:
+        """True when a plate or face on this moving thing has become an event."""
+        return any(visit.told is not None for visit in self.carries)
+
+    def undecided(self) -> bool:
+        """True while a plate or face on it may still become one."""
+        return any(visit.told is None and not visit.closed for visit in self.carries)
+
+    def age_s(self, now: datetime) -> float:
+        """Seconds since it came."""
+        return (now - self.started_at).total_seconds()
+
+    def stay_s(self) -> float:
+        """Seconds between its first and last sighting."""
+        return (self.last_seen - self.started_at).total_seconds()
+
+    def draft(self, now: datetime, *, ended: bool) -> Draft:
+        """The event as it stands; counts as told."""
+        assert self.shot is not None
+        plate = self.plate()
+        self.told = Told(
+            at=now,
+            text=plate.text if plate else "",
+            confidence=plate.confidence if plate else 0.0,
+            score=self.shot.score,
+            ended=ended,
+        )
+        kinds = {
+            ObjectClass.PLATE: EventKind.PLATE,
+            ObjectClass.FACE: EventKind.FACE,
+            ObjectClass.MOVER: EventKind.MOTION,
+        }
+        draft = Draft(
+            visit=self.id,
+            revision=self.revision,
+            kind=kinds[self.object_class],
+            started_at=self.started_at,
+            ended_at=self.last_seen if ended else None,
+            shot=self.shot,
+            path=self.path,
+            plate=plate if self.object_class is ObjectClass.PLATE else None,
+            face=self.face if self.object_class is ObjectClass.FACE else None,
+        )
+        self.revision += 1
+        return draft
+
+
+def worth_telling(visit: Visit) -> bool:
+    """Whether there is enough to make an event of.
+
+    A plate needs two sightings (or one sure read) and something like a text; what fails the
+    grammar is told all the same. Something moving needs to have moved for a while, and to carry
+    no plate or face that is an event already.
+    """
+    if visit.shot is None:
+        return False
+    if visit.object_class is ObjectClass.PLATE:
+        plate = visit.plate()
+        if plate is None or len(plate.text) < _MIN_TEXT:
+            return False
+        if visit.hits < 2 and plate.confidence < 0.9:
+            return False
+        return plate.confidence >= _MIN_CONFIDENCE or visit.hits >= 4
+    if visit.object_class is ObjectClass.FACE:
+        return visit.face is not None and visit.hits >= 2
+    return visit.hits >= 3 and visit.stay_s() >= 0.4 and not visit.explained()

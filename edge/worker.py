@@ -1,0 +1,211 @@
+"""Runs the cameras of one node: decode groups, inference in batches, events, health, a report."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any, Protocol
+
+from config.clock import Clock
+from config.errors import UserError
+from config.event import Event
+from config.logs import get_logger
+from config.site import Camera, FacePolicy
+from edge.camera import CameraSpec, CameraState
+from edge.frame_ring import FrameRing, RingBrokenError, RingFrame
+from edge.group import CameraGroup, GroupLimits, grouped
+from edge.health import CameraHealth
+from edge.pictures import Scene
+from edge.pipeline import CameraPipeline, EventSink, EvidenceSink
+from models.types import Detections, Image
+
+_LOG = get_logger(__name__)
+
+BATCH = 4
+_IDLE_S = 0.02
+_SUPERVISE_S = 0.25
+
+
+class Vision(Protocol):
+    """Finds plates and faces (:class:`models.core.VisionCore`)."""
+
+    def analyse(self, images: Sequence[Image]) -> list[Detections]:
+        """What is in each picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedCamera:
+    """A camera as the node runs it: how to reach it, and what to make of its pictures."""
+
+    spec: CameraSpec
+    face: FacePolicy = FacePolicy.DETECT
+    zones: tuple[Any, ...] = ()
+    lines: tuple[Any, ...] = ()
+
+    @classmethod
+    def of_site(cls, camera: Camera, *, url: str, sub_url: str | None) -> WatchedCamera:
+        """From the site description, with addresses that hold the credentials."""
+        spec = CameraSpec(
+            id=camera.id, url=url, sub_url=sub_url, gate=camera.gate, masks=camera.masks
+        )
+        return cls(spec=spec, face=camera.face, zones=camera.zones, lines=camera.lines)
+
+
+@dataclass(slots=True)
+class _Watched:
+    group: CameraGroup
+    pipeline: CameraPipeline
+    health: CameraHealth = field(default_factory=CameraHealth)
+
+
+class Worker:
+    """One node. :meth:`run` blocks; everything it starts has ended when it returns."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        cameras: Sequence[WatchedCamera],
+        vision: Vision,
+        emit: EventSink,
+        evidence: EvidenceSink | None,
+        clock: Clock,
+        limits: GroupLimits | None = None,
+    ) -> None:
+        limits = limits or GroupLimits()
+        self._vision = vision
+        self._clock = clock
+        self._emit = emit
+        self._unsent: deque[Event] = deque()
+        self._groups = grouped(tuple(camera.spec for camera in cameras), limits, clock)
+        self._stop = threading.Event()
+        self._cameras: dict[str, _Watched] = {}
+        for camera in cameras:
+            pipeline = CameraPipeline(
+                node=node,
+                camera=camera.spec.id,
+                emit=self._send,
+                evidence=evidence,
+                face=camera.face,
+                zones=camera.zones,
+                lines=camera.lines,
+            )
+            group = next(item for item in self._groups if camera.spec in item.cameras)
+            self._cameras[camera.spec.id] = _Watched(group, pipeline)
+
+    @property
+    def groups(self) -> tuple[CameraGroup, ...]:
+        """The decode groups, for whoever watches the watchdog."""
+        return tuple(self._groups)
+
+    def cameras_online(self) -> int:
+        """How many cameras send pictures now."""
+        return sum(watched.health.online for watched in self._cameras.values())
+
+    def stop(self) -> None:
+        """Make :meth:`run` return soon. May be called from a signal handler."""
+        self._stop.set()
+
+    def run(self, *, seconds: float | None = None, until: Callable[[], bool] | None = None) -> None:
+        """Watch until :meth:`stop`, ``seconds`` have passed, or ``until`` says so."""
+        begun = self._clock.monotonic()
+        supervised = begun - _SUPERVISE_S
+        for group in self._groups:
+            group.start()
+        try:
+            while not self._stop.is_set():
+                now = self._clock.monotonic()
+                if seconds is not None and now - begun >= seconds:
+                    break
+                if now - supervised >= _SUPERVISE_S:
+                    supervised = now
+                    self._supervise()
+                    if until is not None and until():
+                        break
+                if not self._analyse_some():
+                    self._clock.wait(self._stop, _IDLE_S)
+        finally:
+            self._shut_down()
+
+    def _supervise(self) -> None:
+        now_s = self._clock.monotonic()
+        self._send_waiting()
+        for group in self._groups:
+            self._heed(group.supervise(), now_s)
+        now = self._clock.now().astimezone(UTC)
+        for watched in self._cameras.values():
+            for report in watched.health.tick(now_s):
+                watched.pipeline.health(report, now)
+            watched.pipeline.tick(now)
+
+    def _send(self, event: Event) -> None:
+        """Hand an event over; one that cannot be kept now (disk full) is tried again in order."""
+        self._unsent.append(event)
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        while self._unsent:
+            try:
+                self._emit(self._unsent[0])
+            except UserError as error:
+                _LOG.error("event not kept yet", waiting=len(self._unsent), problem=str(error))
+                return
+            self._unsent.popleft()
+
+    def _heed(self, states: Sequence[CameraState], now_s: float) -> None:
+        for state in states:
+            watched = self._cameras[state.camera]
+            for report in watched.health.changed(state, now_s):
+                watched.pipeline.health(report, self._clock.now())
+
+    def _analyse_some(self) -> bool:
+        """Analyse one batch, at most one picture of each group at a time in turn."""
+        batch: list[tuple[CameraSpec, RingFrame, FrameRing]] = []
+        while len(batch) < BATCH:
+            taken = [item for group in self._groups if (item := group.take()) is not None]
+            if not taken:
+                break
+            batch.extend(taken)
+        if not batch:
+            return False
+        detections = self._vision.analyse([frame.image for _, frame, _ in batch])
+        for (spec, frame, ring), found in zip(batch, detections, strict=True):
+            pipeline = self._cameras[spec.id].pipeline
+            pipeline.feed(Scene(frame.image, frame.at), found, frame.boxes)
+            try:
+                ring.release(frame)
+            except RingBrokenError:
+                _LOG.debug("ring of a dead child", camera=spec.id)
+        return True
+
+    def _shut_down(self) -> None:
+        for group in self._groups:
+            states = group.stop()
+            self._heed(states, self._clock.monotonic())
+        now = self._clock.now()
+        for watched in self._cameras.values():
+            watched.pipeline.finish(now)
+
+    def report(self) -> dict[str, Any]:
+        """Per camera: frames decoded, analysed, dropped, damaged; events by kind; restarts."""
+        cameras: dict[str, dict[str, Any]] = {}
+        for name, watched in self._cameras.items():
+            counters = watched.group.counters(name)
+            cameras[name] = {
+                "frames_decoded": counters.decoded,
+                "frames_sampled": counters.sampled,
+                "frames_analysed": watched.pipeline.analysed,
+                "frames_dropped": counters.dropped,
+                "packets_damaged": counters.corrupt,
+                "events": {kind.value: n for kind, n in sorted(watched.pipeline.events.items())},
+            }
+        return {
+            "frames_decoded": sum(int(item["frames_decoded"]) for item in cameras.values()),
+            "events": sum(sum(item["events"].values()) for item in cameras.values()),
+            "events_not_kept": len(self._unsent),
+            "group_restarts": {group.name: group.restarts for group in self._groups},
+            "cameras": cameras,
+        }
