@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from config.errors import UserError
 from config.logs import get_logger
 from models.catalogue import State, Store, entry_named
 from models.faces import FaceDetector, Family
 from models.images import check_image
+from models.plates.pipeline import PlatePipeline
 from models.session import CPU
-from models.types import Detections, Image, PlateSighting
+from models.types import Detections, Image
 
 FACE_DETECTOR: Final = "yunet-n"
 """The catalogue's permitted default."""
@@ -23,16 +23,6 @@ KINDS: Final = frozenset({"plates", "faces"})
 PLATE_MODELS: Final = ("plate-detector", "plate-reader")
 _Part = TypeVar("_Part")
 _log = get_logger(__name__)
-
-
-class PlateFinder(Protocol):
-    """Finds and reads plates; what models.plates offers."""
-
-    def read(self, images: Sequence[Image]) -> Sequence[Sequence[PlateSighting]]:
-        """Plates of each picture, best first."""
-
-    def close(self) -> None:
-        """Free the networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +43,7 @@ class VisionCore:
     def __init__(
         self,
         *,
-        plates: PlateFinder | None,
+        plates: PlatePipeline | None,
         faces: FaceDetector | None,
         missing: tuple[MissingModel, ...] = (),
     ) -> None:
@@ -98,10 +88,10 @@ class VisionCore:
         store = Store(models_dir, mirror)
         options: dict[str, Any] = {"threads": threads, "providers": providers}
         missing: list[MissingModel] = []
-        plates: PlateFinder | None = None
+        plates: PlatePipeline | None = None
         faces: FaceDetector | None = None
         if "plates" in want:
-            plates = _load("plates", lambda: _open_plates(store, options), missing)
+            plates = _load("plates", lambda: _open_plates(store, options, long_side), missing)
         if "faces" in want:
             faces = _load(
                 face_model,
@@ -173,7 +163,7 @@ def _open_faces(
 ) -> FaceDetector:
     entry = entry_named(name)
     return FaceDetector.open(
-        _checked(store, name),
+        checked_file(store, name),
         family=family,
         sha256=entry.sha256,
         long_side=long_side,
@@ -182,14 +172,17 @@ def _open_faces(
     )
 
 
-def _open_plates(store: Store, options: dict[str, Any]) -> PlateFinder:
-    detector, reader = (_checked(store, name) for name in PLATE_MODELS)
-    pipeline = importlib.import_module("models.plates.pipeline")
-    finder: PlateFinder = pipeline.PlatePipeline.open(detector=detector, reader=reader, **options)
-    return finder
+def _open_plates(store: Store, options: dict[str, Any], long_side: int) -> PlatePipeline:
+    detector, reader = (checked_file(store, name) for name in PLATE_MODELS)
+    return PlatePipeline.open(detector=detector, reader=reader, long_side=long_side, **options)
 
 
-def _checked(store: Store, name: str) -> Path:
+def checked_file(store: Store, name: str) -> Path:
+    """Where the right file of the model ``name`` lies.
+
+    Raises:
+        UserError: it is nowhere, or has another hash; the remedy fits the model.
+    """
     entry = entry_named(name)
     state, path = store.state(entry)
     if path is None:

@@ -1,0 +1,15 @@
+"""``menshen bench``: one sub-command per file of this folder, each printing the machine too."""
+
+from __future__ import annotations
+
+import typer
+
+from tests.bench import faces, pairs
+
+app = typer.Typer(no_args_is_help=True)
+app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
+    faces.bench
+)
+app.command("pairs", epilog="Example: menshen bench pairs --data ../shared/eval/face_pairs --json")(
+    pairs.bench
+)
