@@ -119,7 +119,14 @@ def _done(
 
 
 def _climb(
-    alert: Alert, scene: Scene, wanted: int, action: str, actor: str, **changes: Any
+    alert: Alert,
+    scene: Scene,
+    wanted: int,
+    action: str,
+    actor: str,
+    *,
+    why: str = "",
+    **changes: Any,
 ) -> Transition:
     """Open on the first rung from ``wanted`` on where somebody stands who was not told yet."""
     last = scene.ladder.last
@@ -137,7 +144,7 @@ def _climb(
         timer=_timer(opened, scene),
         action=action,
         actor=actor,
-        detail=f"step {rung}" + (f", turn {turn}" if turn else ""),
+        detail=f"{why}step {rung}" + (f", turn {turn}" if turn else ""),
         tell=(Tell(rung, turn),),
         skipped=tuple(skipped),
     )
@@ -265,7 +272,7 @@ def _join(alert: Alert, command: Join, scene: Scene) -> Transition:
     louder = {"seen_at": seen, "sightings": count, "severity": command.severity}
     detail = f"severity rises to {command.severity}"
     if alert.state is State.CLOSED and _reopens(alert, scene.now):
-        return _fresh(alert, scene, "reopened by louder evidence", SYSTEM, **louder)
+        return _fresh(alert, scene, "reopened", SYSTEM, why=f"{detail}; ", **louder)
     joined = _move(alert, scene, alert.state, **louder)
     tell = (Tell(alert.step, alert.turn + 1),) if alert.state in UNANSWERED else ()
     if tell:
@@ -282,7 +289,9 @@ def _reopens(alert: Alert, now: datetime) -> bool:
     return alert.closed_at is not None and now - alert.closed_at <= REOPEN_WITHIN
 
 
-def _fresh(alert: Alert, scene: Scene, action: str, actor: str, **changes: Any) -> Transition:
+def _fresh(
+    alert: Alert, scene: Scene, action: str, actor: str, *, why: str = "", **changes: Any
+) -> Transition:
     """A new life of a closed alert: nobody counts as told."""
     untold = replace(scene, told=frozenset())
     return _climb(
@@ -291,6 +300,7 @@ def _fresh(alert: Alert, scene: Scene, action: str, actor: str, **changes: Any) 
         0,
         action,
         actor,
+        why=why,
         cycle=alert.cycle + 1,
         outcome=None,
         closed_at=None,
@@ -314,12 +324,12 @@ def _fire(alert: Alert, command: Fire, scene: Scene) -> Transition:
     if alert.state is State.OPEN:
         return _climb(alert, scene, alert.step + 1, "escalated", SYSTEM)
     if alert.state in _ACTIVE:
-        action = f"{alert.acked_by} did not go on: opened again"
-        return _climb(alert, scene, alert.step + 1, action, SYSTEM)
+        why = f"{alert.acked_by} did not go on; "
+        return _climb(alert, scene, alert.step + 1, "expired", SYSTEM, why=why)
     if alert.state is State.WAITING:
         late = [item.name for item in alert.departments if item.reported_by is None]
-        action = f"departments did not report in: {', '.join(late)}"
-        return _climb(alert, scene, alert.step + 1, action, SYSTEM, back_to=None)
+        why = f"no report from {', '.join(late)}; "
+        return _climb(alert, scene, alert.step + 1, "expired", SYSTEM, why=why, back_to=None)
     if alert.state is State.REVIEW:
         again = _move(alert, scene, State.REVIEW, turn=alert.turn + 1)
         return _done(again, scene, "asked again", SYSTEM, tell=(Tell(alert.step, again.turn),))

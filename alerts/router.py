@@ -92,7 +92,7 @@ class Router:
         with reading(self._engine) as connection:
             return list(connection.execute(self._due().limit(limit)).scalars())
 
-    def _due(self) -> Select[tuple[str]]:
+    def _due(self) -> Select[str]:
         queue = routing_queue.c
         free = or_(queue.claimed_until.is_(None), queue.claimed_until <= self._clock.now())
         return select(queue.event_id).where(free).order_by(queue.enqueued_at, queue.event_id)

@@ -27,7 +27,7 @@ from alerts.state import (
     Verify,
     Whistle,
 )
-from alerts.store import AlertStore
+from alerts.store import AlertStore, Listener
 from alerts.views import AlertView, StreamItem, TellLine, Viewer
 from config.clock import Clock, local_text
 from config.errors import UserError
@@ -79,13 +79,22 @@ class AlertService:
         site: who and what there is.
         clock: the only source of time.
         hub: wakes waiters in this process; None makes :meth:`wait` look every half second.
+        listener: is called with what a person's answer has changed, after the commit.
     """
 
-    def __init__(self, engine: Engine, site: Site, clock: Clock, *, hub: Hub | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        site: Site,
+        clock: Clock,
+        *,
+        hub: Hub | None = None,
+        listener: Listener | None = None,
+    ) -> None:
         self._engine = engine
         self._site = site
         self._hub = hub or Hub()
-        self._store = AlertStore(engine, site, clock, hub=self._hub)
+        self._store = AlertStore(engine, site, clock, hub=self._hub, listener=listener)
 
     def open_alerts(self, viewer: Viewer, limit: int = 200) -> list[AlertView]:
         """Alerts that still need somebody: loudest first, then newest; at most ``limit``."""

@@ -96,8 +96,12 @@ class AlertStore:
             if connection.execute(select(sent.c.id).where(condition).limit(1)).first() is None:
                 return
         with writing(self._engine) as connection:
+            # Locked in the order of their ids, as dispatchers do, so that neither waits for the
+            # other in a circle.
+            rows = select(sent.c.id).where(condition).order_by(sent.c.id).with_for_update()
+            ids = list(connection.execute(rows).scalars())
             connection.execute(
                 update(sent)
-                .where(condition)
+                .where(sent.c.id.in_(ids))
                 .values(state=state, next_attempt_at=None, changed_at=self._clock.now())
             )

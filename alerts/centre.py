@@ -1,0 +1,254 @@
+"""The centre in one process: broker, ingest, router, timers, dispatchers and the web pages."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from alerts.auditor import Auditor
+from alerts.channels.base import Channel
+from alerts.channels.inapp import InApp
+from alerts.channels.webhook import WebhookChannel
+from alerts.dispatcher import Dispatcher
+from alerts.hub import Hub
+from alerts.journal import Journal
+from alerts.loops import Loop
+from alerts.router import Router
+from alerts.service import AlertService
+from alerts.store import AlertStore
+from alerts.timers import Timers
+from alerts.web.app import create_app
+from alerts.web.server import WebServer
+from config.clock import Clock
+from config.errors import UserError
+from config.logs import get_logger
+from config.secrets import Secrets
+from config.settings import Settings
+from config.site import Site
+from config.wire import EventBatch, Receipt
+from ingest.broker import EmbeddedBroker
+from ingest.engine import open_engine
+from ingest.letters import DeadLetter
+from ingest.media import MediaStore
+from ingest.media_http import media_router
+from ingest.migrate import upgrade
+from ingest.store import EventStore
+from ingest.subscriber import Subscriber
+
+PARTS = ("ingest", "router", "web")
+AUDIT_EVERY_S = 30.0
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run and where; port 0 takes a free one."""
+
+    site: Site
+    secrets: Secrets
+    settings: Settings
+    host: str = "127.0.0.1"
+    port: int = 8080
+    broker_host: str = "127.0.0.1"
+    broker_port: int = 1883
+    parts: frozenset[str] = frozenset(PARTS)
+    public_url: str | None = None
+    """Address of the pages as people reach them, for links; None: where we listen."""
+
+    def database_url(self) -> str:
+        """The database of the settings, or a SQLite file in the data folder."""
+        if self.settings.database is not None:
+            return self.settings.database
+        path = self.settings.data_dir.resolve() / "centre.db"
+        return f"sqlite:///{path}"
+
+
+class RingingEventStore(EventStore):
+    """The event store, which wakes this process's router as soon as events are committed."""
+
+    def __init__(self, engine: Engine, clock: Clock, hub: Hub) -> None:
+        super().__init__(engine, clock)
+        self._hub = hub
+
+    def insert_group(
+        self, batches: Sequence[EventBatch], letters: Iterable[DeadLetter] = ()
+    ) -> list[Receipt]:
+        """Store as :class:`EventStore` does, then ring."""
+        receipts = super().insert_group(batches, letters)
+        self._hub.ring()
+        return receipts
+
+
+@dataclass
+class Centre:
+    """Starts the chosen parts in order and stops them in the reverse one.
+
+    Raises (from :meth:`start`):
+        UserError: an address is taken, the database or broker cannot be reached, or a webhook
+            has no key; what had been started is stopped again.
+    """
+
+    plan: Plan
+    clock: Clock
+    journal: Journal | None = None
+    hub: Hub = field(default_factory=Hub)
+    url: str | None = None
+    """Address of the pages once started; None without the part ``web``."""
+    broker_url: str | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def start(self) -> None:
+        """Start everything; returns when it is ready."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything; work in progress is finished or left to the database."""
+        self._stack.close()
+
+    def _start(self) -> None:
+        self.plan.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        engine = open_engine(self.plan.database_url())
+        self._stack.callback(engine.dispose)
+        upgrade(engine)
+        if "web" in self.plan.parts:
+            self._start_web(engine)
+        if "router" in self.plan.parts:
+            self._start_router(engine)
+        if "ingest" in self.plan.parts:
+            self._start_ingest(engine)
+
+    def _start_web(self, engine: Engine) -> None:
+        plan = self.plan
+        media = MediaStore(plan.settings.data_dir / "media")
+        listener = self.journal.changes if self.journal is not None else None
+        service = AlertService(engine, plan.site, self.clock, hub=self.hub, listener=listener)
+        app = create_app(
+            service=service,
+            engine=engine,
+            site=plan.site,
+            secrets=plan.secrets,
+            media=media,
+            clock=self.clock,
+            routers=[media_router(EventStore(engine, self.clock), media, plan.secrets.nodes)],
+        )
+        server = WebServer(app, host=plan.host, port=plan.port)
+        server.start()
+        self._stack.callback(server.stop)
+        # Streams wait at the doorbell: it must let them go before the server can stop.
+        self._stack.callback(self.hub.close)
+        self.url = server.url
+
+    def _start_router(self, engine: Engine) -> None:
+        plan = self.plan
+        listener = self.journal.changes if self.journal is not None else None
+        store = AlertStore(engine, plan.site, self.clock, hub=self.hub, listener=listener)
+        router = Router(engine, plan.site, self.clock, store=store, journal=self.journal)
+        timers = Timers(engine, self.clock, store=store)
+        self._run("router", router.run_once)
+        self._run("timers", timers.run_once)
+        channels: list[Channel] = [InApp(engine)]
+        if plan.site.webhooks:
+            channels.append(WebhookChannel(plan.site, plan.secrets.webhooks, self.clock))
+        base_url = plan.public_url or self.url or f"http://{plan.host}:{plan.port}"
+        for channel in channels:
+            self._stack.callback(channel.close)
+            dispatcher = Dispatcher(
+                engine, plan.site, self.clock, channel=channel, base_url=base_url, hub=self.hub
+            )
+            self._run(f"dispatch-{channel.name}", dispatcher.run_once)
+        self._run_audit(Auditor(engine, plan.site, self.clock))
+
+    def _start_ingest(self, engine: Engine) -> None:
+        plan = self.plan
+        self.broker_url = plan.settings.broker
+        if self.broker_url is None:
+            broker = EmbeddedBroker(plan.broker_host, plan.broker_port)
+            broker.start()
+            self._stack.callback(broker.stop)
+            self.broker_url = f"mqtt://{plan.broker_host}:{plan.broker_port}"
+        subscriber = Subscriber(
+            broker_url=self.broker_url,
+            county=plan.site.county.id,
+            store=RingingEventStore(engine, self.clock, self.hub),
+            clock=self.clock,
+        )
+        subscriber.start()
+        self._stack.callback(subscriber.stop)
+
+    def _run(self, name: str, work: Callable[[], int]) -> None:
+        loop = Loop(name, work, self.hub)
+        loop.start()
+        self._stack.callback(self._end, loop)
+
+    def _run_audit(self, auditor: Auditor) -> None:
+        def look() -> int:
+            for silence in auditor.run():
+                _log.warning("silence found", about=silence.about, problem=silence.problem)
+            return 0
+
+        loop = Loop("auditor", look, self.hub, look_every_s=AUDIT_EVERY_S, heeds_rings=False)
+        loop.start()
+        self._stack.callback(self._end, loop)
+
+    def _end(self, loop: Loop) -> None:
+        loop.ask_to_stop()
+        self.hub.ring()
+        loop.join()
+
+
+def chosen_parts(text: str | None) -> frozenset[str]:
+    """``--only``: comma-separated names of :data:`PARTS`; None means all.
+
+    Raises:
+        UserError: a name is not known.
+    """
+    if text is None:
+        return frozenset(PARTS)
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    unknown = sorted(names - set(PARTS))
+    if unknown or not names:
+        raise UserError(
+            where="--only",
+            problem=f"there is no part {unknown[0]!r}" if unknown else "names no part",
+            remedy=f"choose from: {', '.join(PARTS)}",
+        )
+    return names
+
+
+def free_port(host: str) -> int:
+    """A port on ``host`` that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def open_database(settings: Settings) -> Engine:
+    """The centre's database for a command that only reads, brought to the newest schema.
+
+    Raises:
+        UserError: there is no database yet.
+    """
+    if settings.database is None:
+        path: Path = settings.data_dir / "centre.db"
+        if not path.exists():
+            raise UserError(
+                where=str(path),
+                problem="there is no database here",
+                remedy="set MENSHEN_DATA_DIR or MENSHEN_DATABASE to what the centre uses",
+            )
+        engine = open_engine(f"sqlite:///{path.resolve()}")
+    else:
+        engine = open_engine(settings.database)
+    upgrade(engine)
+    return engine
