@@ -186,7 +186,7 @@ def _read(path: Path) -> bytes:
         raise UserError(
             where=str(path),
             problem=f"cannot read this model file ({error.strerror})",
-            remedy="run: menshen models pull",
+            remedy="run: menshen models verify; it says how to get the file",
         ) from error
     if not content:
         raise UserError(

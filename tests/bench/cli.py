@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tests.bench import faces, pairs
+from tests.bench import faces, pairs, plates
 
 app = typer.Typer(no_args_is_help=True)
 app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
@@ -13,3 +13,6 @@ app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/
 app.command("pairs", epilog="Example: menshen bench pairs --data ../shared/eval/face_pairs --json")(
     pairs.bench
 )
+app.command(
+    "plates", epilog="Example: menshen bench plates --scenes ../shared/eval/plate_street --json"
+)(plates.bench)
