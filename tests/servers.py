@@ -1,0 +1,157 @@
+"""Starts real mosquitto and PostgreSQL servers for tests, on free ports, in folders of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+SETUP = "run: make test-setup"
+_START_TIMEOUT_S = 30.0
+
+
+def free_port() -> int:
+    """A TCP port on the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until ``process`` listens; fails the test when it ends or takes too long."""
+    until = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            pytest.fail(f"{process.args!r} ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    pytest.fail(f"{process.args!r} does not listen on {port}")
+
+
+class Mosquitto:
+    """A mosquitto that keeps nothing on disk; ``kill`` and ``start`` again lose all its state."""
+
+    def __init__(self, folder: Path, *, extra: str = "allow_anonymous true\n") -> None:
+        binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+        if binary is None:
+            pytest.fail(f"mosquitto is not installed; {SETUP}")
+        self.port = free_port()
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\npersistence false\nmax_inflight_messages 200\n{extra}"
+        )
+        self._binary = binary
+        self._log = folder / "mosquitto.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """What the broker has said."""
+        return self._log.read_text()
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binary, "-c", str(self._config), "-v"], stdout=log, stderr=log
+            )
+        wait_for_port(self.port, self._process)
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+class Postgres:
+    """One PostgreSQL cluster in a folder; databases in it are cheap."""
+
+    def __init__(self, folder: Path) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not found:
+            pytest.fail(f"PostgreSQL is not installed; {SETUP}")
+        self._bin = found[-1].parent
+        self._folder = folder
+        self._data = folder / "data"
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+
+    def create(self) -> None:
+        """Make the cluster: trusting, as only this machine can reach it."""
+        if os.geteuid() == 0:
+            shutil.chown(self._folder, "postgres", "postgres")
+            # The server's user must be able to pass through the folders above it.
+            for parent in (self._folder, *self._folder.parents):
+                if parent.stat().st_uid == 0 and parent.name.startswith("pytest-"):
+                    parent.chmod(parent.stat().st_mode | 0o711)
+        done = self._as_server(
+            "initdb", "-D", str(self._data), "-U", "menshen", "-A", "trust", "-N"
+        )
+        if done.wait() != 0:
+            pytest.fail("initdb failed; see its output above")
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._process = self._as_server(
+            "postgres",
+            "-D",
+            str(self._data),
+            *("-p", str(self.port), "-h", "127.0.0.1", "-k", str(self._folder)),
+            *("-c", "shared_buffers=32MB", "-c", "max_connections=60"),
+        )
+        wait_for_port(self.port, self._process)
+
+    def kill(self) -> None:
+        """``kill -9`` of the server and all its backends."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """Stop at once, orderly."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGQUIT)
+            self._process.wait()
+            self._process = None
+
+    def new_database(self) -> str:
+        """The address of an empty database."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        done = self._as_server(
+            "createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "menshen", name
+        )
+        if done.wait() != 0:
+            pytest.fail("createdb failed; see its output above")
+        return f"postgresql://menshen@127.0.0.1:{self.port}/{name}"
+
+    def _as_server(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        # setpriv, unlike su and runuser, becomes the server and leaves no process above it.
+        to_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        before = to_user if os.geteuid() == 0 else []
+        with (self._folder / "postgres.log").open("ab") as log:
+            return subprocess.Popen(
+                [*before, str(self._bin / program), *arguments],
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
