@@ -1,0 +1,233 @@
+"""``menshen edge``: watch one camera or a node's cameras, and probe a stream."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from config.clock import SystemClock
+from config.errors import UserError
+from config.event import Event
+from config.logs import configure_logs
+from config.secrets import load_secrets
+from config.settings import Settings, load_settings
+from config.site import FacePolicy, Gate, load_site
+from edge.camera import CameraSpec
+from edge.event_text import event_json, event_line
+from edge.evidence import EvidenceStore
+from edge.group import GroupLimits
+from edge.node import EVIDENCE_BUDGET_BYTES, EdgeNode, watched_cameras
+from edge.probe import probe as look_at
+from edge.stream import public_url
+from edge.worker import WatchedCamera, Worker
+from models.core import VisionCore
+
+app = typer.Typer(no_args_is_help=True)
+
+_OUT = Console(highlight=False, soft_wrap=True)
+
+
+@app.command(
+    epilog="Examples: menshen edge run --camera rtsp://user:pass@10.0.0.5/stream1 --seconds 30  ·  "
+    "menshen edge run --site site.toml --node node-east --secrets secrets.toml"
+)
+def run(
+    camera: Annotated[
+        str | None, typer.Option(help="Address of one camera; needs no centre.")
+    ] = None,
+    sub: Annotated[str | None, typer.Option(help="Its sub-stream, to watch for motion.")] = None,
+    gate: Annotated[Gate | None, typer.Option(help="When to decode; absent: chosen.")] = None,
+    evidence: Annotated[Path | None, typer.Option(help="Keep its pictures in this folder.")] = None,
+    site: Annotated[Path | None, typer.Option(help="Site description, with --node.")] = None,
+    node: Annotated[str | None, typer.Option(help="Which node of the site this is.")] = None,
+    secrets: Annotated[Path | None, typer.Option(help="Secrets file of the site.")] = None,
+    centre: Annotated[
+        str | None, typer.Option(help="http(s)://host:port that takes the pictures.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this long.")] = None,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for receipts when stopping.")
+    ] = 10.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Events as JSON lines; the last line is the summary.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write the summary to this file.")] = None,
+) -> None:
+    """Watch a camera, or all cameras of a node, until Ctrl-C or --seconds; print each event."""
+    settings = load_settings()
+    configure_logs(style=settings.log_style, level=settings.log_level)
+    show = _printer(as_json)
+    if camera is not None and site is None and node is None:
+        summary = _run_camera(_spec(camera, sub, gate), settings, evidence, seconds, show)
+    elif site is not None and node is not None and camera is None:
+        summary = _run_node(site, node, secrets, centre, settings, seconds, drain, show)
+    else:
+        raise UserError(
+            where="menshen edge run",
+            problem="needs either one camera or a site and a node",
+            remedy="give --camera rtsp://… , or --site FILE --node ID",
+        )
+    if report is not None:
+        _write(report, summary)
+    _show_summary(summary, as_json)
+    if summary["frames_decoded"] == 0:
+        raise typer.Exit(1)
+
+
+def _spec(url: str, sub: str | None, gate: Gate | None) -> CameraSpec:
+    for name, address in (("--camera", url), ("--sub", sub)):
+        if address is not None and not address.startswith(("rtsp://", "rtsps://")):
+            raise UserError(
+                where="menshen edge run",
+                field=name,
+                problem=f"{public_url(address)!r} is not an RTSP address",
+                remedy="give it as rtsp://user:password@host:554/path",
+            )
+    return CameraSpec(id="camera", url=url, sub_url=sub, gate=gate)
+
+
+def _run_camera(
+    spec: CameraSpec,
+    settings: Settings,
+    folder: Path | None,
+    seconds: float | None,
+    show: Callable[[Event], None],
+) -> dict[str, Any]:
+    store = None if folder is None else EvidenceStore(folder, EVIDENCE_BUDGET_BYTES)
+    with _vision(settings, faces=True) as vision:
+        worker = Worker(
+            node="local",
+            cameras=[WatchedCamera(spec)],
+            vision=vision,
+            emit=show,
+            evidence=store,
+            clock=SystemClock(),
+            limits=_limits(settings),
+        )
+        _stop_on_signal(worker.stop)
+        worker.run(seconds=seconds)
+    return worker.report()
+
+
+def _run_node(
+    site_file: Path,
+    node: str,
+    secrets_file: Path | None,
+    centre: str | None,
+    settings: Settings,
+    seconds: float | None,
+    drain: float,
+    show: Callable[[Event], None],
+) -> dict[str, Any]:
+    site, secrets = load_site(site_file), load_secrets(secrets_file)
+    cameras = watched_cameras(site, node, secrets)
+    faces = any(camera.face is not FacePolicy.OFF for camera in cameras)
+    with _vision(settings, faces=faces) as vision:
+        edge = EdgeNode(
+            site=site,
+            node=node,
+            secrets=secrets,
+            settings=settings,
+            vision=vision,
+            clock=SystemClock(),
+            centre_url=centre,
+            seen=show,
+            limits=_limits(settings),
+        )
+        _stop_on_signal(edge.stop)
+        return edge.run(seconds=seconds, drain_s=drain)
+
+
+def _vision(settings: Settings, *, faces: bool) -> VisionCore:
+    vision = VisionCore.open(
+        models_dir=settings.models_dir,
+        mirror=settings.models_mirror,
+        want=frozenset({"plates", "faces"} if faces else {"plates"}),
+        threads=settings.inference_threads,
+        providers=[name.strip() for name in settings.inference_providers.split(",")],
+    )
+    for missing in vision.missing:
+        Console(stderr=True, highlight=False).print(
+            f"[yellow]Without {missing.name}:[/] {missing.remedy}", soft_wrap=True
+        )
+    return vision
+
+
+def _limits(settings: Settings) -> GroupLimits:
+    return GroupLimits(log_style=settings.log_style, log_level=settings.log_level)
+
+
+def _stop_on_signal(stop: Callable[[], None]) -> None:
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
+
+
+def _printer(as_json: bool) -> Callable[[Event], None]:
+    def show(event: Event) -> None:
+        typer.echo(event_json(event) if as_json else event_line(event))
+
+    return show
+
+
+def _write(file: Path, summary: dict[str, Any]) -> None:
+    try:
+        file.write_text(json.dumps(summary, ensure_ascii=False, indent=2), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            where=str(file),
+            problem=f"the report cannot be written ({error.strerror})",
+            remedy="give --report a path in a folder that can be written",
+        ) from None
+
+
+def _show_summary(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary, ensure_ascii=False))
+        return
+    table = Table(title="Per camera", title_justify="left")
+    for column in ("camera", "decoded", "analysed", "dropped", "damaged", "events"):
+        table.add_column(column, justify="left" if column in {"camera", "events"} else "right")
+    for name, item in summary["cameras"].items():
+        events = ", ".join(f"{count} {kind}" for kind, count in item["events"].items())
+        table.add_row(
+            name,
+            str(item["frames_decoded"]),
+            str(item["frames_analysed"]),
+            str(item["frames_dropped"]),
+            str(item["packets_damaged"]),
+            events or "none",
+        )
+    _OUT.print(table)
+
+
+@app.command(epilog="Example: menshen edge probe rtsp://user:pass@10.0.0.5/stream1")
+def probe(
+    url: Annotated[str, typer.Argument(help="rtsp://user:password@host/path")],
+    seconds: Annotated[float, typer.Option(min=1, max=120, help="How long to look.")] = 12.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what a stream sends (codec, size, rate, key frames) and what to change on the camera."""
+    found = look_at(url, seconds=seconds)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), ensure_ascii=False))
+        return
+    _OUT.print(f"[bold]{public_url(url)}[/]")
+    _OUT.print(f"{found.codec} {found.profile}, {found.width}x{found.height}")
+    _OUT.print(f"{found.frame_rate or '?'} pictures/s, {found.bitrate_kbit_s or '?'} kbit/s")
+    _OUT.print(f"a key frame every {found.gop_s or '?'} s")
+    for line in found.advice:
+        _OUT.print(f"[yellow]change:[/] {line}")
+    if not found.advice:
+        _OUT.print("[green]nothing to change[/]")

@@ -1,0 +1,192 @@
+"""One edge node with everything it needs to deliver: worker, outbox, publisher, uploader."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from config.clock import Clock
+from config.errors import UserError
+from config.event import Event
+from config.logs import get_logger
+from config.secrets import Secrets
+from config.settings import Settings
+from config.site import Site
+from edge.evidence import EvidenceStore
+from edge.group import GroupLimits
+from edge.outbox import Outbox
+from edge.publisher import Publisher
+from edge.uploader import Uploader
+from edge.worker import Vision, WatchedCamera, Worker
+
+_LOG = get_logger(__name__)
+
+OUTBOX_BUDGET_BYTES = 512 * 1024 * 1024
+EVIDENCE_BUDGET_BYTES = 4 * 1024 * 1024 * 1024
+_POLL_S = 0.1
+
+
+def watched_cameras(site: Site, node: str, secrets: Secrets) -> tuple[WatchedCamera, ...]:
+    """The cameras of ``node`` with their credentials filled in.
+
+    Raises:
+        UserError: the site has no such node, or the node has no camera.
+    """
+    known = [item.id for item in site.nodes]
+    if node not in known:
+        raise UserError(
+            where="site file",
+            field="nodes",
+            problem=f"there is no node {node!r}",
+            remedy=f"use one of: {', '.join(known)}",
+        )
+    cameras = tuple(
+        WatchedCamera.of_site(
+            camera,
+            url=secrets.stream_url(camera.id, camera.url),
+            sub_url=camera.sub_url and secrets.stream_url(camera.id, camera.sub_url),
+        )
+        for camera in site.cameras_of(node)
+    )
+    if not cameras:
+        raise UserError(
+            where="site file",
+            field="cameras",
+            problem=f"node {node!r} has no camera",
+            remedy=f'write node = "{node}" into a camera, or leave this node switched off',
+        )
+    return cameras
+
+
+class EdgeNode:
+    """Builds a node from the site, runs it, and hands over what waits when it stops.
+
+    ``seen`` is called with each event after it is durable, for somebody who watches.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        node: str,
+        secrets: Secrets,
+        settings: Settings,
+        vision: Vision,
+        clock: Clock,
+        centre_url: str | None,
+        seen: Callable[[Event], None],
+        limits: GroupLimits | None = None,
+    ) -> None:
+        cameras = watched_cameras(site, node, secrets)
+        if settings.broker is None:
+            raise UserError(
+                where="environment",
+                field="MENSHEN_BROKER",
+                problem="a node needs the broker's address",
+                remedy="set MENSHEN_BROKER=mqtt://host:1883",
+            )
+        token = secrets.nodes.get(node)
+        if centre_url is not None and token is None:
+            raise UserError(
+                where="secrets file",
+                field=f"nodes.{node}",
+                problem="the node's token for uploading pictures is missing",
+                remedy=f'add it below [nodes]: {node} = "…"; the centre must have the same',
+            )
+        folder = settings.data_dir / "edge" / node
+        _make(folder)
+        self._clock = clock
+        self._seen = seen
+        self._outbox = Outbox.open(
+            folder / "outbox.sqlite", node=node, clock=clock, budget_bytes=OUTBOX_BUDGET_BYTES
+        )
+        try:
+            self._evidence = EvidenceStore(folder / "evidence", EVIDENCE_BUDGET_BYTES)
+            self._worker = Worker(
+                node=node,
+                cameras=cameras,
+                vision=vision,
+                emit=self._keep,
+                evidence=self._evidence,
+                clock=clock,
+                limits=limits,
+            )
+            self._publisher = Publisher(
+                outbox=self._outbox,
+                broker_url=settings.broker,
+                county=site.county.id,
+                node=node,
+                clock=clock,
+                cameras_online=self._worker.cameras_online,
+            )
+        except BaseException:
+            self._outbox.close()
+            raise
+        self._uploader: Uploader | None = None
+        if centre_url is not None and token is not None:
+            self._uploader = Uploader(
+                evidence=self._evidence, centre_url=centre_url, node=node, token=token, clock=clock
+            )
+        else:
+            _LOG.warning("pictures stay on this disk: no --centre given", node=node)
+
+    def _keep(self, event: Event) -> None:
+        self._outbox.append(event)
+        self._seen(event)
+
+    def stop(self) -> None:
+        """Make :meth:`run` stop watching and hand over. May be called from a signal handler."""
+        self._worker.stop()
+
+    def run(self, *, seconds: float | None, drain_s: float) -> dict[str, Any]:
+        """Watch; then wait up to ``drain_s`` seconds for receipts and uploads.
+
+        What the centre does not take in that time stays on the disk for the next start. Returns
+        the report (see :meth:`edge.worker.Worker.report`) with what is left.
+        """
+        self._publisher.start()
+        try:
+            if self._uploader is not None:
+                self._uploader.start()
+            self._worker.run(seconds=seconds)
+            self._drain(drain_s)
+        finally:
+            if self._uploader is not None:
+                self._uploader.stop()
+            self._publisher.stop()
+            report = self._report()
+            self._outbox.close()
+        return report
+
+    def _left(self) -> tuple[int, int]:
+        uploads = len(self._evidence.waiting()) if self._uploader is not None else 0
+        return self._outbox.pending(), uploads
+
+    def _drain(self, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        never = threading.Event()
+        while any(self._left()) and self._clock.monotonic() < until:
+            self._clock.wait(never, _POLL_S)
+
+    def _report(self) -> dict[str, Any]:
+        return {
+            **self._worker.report(),
+            "outbox_epoch": self._outbox.epoch,
+            "outbox_highest": self._outbox.highest,
+            "outbox_left": self._outbox.pending(),
+            "evidence_left": len(self._evidence.waiting()),
+            "evidence_dropped": self._evidence.dropped,
+        }
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            where=str(folder),
+            problem=f"cannot be created ({error.strerror})",
+            remedy="set MENSHEN_DATA_DIR to a folder that can be written",
+        ) from None
