@@ -38,6 +38,19 @@ def _round_up(length: float) -> int:
     return max(MULTIPLE, -(-round(length) // MULTIPLE) * MULTIPLE)
 
 
+def shrink_into(image: Image, target: Image) -> None:
+    """Resize ``image`` to the size of ``target``, into it, by linear interpolation.
+
+    At an odd whole factor (1920 to 640) every target pixel's centre is a source pixel's centre:
+    taking that pixel is the same to the bit and twice as fast.
+    """
+    height, width = target.shape[:2]
+    factor = image.shape[1] // width
+    exact = image.shape[0] == factor * height and image.shape[1] == factor * width
+    method = cv2.INTER_NEAREST_EXACT if exact and factor % 2 == 1 else cv2.INTER_LINEAR
+    cv2.resize(image, (width, height), dst=target, interpolation=method)
+
+
 class Letterbox:
     """A preallocated input of one size, filled in place.
 
@@ -94,7 +107,7 @@ class Letterbox:
             if inner == (height, width):
                 region[:] = image
             else:
-                cv2.resize(image, inner[::-1], dst=region, interpolation=cv2.INTER_LINEAR)
+                shrink_into(image, region)
         # Splitting bytes and widening whole planes is four times faster than one strided copy.
         cv2.split(source, self._targets)
         np.copyto(target, self._planes)

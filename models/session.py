@@ -200,7 +200,7 @@ def _read(path: Path) -> bytes:
 def _create(path: Path, content: bytes, threads: int, wanted: tuple[str, ...]) -> Any:
     chosen = _available(wanted)
     try:
-        return ort.InferenceSession(content, _options(threads), providers=list(chosen))
+        return ort.InferenceSession(content, session_options(threads), providers=list(chosen))
     except _ORT_ERRORS as error:
         if chosen != (CPU,):
             # A driver or a library may be missing although the provider is compiled in.
@@ -230,7 +230,8 @@ def _available(wanted: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(name for name in wanted if name in present), CPU]))
 
 
-def _options(threads: int) -> Any:
+def session_options(threads: int) -> Any:
+    """The options every session here is opened with, for libraries that open their own."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

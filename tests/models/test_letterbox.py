@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.letterbox import Letterbox, Normalisation, input_size
+from models.letterbox import Letterbox, Normalisation, input_size, shrink_into
 
 
 @given(
@@ -76,3 +77,14 @@ def test_a_batch_holds_each_in_its_place_and_refuses_too_many() -> None:
     for wrong in ([], images):
         with pytest.raises(ValueError, match="batch of 1 to 2"):
             box.fill(wrong)
+
+
+@given(factor=st.integers(1, 7), height=st.integers(1, 30), width=st.integers(1, 30))
+@settings(max_examples=60, deadline=None)
+def test_shrinking_fast_is_shrinking_linearly(factor: int, height: int, width: int) -> None:
+    random = np.random.default_rng(factor)
+    image = random.integers(0, 256, (height * factor, width * factor, 3), np.uint8)
+    target = np.zeros((height, width, 3), np.uint8)
+    shrink_into(image, target)
+    linear = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(target, linear)

@@ -1,0 +1,278 @@
+"""``menshen bench inference``: time inside and outside the network, beside other ways to run it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import cv2
+import numpy as np
+import skimage.data
+import typer
+from rich.console import Console
+
+from config.errors import UserError
+from models.catalogue import WEIGHTS, Store, entry_named
+from models.core import checked_file
+from models.faces import FaceDetector
+from models.insightface_pack import InsightFaceDetector
+from models.plates.detector import PlateDetector
+from models.plates.reader import PlateReader
+from models.session import Session, open_session
+from models.types import Image
+from tests.bench.places import MirrorOption, model_store
+from tests.bench.plain import plain_yunet
+from tests.bench.report import JsonFlag, finish, one_thread, share, show
+from tests.bench.stopwatch import TimedSession, clocked, timed
+
+FRAME: Final = (1080, 1920)
+_OVERLAP: Final = 0.45
+
+
+@dataclass(frozen=True)
+class Line:
+    """One way to run one model: milliseconds per picture, in the network and in all."""
+
+    model: str
+    way: str
+    size: str
+    session_ms: float | None
+    total_ms: float
+
+    @property
+    def outside(self) -> float | None:
+        """Share of the time outside session.run; None where the way does not tell."""
+        return None if self.session_ms is None else max(0.0, 1 - self.session_ms / self.total_ms)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A call to be timed; ``watch`` knows the time in the network, ``pictures`` what it covers."""
+
+    model: str
+    way: str
+    size: str
+    call: Callable[[], object]
+    watch: TimedSession | None
+    pictures: int = 1
+
+
+def bench(
+    weights: Annotated[Path, typer.Option(help="Folder with our own plate weights.")] = WEIGHTS,
+    mirror: MirrorOption = None,
+    threads: Annotated[int, typer.Option(min=1, max=64)] = 1,
+    repeat: Annotated[int, typer.Option(min=3, max=1000, help="Rounds; medians are shown.")] = 30,
+    as_json: JsonFlag = False,
+) -> None:
+    """Per model and size: session time, total time and the share outside session.run.
+
+    All contenders take turns in every round, so that a busy machine is busy for all.
+    """
+    one_thread()
+    store, frame, console = model_store(mirror), camera_frame(), Console(stderr=True)
+    contenders: list[Contender] = []
+    for collect in (_faces, _research, _plates):
+        try:
+            contenders += collect(store, weights, frame, threads)
+        except UserError as error:
+            console.print(f"[yellow]left out:[/] {error}", soft_wrap=True)
+    if not contenders:
+        raise UserError(
+            where="menshen bench inference",
+            problem="no model is here to measure",
+            remedy="run: menshen models pull",
+        )
+    lines = measure(contenders, repeat)
+    show(
+        f"One {FRAME[1]}x{FRAME[0]} frame to detections, {threads} thread(s), medians of {repeat}",
+        ("model", "way", "input", "session ms", "total ms", "outside"),
+        [_row(line) for line in lines],
+    )
+    finish(
+        {"threads": threads, "models": [{**asdict(i), "outside": i.outside} for i in lines]},
+        as_json=as_json,
+    )
+
+
+def measure(contenders: Sequence[Contender], repeat: int) -> list[Line]:
+    """Medians over ``repeat`` rounds in which the contenders take turns."""
+    totals: list[list[float]] = [[] for _ in contenders]
+    insides: list[list[float]] = [[] for _ in contenders]
+    for turn in range(repeat + 2):
+        for index, contender in enumerate(contenders):
+            if contender.watch is not None:
+                contender.watch.seconds = 0.0
+            _, seconds = clocked(contender.call)
+            # The first two rounds warm caches and allocate.
+            if turn >= 2:
+                totals[index].append(seconds)
+                insides[index].append(contender.watch.seconds if contender.watch else 0.0)
+    lines = []
+    for contender, total, inside in zip(contenders, totals, insides, strict=True):
+        scale = 1e3 / contender.pictures
+        within = float(np.median(inside)) * scale if contender.watch is not None else None
+        lines.append(
+            Line(
+                contender.model,
+                contender.way,
+                contender.size,
+                None if within is None else round(within, 3),
+                round(float(np.median(total)) * scale, 3),
+            )
+        )
+    return lines
+
+
+def camera_frame() -> Image:
+    """A frame with three faces: a portrait in the public domain, side by side."""
+    portrait = np.ascontiguousarray(_portrait()[:, :, ::-1])
+    tile = cv2.resize(portrait, (FRAME[1] // 3, FRAME[1] // 3), interpolation=cv2.INTER_LINEAR)
+    row = np.concatenate([tile] * 3, axis=1)
+    frame = np.concatenate([row, row], axis=0)[: FRAME[0]]
+    return np.ascontiguousarray(frame, np.uint8)
+
+
+def _portrait() -> Image:
+    picture: Any = skimage.data
+    return np.asarray(picture.astronaut(), np.uint8)
+
+
+def _faces(store: Store, _weights: Path, frame: Image, threads: int) -> list[Contender]:
+    entry = entry_named("yunet-n")
+    path, limit = checked_file(store, "yunet-n"), entry.threshold or 0.6
+    contenders = []
+    for side in (320, 640, 1280):
+        for batch in (1, 4) if side == 640 else (1,):
+            session, watch = timed(open_session(path, threads=threads))
+            detector = FaceDetector(session, long_side=side, threshold=limit, batch=batch)
+            contenders.append(
+                Contender(
+                    "yunet-n",
+                    "Menshen" if batch == 1 else f"Menshen, {batch} cameras at once",
+                    _input_text(side),
+                    lambda d=detector, n=batch: d.locate([frame] * n),  # type: ignore[misc]
+                    watch,
+                    pictures=batch,
+                )
+            )
+    session, watch = timed(open_session(path, threads=threads))
+    contenders.append(
+        Contender(
+            "yunet-n",
+            "plain: one at a time, loops",
+            _input_text(640),
+            lambda: plain_yunet(session, frame, long_side=640, threshold=limit, overlap=_OVERLAP),
+            watch,
+        )
+    )
+    small = cv2.resize(frame, (640, 360))
+    yunet = cv2.FaceDetectorYN.create(str(path), "", (640, 360), limit, _OVERLAP)
+    contenders.append(
+        Contender(
+            "yunet-n",
+            "cv2.FaceDetectorYN, shrunk before",
+            "640x384",
+            lambda: yunet.detect(small),
+            None,
+        )
+    )
+    return contenders
+
+
+def _research(store: Store, _weights: Path, frame: Image, threads: int) -> list[Contender]:
+    path = checked_file(store, "scrfd-500m")
+    session, watch = timed(open_session(path, threads=threads))
+    ours = FaceDetector(session, family="scrfd", long_side=640, threshold=0.5)
+    contenders = [
+        Contender(
+            "scrfd-500m (research)",
+            "Menshen",
+            _input_text(640),
+            lambda: ours.locate([frame]),
+            watch,
+        )
+    ]
+    if importlib.util.find_spec("insightface") is None:
+        Console(stderr=True).print(
+            "[yellow]insightface is not installed; its own call is left out[/]"
+        )
+        return contenders
+    theirs = InsightFaceDetector.open(path, long_side=640, threads=threads)
+    inner, inner_watch = timed_insightface(theirs)
+    contenders.append(
+        Contender(
+            "scrfd-500m (research)",
+            "insightface's detect",
+            "640x640",
+            lambda: inner.detect(frame),
+            inner_watch,
+        )
+    )
+    return contenders
+
+
+def timed_insightface(detector: InsightFaceDetector) -> tuple[Any, TimedSession]:
+    """The package's own model with its session timed."""
+    model = detector._model
+
+    class Watch(TimedSession):
+        """onnxruntime's own call takes output names first."""
+
+        def run(self, names: Any, feeds: Any = None) -> Any:  # type: ignore[override]
+            outputs, seconds = clocked(lambda: self._session.run(names, feeds))  # type: ignore[call-arg]
+            self.seconds += seconds
+            return outputs
+
+    watch = Watch(model.session)
+    pool = model._current_resolution_session_pool()
+    model.session = watch
+    pool.session_for = lambda _size: watch
+    model._session_for_input_size = lambda _size: watch
+    return model, watch
+
+
+def _plates(_store: Store, weights: Path, frame: Image, threads: int) -> list[Contender]:
+    contenders = []
+    for side in (320, 640, 1280):
+        session, watch = timed(_open(weights / "plate_detector.onnx", threads))
+        detector = PlateDetector(session, long_side=side)
+        contenders.append(
+            Contender(
+                "plate-detector",
+                "Menshen",
+                _input_text(side),
+                lambda d=detector: d.detect([frame]),  # type: ignore[misc]
+                watch,
+            )
+        )
+    session, watch = timed(_open(weights / "plate_reader.onnx", threads))
+    reader = PlateReader(session)
+    strips = np.random.default_rng(0).integers(0, 256, (8, 48, 160, 3), np.uint8)
+    contenders.append(
+        Contender(
+            "plate-reader",
+            "Menshen, 8 strips at once",
+            "160x48",
+            lambda: reader.read_strips(strips),
+            watch,
+            pictures=8,
+        )
+    )
+    return contenders
+
+
+def _open(path: Path, threads: int) -> Session:
+    return open_session(path, threads=threads)
+
+
+def _input_text(side: int) -> str:
+    height = -(-round(side * FRAME[0] / FRAME[1]) // 32) * 32
+    return f"{side}x{height}"
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    inside = "–" if line.session_ms is None else f"{line.session_ms:.2f}"
+    return (line.model, line.way, line.size, inside, f"{line.total_ms:.2f}", share(line.outside))
