@@ -85,7 +85,8 @@ def crossing(start: Point, end: Point, a: Point, b: Point) -> Direction | None:
     side_a, side_b = _side(start, end, a), _side(start, end, b)
     if (side_a < 0) == (side_b < 0):
         return None
-    if (_side(a, b, start) < 0) == (_side(a, b, end) < 0):
+    first, second = sorted((a, b))  # so that there and back agree to the last bit
+    if _side(first, second, start) * _side(first, second, end) > 0:
         return None
     # y points downwards: a negative cross product is on the walker's left hand.
     return "left_to_right" if side_a < 0 else "right_to_left"

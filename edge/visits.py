@@ -196,7 +196,7 @@ class Visits:
         if visit.object_class is ObjectClass.MOVER:
             return (
                 visit.told is None
-                and visit.age_s(now) >= settings.mover_settle_s
+                and visit.stay_s() >= settings.mover_settle_s
                 and not visit.undecided()
                 and worth_telling(visit)
             )
