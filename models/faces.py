@@ -156,6 +156,8 @@ class FaceDetector:
 
 def _of_one(candidates: Candidates, image: int, factor: float) -> Candidates:
     chosen = candidates.take(np.flatnonzero(candidates.image == image))
+    if factor == 1.0 or len(chosen.scores) == 0:
+        return chosen
     return Candidates(chosen.image, chosen.boxes * factor, chosen.landmarks * factor, chosen.scores)
 
 

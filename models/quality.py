@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from models.types import FaceDetection, Image
@@ -16,6 +18,9 @@ _CROP: Final = 64
 """Side of the grey crop that sharpness and light are measured on."""
 _USEFUL_EYES_PX: Final = (6.0, 40.0)
 """Distance between the eyes from which a face is of any use, and from which more adds nothing."""
+_DARKEST: Final = (8,)
+_BRIGHTEST: Final = (247,)
+"""Grey levels outside of these have lost what they showed."""
 _DETAIL: Final = (0.01, 0.3)
 """Variance of both second derivatives over that of the crop: of a face blurred by a twelfth of
 its width, and of one in focus (measured on a portrait in the public domain)."""
@@ -52,11 +57,12 @@ def face_quality(
     crop = _grey_crop(image, box)
     if crop is None or not np.isfinite(landmarks).all():
         return FaceQuality(0.0, 0.0, 0.0, 0.0)
+    mean, contrast = _mean_and_spread(crop)
     return FaceQuality(
         size=_size(landmarks, box),
         pose=_pose(landmarks),
-        sharpness=_sharpness(crop),
-        light=_light(crop),
+        sharpness=_sharpness(crop, contrast),
+        light=_light(crop, mean, contrast),
     )
 
 
@@ -73,64 +79,67 @@ def best_shot(faces: Sequence[FaceDetection]) -> int:
 
 def _grey_crop(image: Image, box: NDArray[np.float32]) -> NDArray[np.uint8] | None:
     height, width = image.shape[:2]
-    if not np.isfinite(box).all():
+    left, top, wide, high = (float(value) for value in box)
+    if not math.isfinite(left + top + wide + high):
         return None
-    left, top = np.clip(np.floor(box[:2]), 0, (width, height)).astype(int)
-    right, bottom = np.clip(np.ceil(box[:2] + box[2:]), 0, (width, height)).astype(int)
-    if right - left < 2 or bottom - top < 2:
+    x, right = max(0, math.floor(left)), min(width, math.ceil(left + wide))
+    y, bottom = max(0, math.floor(top)), min(height, math.ceil(top + high))
+    if right - x < 2 or bottom - y < 2:
         return None
     # Shrinking by area keeps detail that survives at the size faces are compared at, and no
     # more; a small face is enlarged, which blurs it as it should.
-    shrinks = max(right - left, bottom - top) > _CROP
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    crop = cv2.resize(image[top:bottom, left:right], (_CROP, _CROP), interpolation=method)
-    return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    grey = cv2.cvtColor(image[y:bottom, x:right], cv2.COLOR_BGR2GRAY)
+    method = cv2.INTER_AREA if max(grey.shape) > _CROP else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, (_CROP, _CROP), interpolation=method), np.uint8)
 
 
 def _size(landmarks: NDArray[np.float32], box: NDArray[np.float32]) -> float:
     # A profile brings the eyes together without making the face small: the width speaks too.
-    eyes = float(np.linalg.norm(landmarks[1] - landmarks[0]))
+    eyes = math.dist(landmarks[0].tolist(), landmarks[1].tolist())
     reach = max(eyes, 0.4 * float(min(box[2], box[3])))
     low, high = _USEFUL_EYES_PX
     return _unit((reach - low) / (high - low))
 
 
 def _pose(landmarks: NDArray[np.float32]) -> float:
-    left_eye, right_eye, nose, left_mouth, right_mouth = landmarks.astype(np.float64)
-    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
-    across, down = right_eye - left_eye, mouth - eyes
-    eye_distance, face_length = float(np.hypot(*across)), float(np.hypot(*down))
+    (x0, y0), (x1, y1), (nose_x, nose_y), (x3, y3), (x4, y4) = landmarks.tolist()
+    eyes_x, eyes_y = (x0 + x1) / 2, (y0 + y1) / 2
+    across_x, across_y = x1 - x0, y1 - y0
+    down_x, down_y = (x3 + x4) / 2 - eyes_x, (y3 + y4) / 2 - eyes_y
+    eye_distance, face_length = math.hypot(across_x, across_y), math.hypot(down_x, down_y)
     if eye_distance < 1e-6 or face_length < 1e-6:
         return 0.0
     # Turned sideways the nose leaves the middle line and the eyes close up; nodding, it leaves
     # the middle between eyes and mouth.
-    sideways = abs(float((nose - eyes) @ across)) / eye_distance**2
-    narrow = eye_distance / face_length
-    along = float((nose - eyes) @ down) / face_length**2
-    yaw = _unit(1.0 - sideways / 0.6) * _unit(narrow / 0.8)
+    nose_x, nose_y = nose_x - eyes_x, nose_y - eyes_y
+    sideways = abs(nose_x * across_x + nose_y * across_y) / eye_distance**2
+    along = (nose_x * down_x + nose_y * down_y) / face_length**2
+    yaw = _unit(1.0 - sideways / 0.6) * _unit(eye_distance / face_length / 0.8)
     pitch = _unit(1.0 - max(0.0, abs(along - 0.55) - 0.1) / 0.4)
-    roll = _unit(1.0 - abs(float(np.arctan2(across[1], across[0]))) / (np.pi / 2))
-    return yaw * pitch * float(np.sqrt(roll))
+    roll = _unit(1.0 - abs(math.atan2(across_y, across_x)) / (math.pi / 2))
+    return yaw * pitch * math.sqrt(roll)
 
 
-def _sharpness(crop: NDArray[np.uint8]) -> float:
+def _sharpness(crop: NDArray[np.uint8], contrast: float) -> float:
     # Second derivatives lose more to blur than the picture itself does; their ratio does not
     # depend on contrast. Motion blurs one direction only, so the worse of the two counts.
-    variance = max(float(crop.var()), 1.0)
-    across, down = (
-        float(cv2.Sobel(crop, cv2.CV_16S, dx, 2 - dx, ksize=1).astype(np.float32).var())
-        for dx in (2, 0)
-    )
-    detail = 2 * min(across, down) / variance
+    spreads = [
+        _mean_and_spread(cv2.Sobel(crop, cv2.CV_16S, dx, 2 - dx, ksize=1))[1] for dx in (2, 0)
+    ]
+    detail = 2 * (min(spreads) / max(contrast, 1.0)) ** 2
     blurred, sharp = _DETAIL
-    return _unit(float(np.log(max(detail, 1e-9) / blurred) / np.log(sharp / blurred)))
+    return _unit(math.log(max(detail, 1e-9) / blurred) / math.log(sharp / blurred))
 
 
-def _light(crop: NDArray[np.uint8]) -> float:
-    mean, contrast = float(crop.mean()), float(crop.std())
-    clipped = float(np.count_nonzero((crop < 8) | (crop > 247))) / crop.size
+def _light(crop: NDArray[np.uint8], mean: float, contrast: float) -> float:
+    clipped = 1.0 - cv2.countNonZero(cv2.inRange(crop, _DARKEST, _BRIGHTEST)) / crop.size
     exposure = _unit(mean / 80.0) * _unit((255.0 - mean) / 60.0)
     return exposure * _unit(contrast / 32.0) * (1.0 - clipped)
+
+
+def _mean_and_spread(values: MatLike) -> tuple[float, float]:
+    mean, spread = cv2.meanStdDev(values)
+    return float(mean[0, 0]), float(spread[0, 0])
 
 
 def _unit(value: float) -> float:
