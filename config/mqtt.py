@@ -26,7 +26,7 @@ log = get_logger(__name__)
 KEEPALIVE_S = 30
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
-_CONNECT_TIMEOUT_S = 10.0
+_ANSWER_TIMEOUT_S = 5.0
 _RECEIVE_MAXIMUM = 100
 
 
@@ -39,10 +39,14 @@ class BrokerAddress:
     tls: bool
     user: str | None = None
     password: SecretStr | None = None
+    is_mqtt3: bool = False
+    """Known to speak 3.1.1 only; otherwise that is found out."""
 
     @classmethod
     def parse(cls, url: str) -> BrokerAddress:
         """``mqtt://[user:password@]host[:port]``, or ``mqtts`` for TLS; ports 1883 and 8883.
+
+        ``?version=3.1.1`` at the end spares an old broker the question for MQTT 5.
 
         Raises:
             UserError: the address cannot be used; it is not quoted, since it may hold a password.
@@ -65,6 +69,7 @@ class BrokerAddress:
             tls=is_tls,
             user=unquote(parts.username) if parts.username else None,
             password=SecretStr(unquote(parts.password)) if parts.password else None,
+            is_mqtt3=parts.query == "version=3.1.1",
         )
 
     def with_login(self, credentials: tuple[str, str] | None) -> BrokerAddress:
@@ -133,7 +138,9 @@ class MqttLink:
         self._on_up, self._on_message, self._on_published = on_up, on_message, on_published
         self._will = will
         self._tls = _tls_context(tls) if address.tls else None
-        self._version = MQTTProtocolVersion.MQTTv5
+        self._version = (
+            MQTTProtocolVersion.MQTTv311 if address.is_mqtt3 else MQTTProtocolVersion.MQTTv5
+        )
         self._client: paho.Client | None = None
         self._connection = 0
         self._answered = False
@@ -231,7 +238,7 @@ class MqttLink:
         return was_up
 
     def _wait_until_down(self) -> bool:
-        self._settled.wait(_CONNECT_TIMEOUT_S)
+        self._settled.wait(_ANSWER_TIMEOUT_S)
         was_up = self._up.is_set()
         if was_up:
             self._down.wait()

@@ -195,33 +195,6 @@ class OutboxFile:
         return [Row(*found) for found in self._connection.execute(sql, values)]
 
 
-def read_state(path: Path) -> tuple[str, State, SeqSet]:
-    """Node, state and the numbers still waiting, without locking out a running edge.
-
-    Raises:
-        UserError: ``path`` is not a readable outbox.
-    """
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
-        try:
-            connection.execute("BEGIN")
-            node, epoch, highest, sent, shed = connection.execute(
-                "SELECT node, epoch, highest, sent, shed FROM state"
-            ).fetchone()
-            waiting = SeqSet().including(
-                row[0] for row in connection.execute("SELECT seq FROM events")
-            )
-        finally:
-            connection.close()
-    except (sqlite3.Error, TypeError) as error:
-        raise UserError(
-            where=str(path),
-            problem=f"cannot be read as an outbox ({error})",
-            remedy="give the path of an edge node's outbox file",
-        ) from None
-    return node, State(epoch, highest, _set_from(sent), _set_from(shed)), waiting
-
-
 def _locked(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 
 from config.clock import Clock
@@ -67,9 +67,9 @@ class Publisher:
             will=self._presence.will(),
             tls=tls,
         )
-        self._lock = threading.Lock()
-        self._unanswered: OrderedDict[int, None] = OrderedDict()
-        self._is_new = False
+        self._unanswered: set[int] = set()  # of this thread only, so no answer comes too early
+        self._answers: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._is_new = threading.Event()
         self._stopping = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher")
@@ -105,47 +105,34 @@ class Publisher:
 
     def _work(self) -> float:
         """Send what may be sent now; seconds until there may be more, unless woken."""
-        if self._take_new_connection():
+        if self._is_new.is_set():
+            self._is_new.clear()
+            self._unanswered.clear()
             self._outbox.reconnected()
             self._presence.birth(self._link)
         while self._may_send() and (batch := self._outbox.take()) is not None:
-            topic = self._topics.event(self._node, batch.camera)
-            # Held while the mid is noted: the answer may come before publish() returns.
-            with self._lock:
-                mid = self._link.publish(topic, batch.payload)
-                if mid >= 0:
-                    self._unanswered[mid] = None
+            mid = self._link.publish(self._topics.event(self._node, batch.camera), batch.payload)
             if mid < 0:
                 break  # the connection went; what was taken comes again after it is back
+            self._unanswered.add(mid)
         due = self._outbox.next_due_s()
         return min(self._presence.beat(self._link), _LONGEST_NAP_S if due is None else due + 0.01)
 
     def _may_send(self) -> bool:
-        with self._lock:
-            return (
-                not self._stopping
-                and not self._is_new
-                and self._link.is_up
-                and len(self._unanswered) < _UNANSWERED_MESSAGES
-            )
-
-    def _take_new_connection(self) -> bool:
-        with self._lock:
-            was_new, self._is_new = self._is_new, False
-            return was_new
+        while not self._answers.empty():
+            self._unanswered.discard(self._answers.get())
+        is_free = len(self._unanswered) < _UNANSWERED_MESSAGES
+        return is_free and self._link.is_up and not (self._stopping or self._is_new.is_set())
 
     # -- callbacks, in the connection's thread -------------------------------------------------
 
     def _up(self) -> None:
         self._link.subscribe([self._topics.receipt(self._node)])
-        with self._lock:
-            self._unanswered.clear()
-            self._is_new = True
+        self._is_new.set()
         self._wake.set()
 
     def _published(self, mid: int, refusal: str | None) -> None:
-        with self._lock:
-            self._unanswered.pop(mid, None)
+        self._answers.put(mid)
         if refusal is not None:
             # The event stays in the outbox and comes again, later each time.
             log.warning("broker refused a message", node=self._node, reason=refusal)

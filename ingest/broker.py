@@ -30,7 +30,7 @@ class EmbeddedBroker:
     @property
     def url(self) -> str:
         """Where clients connect."""
-        return f"mqtt://{self.host}:{self.port}"
+        return f"mqtt://{self.host}:{self.port}?version=3.1.1"
 
     def start(self) -> None:
         """Listen; returns when clients can connect.

@@ -60,7 +60,7 @@ class EventStore:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine = engine
-        self._clock = clock
+        self.clock = clock
         self._sql = statements_for(engine.dialect.name)
 
     def insert(self, batch: EventBatch) -> Receipt:
@@ -89,7 +89,7 @@ class EventStore:
             shares = shares_of(batches)
             try:
                 with writing(self.engine) as connection:
-                    receipts = self._store(connection, shares, given, self._clock.now())
+                    receipts = self._store(connection, shares, given, self.clock.now())
             except DBAPIError as error:
                 # Two nodes that send one id in two orders can deadlock: the loser runs again.
                 if not is_deadlock(error) or attempt == _DEADLOCK_TRIES:

@@ -1,4 +1,4 @@
-"""Starts real mosquitto and PostgreSQL servers for tests, on free ports, in folders of their own."""
+"""Starts real mosquitto and PostgreSQL servers for tests, on free ports, in own folders."""
 
 from __future__ import annotations
 
