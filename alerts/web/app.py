@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from argon2 import PasswordHasher
 from fastapi import APIRouter, FastAPI
 from fastapi.templating import Jinja2Templates
-from ingest.media import MediaStore
 from sqlalchemy import Engine
 
 from alerts.audit import AuditLog
@@ -29,6 +28,7 @@ from alerts.web.throttle import Throttle
 from config.clock import Clock
 from config.secrets import Secrets
 from config.site import Site
+from ingest.media import MediaStore
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEDIA_PREFIX = "/v1/media/"

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
-from ingest.media import MediaStore
 from sqlalchemy import Engine
 
 from alerts.audit import AuditLog
@@ -21,6 +20,7 @@ from alerts.web.sessions import Sessions
 from alerts.web.throttle import Throttle
 from config.clock import Clock
 from config.site import Site
+from ingest.media import MediaStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         arrived = 0
-        started = False
+        answered = False
 
         async def counted() -> Message:
             nonlocal arrived
@@ -36,17 +36,19 @@ class BodyLimit:
                 raise _TooLarge
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+        async def replaced(message: Message) -> None:
+            # The framework turns our exception into an answer of its own; ours says why.
+            nonlocal answered
+            if arrived <= BODY_LIMIT_BYTES:
+                await send(message)
+            elif not answered:
+                answered = True
+                await _refuse(send)
 
         try:
-            await self._app(scope, counted, noted)
+            await self._app(scope, counted, replaced)
         except _TooLarge:
-            if started:
-                raise
-            await _refuse(send)
+            await replaced({"type": "http.response.start", "status": 413})
 
 
 async def _refuse(send: Send) -> None:

@@ -52,12 +52,13 @@ def evidence(
         raise errors.not_found()
     alert = web.service.get(visitor.viewer, alert_id)
     file = next((item for item in alert.evidence if item.sha256 == sha256), None)
-    if file is None:
+    # Pictures travel apart from the event: one may come later, or be past its retention.
+    stored = web.media.find(sha256) if file is not None else None
+    if file is None or stored is None:
         raise errors.not_found()
     try:
         opened = web.media.open(sha256)
     except FileNotFoundError:
-        # Pictures travel apart from the event and may come later, or be past their retention.
         raise errors.not_found() from None
     # Written before a byte is sent: a view that cannot be audited does not happen.
     web.audit.append(
@@ -67,8 +68,8 @@ def evidence(
         detail=f"{file.role} {sha256}; purpose: answering this alert",
     )
     web.metrics.evidence.inc()
-    headers = {**PRIVATE, "Content-Length": str(file.size_bytes)}
-    return StreamingResponse(_chunks(opened), media_type=file.media_type, headers=headers)
+    headers = {**PRIVATE, "Content-Length": str(stored.size_bytes)}
+    return StreamingResponse(_chunks(opened), media_type=stored.media_type, headers=headers)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from alerts.service import AlertView, StreamItem
+from alerts.service import AlertView
 from alerts.web import errors
 from alerts.web.auth import Reader, Visitor, WebParts
 from alerts.web.cards import card_html
@@ -77,8 +76,10 @@ async def messages(
     web.metrics.streams.inc()
     try:
         yield f"retry: {RETRY_MS}\n\n" + _beat(web, cursor)
-        while not hub.closed:
+        while True:
             moved = await hub.wait(cursor, KEEP_ALIVE_S)
+            if hub.closed:
+                return
             if not await hub.call(partial(web.sessions.alive, visitor.session.id)):
                 yield frame("session-ended", "{}")
                 return
@@ -87,15 +88,11 @@ async def messages(
                 continue
             changes = await hub.read(visitor.viewer, cursor)
             for item in changes.items:
-                yield await _alert(web, item, render)
+                web.metrics.sent.inc()
+                yield frame("alert", render(item.alert), item.position)
             cursor = changes.upto
     finally:
         web.metrics.streams.dec()
-
-
-async def _alert(web: Web, item: StreamItem, render: Callable[[AlertView], str]) -> str:
-    web.metrics.sent.inc()
-    return frame("alert", render(item.alert), item.position)
 
 
 async def _respond(
@@ -126,7 +123,6 @@ async def _respond(
 
 async def _reset() -> AsyncIterator[str]:
     yield frame("reset", "{}")
-    await asyncio.sleep(0)
 
 
 def _start(after: int | None, last_event_id: str | None) -> int | None:
