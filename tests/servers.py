@@ -117,6 +117,12 @@ class Postgres:
             *("-c", "shared_buffers=32MB", "-c", "max_connections=60"),
         )
         wait_for_port(self.port, self._process)
+        # It listens before it takes connections ("the database system is starting up").
+        until = time.monotonic() + _START_TIMEOUT_S
+        while self._as_server("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).wait() != 0:
+            if time.monotonic() > until:
+                pytest.fail("PostgreSQL listens but takes no connections; see postgres.log")
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """``kill -9`` of the server and all its backends."""

@@ -15,7 +15,7 @@ from config.logs import get_logger
 
 T = TypeVar("T")
 
-WAIT_S = 1.0
+WAIT_S = 0.5
 """The longest a wait blocks its thread, and so the longest a stop takes."""
 READERS = 4
 """Threads that read the database for all streams together."""

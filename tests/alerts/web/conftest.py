@@ -223,23 +223,50 @@ def with_second_home(site: Site) -> Site:
     )
 
 
-def _county(folder: Path, site: Site, clock: Clock) -> Iterator[County]:
-    engine = open_engine(f"sqlite:///{folder / 'centre.db'}")
+def _county(url: str, folder: Path, site: Site, clock: Clock) -> Iterator[County]:
+    engine = open_engine(url)
     upgrade(engine)
     yield County(engine, with_second_home(site), clock, folder)
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of the newest schema, to copy: migrating takes longer than a test."""
+    path = tmp_path_factory.mktemp("migrated") / "centre.db"
+    engine = open_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    engine.dispose()
+    return path
+
+
 @pytest.fixture
-def county(tmp_path: Path, example_site: Site, clock: FakeClock) -> Iterator[County]:
+def sqlite_url(tmp_path: Path, migrated: Path) -> str:
+    """A database file of this test's own."""
+    shutil.copy(migrated, tmp_path / "centre.db")
+    return f"sqlite:///{tmp_path / 'centre.db'}"
+
+
+@pytest.fixture
+def county(
+    tmp_path: Path, sqlite_url: str, example_site: Site, clock: FakeClock
+) -> Iterator[County]:
     """A county whose clock the test moves."""
-    yield from _county(tmp_path, example_site, clock)
+    yield from _county(sqlite_url, tmp_path, example_site, clock)
 
 
 @pytest.fixture
-def living_county(tmp_path: Path, example_site: Site) -> Iterator[County]:
+def postgres_county(
+    tmp_path: Path, postgres_url: str, example_site: Site, clock: FakeClock
+) -> Iterator[County]:
+    """The same on PostgreSQL."""
+    yield from _county(postgres_url, tmp_path, example_site, clock)
+
+
+@pytest.fixture
+def living_county(tmp_path: Path, sqlite_url: str, example_site: Site) -> Iterator[County]:
     """A county in real time, as a browser sees it."""
-    yield from _county(tmp_path, example_site, SystemClock())
+    yield from _county(sqlite_url, tmp_path, example_site, SystemClock())
 
 
 @dataclass
