@@ -13,8 +13,11 @@ from config.logs import get_logger
 from models.catalogue import State, Store, entry_named
 from models.faces import FaceDetector, Family
 from models.images import check_image
+from models.plates.detector import SIGNATURE as DETECTOR_SIGNATURE
 from models.plates.pipeline import PlatePipeline
-from models.session import CPU
+from models.plates.reader import PlateReader
+from models.session import CPU, open_session
+from models.tiles import TiledPlateDetector
 from models.types import Detections, Image
 
 FACE_DETECTOR: Final = "yunet-n"
@@ -62,6 +65,7 @@ class VisionCore:
         providers: Sequence[str] = (CPU,),
         face_model: str = FACE_DETECTOR,
         long_side: int = 640,
+        tile: int | None = None,
     ) -> VisionCore:
         """Load what is wanted and present; what is not is told in ``missing`` and the log.
 
@@ -73,6 +77,8 @@ class VisionCore:
             providers: ONNX Runtime execution providers, first choice first.
             face_model: name of a face detector in the catalogue.
             long_side: pixels that pictures are shrunk to before they are searched.
+            tile: also search for plates in tiles of at most so many picture pixels a side; for
+                small plates on 1080p and 4K, at several times the cost.
 
         Raises:
             UserError: ``want`` or ``face_model`` names nothing known.
@@ -91,7 +97,7 @@ class VisionCore:
         plates: PlatePipeline | None = None
         faces: FaceDetector | None = None
         if "plates" in want:
-            plates = _load("plates", lambda: _open_plates(store, options, long_side), missing)
+            plates = _load("plates", lambda: _open_plates(store, options, long_side, tile), missing)
         if "faces" in want:
             faces = _load(
                 face_model,
@@ -172,9 +178,17 @@ def _open_faces(
     )
 
 
-def _open_plates(store: Store, options: dict[str, Any], long_side: int) -> PlatePipeline:
+def _open_plates(
+    store: Store, options: dict[str, Any], long_side: int, tile: int | None
+) -> PlatePipeline:
     detector, reader = (checked_file(store, name) for name in PLATE_MODELS)
-    return PlatePipeline.open(detector=detector, reader=reader, long_side=long_side, **options)
+    if tile is None:
+        return PlatePipeline.open(detector=detector, reader=reader, long_side=long_side, **options)
+    session = open_session(detector, signature=DETECTOR_SIGNATURE, **options)
+    return PlatePipeline(
+        TiledPlateDetector(session, tile=tile, long_side=long_side),
+        PlateReader.open(reader, **options),
+    )
 
 
 def checked_file(store: Store, name: str) -> Path:

@@ -18,6 +18,7 @@ from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateRead, PlateReader
 from models.plates.rectify import rectify
 from models.session import open_session
+from models.tiles import TiledPlateDetector
 from models.types import Image
 from tests.bench.plate_data import PlateScene, read_crops, scenes
 from tests.bench.plate_score import Match, characters_right, corner_error, match_plates, upright
@@ -35,6 +36,9 @@ def bench(
     scenes: Annotated[Path | None, typer.Option(help="Folder with labels.jsonl.")] = None,
     width: Annotated[int, typer.Option(min=320, max=1920, help="Longer side searched at.")] = 640,
     weights: Weights = WEIGHTS,
+    tile: Annotated[
+        int | None, typer.Option(min=160, help="Search in tiles of so many pixels too.")
+    ] = None,
     by: Annotated[bool, typer.Option(help="Also by plate height in pixels.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -49,7 +53,7 @@ def bench(
     if crops is not None:
         result = _bench_crops(crops, weights)
     elif scenes is not None:
-        result = _bench_scenes(scenes, weights, width, by=by)
+        result = _bench_scenes(scenes, weights, width, tile=tile, by=by)
     finish(result, as_json=as_json)
 
 
@@ -103,10 +107,17 @@ def _strips(images: list[Image]) -> Any:
     return np.stack(cut)
 
 
-def _bench_scenes(folder: Path, weights: Path, width: int, *, by: bool) -> dict[str, Any]:
+def _bench_scenes(
+    folder: Path, weights: Path, width: int, *, tile: int | None, by: bool
+) -> dict[str, Any]:
     session, watch = timed(open_session(weights / "plate_detector.onnx"))
     reader_session, reader_watch = timed(open_session(weights / "plate_reader.onnx"))
-    pipeline = PlatePipeline(PlateDetector(session, long_side=width), PlateReader(reader_session))
+    detector = (
+        PlateDetector(session, long_side=width)
+        if tile is None
+        else TiledPlateDetector(session, tile=tile, long_side=width)
+    )
+    pipeline = PlatePipeline(detector, PlateReader(reader_session))
     matches, false, seconds, n = _run(scenes(folder), pipeline.read, (watch, reader_watch))
     found = [match for match in matches if match.found is not None]
     errors = [corner_error(m.label.corners, m.found.corners) for m in found if m.found is not None]
