@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 STRIP_WIDTH: Final = 160
 STRIP_HEIGHT: Final = 48
-MARGIN_X: Final = 0.03
-MARGIN_Y: Final = 0.07
+MARGIN_X: Final = 0.05
+MARGIN_Y: Final = 0.12
 """Share of the plate kept around the corners, so that a corner a little inside loses no ink."""
 
 UPPER_WIDTH: Final = 56
-_UPPER: Final = (0.18, -MARGIN_Y, 0.82, 0.40)
+_UPPER: Final = (0.16, -MARGIN_Y, 0.84, 0.41)
 _LOWER: Final = (-MARGIN_X, 0.36, 1.0 + MARGIN_X, 1.0 + MARGIN_Y)
 """Left, top, right, bottom of a double plate's rows (GA 36-2018: the upper row ends at 75 mm of
 220, the lower begins at 90 mm), in shares of the plate."""

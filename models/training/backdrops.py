@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 
 from models.plates.alphabet import CHARACTERS
 from models.plates.render import font_face
-from models.training.reader_data import plain_background
 
 Picture = NDArray[np.uint8]
 _WORDS: Final = "停车场出口入口禁止通行小心慢行注意安全超市烟酒便民服务电话营业中国移动联通招租热线"
@@ -33,6 +32,32 @@ def library_pictures() -> list[Picture]:
             if decoded is not None and min(decoded.shape[:2]) >= 100:
                 pictures.append(np.asarray(decoded, dtype=np.uint8))
     return pictures
+
+
+def read_picture(path: Path) -> NDArray[np.uint8] | None:
+    """A picture as uint8 BGR, or None when it is no picture; any file name works."""
+    decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    return None if decoded is None else np.asarray(decoded, dtype=np.uint8)
+
+
+def plain_background(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Car paint, bumper or darkness: a shaded colour with a little texture."""
+    width, height = size
+    coarse = rng.normal(rng.uniform(10, 235), 25, (3, 4, 1)) + rng.normal(0, 14, (1, 1, 3))
+    smooth = cv2.resize(coarse.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    smooth = smooth.reshape(height, width, 3)
+    return np.clip(smooth + rng.normal(0, 4, (height, width, 1)), 0, 255).astype(np.uint8)
+
+
+def cut_out(whole: Picture, size: tuple[int, int], rng: np.random.Generator) -> Picture:
+    """A random part of a picture, enlarged or shrunk to ``size`` (width, height)."""
+    height, width = whole.shape[:2]
+    share = float(rng.uniform(0.15, 1.0))
+    w = max(4, int(width * share))
+    h = max(4, min(height, int(w * size[1] / size[0])))
+    x, y = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+    part = cv2.resize(whole[y : y + h, x : x + w], size, interpolation=cv2.INTER_AREA)
+    return np.asarray(part, dtype=np.uint8)
 
 
 def texture(size: tuple[int, int], rng: np.random.Generator) -> Picture:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.training import backdrops, effects
+from models.training.backdrops import read_picture
 from models.training.flat import random_flat
 from models.training.glyphs import GlyphBank
-from models.training.reader_data import read_picture
 
 SIDE: Final = 384
 SMALLEST, LARGEST = 13.0, 340.0

@@ -58,7 +58,7 @@ def light(picture: Picture, rng: np.random.Generator) -> Picture:
     values = picture.astype(np.float32) / 255
     values = values ** float(np.exp(rng.normal(0, 0.35)))
     values = values * rng.normal(1.0, 0.07, 3).astype(np.float32)
-    contrast, brightness = rng.uniform(0.35, 1.15), rng.normal(0, 0.09)
+    contrast, brightness = rng.uniform(0.45, 1.15), rng.normal(0, 0.09)
     values = (values - 0.5) * contrast + 0.5 + brightness
     return _bytes(values * 255)
 
@@ -81,7 +81,7 @@ def wash_out(picture: Picture, rng: np.random.Generator) -> Picture:
 
 def defocus(picture: Picture, rng: np.random.Generator) -> Picture:
     """Out of focus by up to a twelfth of the picture's height."""
-    sigma = float(rng.uniform(0.3, max(0.5, picture.shape[0] / 38)))
+    sigma = float(rng.uniform(0.3, max(0.5, picture.shape[0] / 45)))
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), dtype=np.uint8)
 
 
@@ -113,7 +113,7 @@ def noise(picture: Picture, rng: np.random.Generator) -> Picture:
     """Sensor noise, per pixel or per channel."""
     channels = 3 if rng.random() < 0.6 else 1
     grain = rng.standard_normal((*picture.shape[:2], channels), dtype=np.float32)
-    return _bytes(picture + grain * float(rng.uniform(1.5, 16)))
+    return _bytes(picture + grain * float(rng.uniform(1.5, 13)))
 
 
 def sharpen(picture: Picture, rng: np.random.Generator) -> Picture:
@@ -144,8 +144,8 @@ ON_THE_ROAD: tuple[tuple[float, Effect], ...] = (
     (0.18, shadow),
     (0.12, glare),
     (0.60, light),
-    (0.10, wash_out),
-    (0.12, night),
+    (0.07, wash_out),
+    (0.08, night),
 )
 IN_THE_CAMERA: tuple[tuple[float, Effect], ...] = (
     (0.40, defocus),

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from models.plates.alphabet import CHARACTER_INDEX, DIGITS
 from models.plates.grammar import PlateColour
 from models.plates.rectify import STRIP_HEIGHT, STRIP_WIDTH, rectify
-from models.training import effects
+from models.training import backdrops, effects
+from models.training.backdrops import plain_background, read_picture
 from models.training.flat import random_flat
 from models.training.glyphs import GlyphBank
 
@@ -60,13 +61,14 @@ class ReaderData:
             load_scenes(shared / "plate_scenes") if shared else ([], [])
         )
         self._real_share = real_share if self._crops or self._scenes else 0.0
+        self._pictures = backdrops.library_pictures()
 
     def draw(self, rng: np.random.Generator) -> ReaderSample:
         """One random sample."""
         if rng.random() < self._real_share:
             pool = self._crops if rng.random() < 0.6 or not self._scenes else self._scenes
             return _real(pool[int(rng.integers(len(pool)))], rng)
-        if rng.random() < 0.03:
+        if rng.random() < 0.06:
             return ReaderSample(self._nothing(rng), "", UNKNOWN_COLOUR)
         return self._rendered(rng)
 
@@ -100,11 +102,22 @@ class ReaderData:
         return source[y : y + height, x : x + width].copy()
 
     def _nothing(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        width = int(rng.integers(40, 300))
-        patch = self._background((width, max(12, int(width / 3.3))), rng)
-        patch = effects.apply(patch, rng, effects.IN_THE_CAMERA)
-        strip = cv2.resize(patch, (STRIP_WIDTH, STRIP_HEIGHT))
-        return np.asarray(strip, dtype=np.uint8)
+        """A strip of anything but a plate, which must read as no text."""
+        width = int(rng.integers(24, 300))
+        size = (width, max(10, int(width / rng.uniform(1.5, 5))))
+        form = rng.random()
+        if form < 0.35 and self._pictures:
+            whole = self._pictures[int(rng.integers(len(self._pictures)))]
+            patch = backdrops.cut_out(whole, size, rng)
+        elif form < 0.5:
+            patch = backdrops.grille(rng)
+        elif form < 0.6:
+            patch = backdrops.blank_board(rng)
+        else:
+            patch = self._background(size, rng)
+        patch = effects.apply(patch, rng, effects.ON_THE_ROAD, 0.6)
+        patch = effects.apply(patch, rng, effects.IN_THE_CAMERA, 0.6)
+        return np.asarray(cv2.resize(patch, (STRIP_WIDTH, STRIP_HEIGHT)), dtype=np.uint8)
 
 
 def place(
@@ -148,27 +161,19 @@ def jitter(corners: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     width, height = np.linalg.norm(x_edge), np.linalg.norm(y_edge)
     x_axis, y_axis = x_edge / width, y_edge / height
     kind = rng.random()
-    if kind < 0.15:
+    if kind < 0.12:
         left, top = corners.min(0)
         right, bottom = corners.max(0)
         corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
-    loose_x, loose_y = (0.02, 0.04) if kind < 0.6 else (0.06, 0.16)
+    loose_x, loose_y = (0.012, 0.04) if kind < 0.5 else (0.04, 0.13)
     grow = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
-    pad_x = rng.normal(0.4, 1.0, 2) * loose_x * width
-    pad_y = rng.normal(0.4, 1.0, 2) * loose_y * height
+    pad_x = rng.normal(0.2, 1.0, 2) * loose_x * width
+    pad_y = rng.normal(0.2, 1.0, 2) * loose_y * height
     pads = np.stack([pad_x[[0, 1, 1, 0]], pad_y[[0, 0, 1, 1]]], 1)
     moved = corners + (grow * pads) @ np.stack([x_axis, y_axis])
-    spread = np.array([0.008 * width, 0.03 * height])
-    return np.asarray(moved + rng.normal(0, 1, (4, 2)) * spread, dtype=np.float32)
-
-
-def plain_background(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Car paint, bumper or darkness: a shaded colour with a little texture."""
-    width, height = size
-    coarse = rng.normal(rng.uniform(10, 235), 25, (3, 4, 1)) + rng.normal(0, 14, (1, 1, 3))
-    smooth = cv2.resize(coarse.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-    smooth = smooth.reshape(height, width, 3)
-    return np.clip(smooth + rng.normal(0, 4, (height, width, 1)), 0, 255).astype(np.uint8)
+    spread = np.array([0.006, 0.025]) if kind < 0.5 else np.array([0.015, 0.06])
+    shaken = rng.normal(0, 1, (4, 2)) * spread * np.array([width, height])
+    return np.asarray(moved + shaken, dtype=np.float32)
 
 
 def load_crops(folder: Path) -> list[RealPlate]:
@@ -202,12 +207,6 @@ def load_scenes(folder: Path) -> tuple[list[RealPlate], list[NDArray[np.uint8]]]
         if i % 4 == 0:
             backgrounds.append(np.asarray(cv2.resize(_covered(scene, entry), None, fx=0.5, fy=0.5)))
     return plates, backgrounds
-
-
-def read_picture(path: Path) -> NDArray[np.uint8] | None:
-    """A picture as uint8 BGR, or None when it is no picture; any file name works."""
-    decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    return None if decoded is None else np.asarray(decoded, dtype=np.uint8)
 
 
 def _around(scene: NDArray[np.uint8], corners: NDArray[np.float32], text: str) -> RealPlate:

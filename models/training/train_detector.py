@@ -167,7 +167,7 @@ def train(options: argparse.Namespace) -> None:
         with torch.autocast(device, torch.bfloat16):
             outputs = network(pictures.to(device))
         score, corner, row = loss_of(outputs, wanted.to(device))
-        loss = score + 4.0 * corner + 0.3 * row
+        loss = score + 10.0 * corner + 0.3 * row
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 10.0)
