@@ -165,7 +165,7 @@ class MainWatch:
                 self._show(stream.decode_key(packet), packet, watch=True, sample=False)
         elif self._decoding:
             self._decode(stream, packet, gate)
-        else:
+        elif len(self._ring) > 0:  # else there is no key frame yet to start from
             self._decoding = True
             stream.restart_decoder()
             since = packet.at_s if wanted is None else wanted.since_s

@@ -177,6 +177,7 @@ class VideoStream:
         self._context.thread_type = ThreadType.SLICE
         self._context.thread_count = 1
         self.corrupt = 0
+        self._whole_keys = False
         self.info = _info(self._stream)
 
     @classmethod
@@ -249,10 +250,20 @@ class VideoStream:
         except (av.error.FFmpegError, ValueError):
             self.corrupt += 1
             return []
-        # A picture whose references are missing is grey smear: libav marks it as corrupt.
-        whole = [frame for frame in frames if not frame.is_corrupt]
+        whole = [frame for frame in frames if self._is_whole(frame)]
         self.corrupt += len(frames) - len(whole)
         return [Picture(frame, _seconds(frame.pts, frame.time_base)) for frame in whole]
+
+    def _is_whole(self, frame: Any) -> bool:
+        """Whether a picture is to be shown: libav marks smears and holes as corrupt.
+
+        Some cameras send one picture as several packets, and libav then calls every key frame
+        corrupt. Where no key frame ever was whole, we take what there is rather than be blind.
+        """
+        if not frame.is_corrupt:
+            self._whole_keys = self._whole_keys or bool(frame.key_frame)
+            return True
+        return not self._whole_keys
 
     def decode_key(self, packet: StreamPacket) -> list[Picture]:
         """The picture of one key frame, whatever was decoded before; [] when it is damaged."""
