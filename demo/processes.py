@@ -68,15 +68,19 @@ class Process:
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, without waiting."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(signal.SIGTERM)
+
     def stop(self, *, patience_s: float = 20) -> int | None:
         """Ask the command to end, insist after ``patience_s`` seconds; returns its exit code."""
         if self._child is None:
             return None
-        if self._child.poll() is None:
-            self._child.send_signal(signal.SIGTERM)
-            try:
-                self._child.wait(patience_s)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.wait()
+        self.ask_to_stop()
+        try:
+            self._child.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
         return self._child.returncode

@@ -22,6 +22,10 @@ class Appearance:
     text: str
     shown_from: datetime
     shown_until: datetime
+    complete: bool = True
+    """Somebody was sent it from its first moment to its last."""
+    legible: bool = True
+    """It was ever large enough in the picture to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +71,23 @@ def load_truth(path: Path) -> list[Appearance]:
                 text=entry["text"],
                 shown_from=datetime.fromisoformat(entry["shown_from"]),
                 shown_until=datetime.fromisoformat(entry["shown_until"]),
+                complete=entry["complete"],
+                legible=entry["legible"],
             )
         )
     return appearances
 
 
 def score_plates(
-    appearances: Iterable[Appearance],
-    visits: Sequence[PlateVisit],
-    *,
-    since: datetime,
-    until: datetime,
+    appearances: Iterable[Appearance], visits: Sequence[PlateVisit], *, until: datetime
 ) -> PlateScore:
-    """Score the plates whose whole appearance lies between ``since`` and ``until``.
+    """Score the plates that were shown from their first moment to their last before ``until``.
 
-    Those that were already in the picture when watching began, or still there when it ended,
-    are not expected; a read of one of them is neither right nor wrong.
+    Those already in the picture when watching began, still there when it ended, or never large
+    enough to be read are not expected; a read of one of them is neither right nor wrong.
     """
     plates = [item for item in appearances if item.kind == "plate"]
-    whole = [item for item in plates if item.shown_from >= since and item.shown_until <= until]
+    whole = [item for item in plates if _is_expected(item, until)]
     exact = sum(any(_is_read(item, visit) for visit in visits) for item in whole)
     wrong = invented = 0
     for visit in visits:
@@ -97,6 +99,10 @@ def score_plates(
         else:
             invented += 1
     return PlateScore(expected=len(whole), exact=exact, wrong=wrong, invented=invented)
+
+
+def _is_expected(item: Appearance, until: datetime) -> bool:
+    return item.complete and item.legible and item.shown_until <= until
 
 
 def _is_read(item: Appearance, visit: PlateVisit) -> bool:

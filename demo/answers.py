@@ -1,0 +1,59 @@
+"""Answers alerts as the people who were told would, so that a run without people shows it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from config.clock import Clock
+from demo.journal import Line
+from demo.person import Person
+
+PATIENCE_S = 2.0
+"""How long a told person looks at an alert before answering."""
+
+
+class Answers:
+    """Acknowledges every alert but the first, which is left to escalate to the next step.
+
+    Whoever was told last answers: the duty worker, or after the escalation the grid head.
+    """
+
+    def __init__(self, *, address: str, passwords: Mapping[str, str], clock: Clock) -> None:
+        self._address = address
+        self._passwords = passwords
+        self._clock = clock
+        self._people: dict[str, Person] = {}
+        self._due: dict[str, tuple[float, str]] = {}
+        self._left_alone: str | None = None
+
+    def notice(self, line: Line) -> None:
+        """Take note of a line of the journal."""
+        if line["line"] != "alert":
+            return
+        alert, told = line["alert_id"], line["told"]
+        if line["what"] == "opened" and self._left_alone is None:
+            self._left_alone = alert
+        elif line["what"] in {"opened", "escalated", "reopened"} and told:
+            self._due[alert] = (self._clock.monotonic() + PATIENCE_S, told[0])
+        elif line["state"] != "OPEN":
+            self._due.pop(alert, None)
+
+    def act(self, *, everything: bool = False) -> None:
+        """Answer what is due, or with ``everything`` all that is known."""
+        now = self._clock.monotonic()
+        for alert, (due, person) in list(self._due.items()):
+            if everything or due <= now:
+                del self._due[alert]
+                self._person(person).acknowledge(alert)
+
+    def close(self) -> None:
+        """Log everybody out."""
+        for person in self._people.values():
+            person.close()
+
+    def _person(self, account: str) -> Person:
+        if account not in self._people:
+            self._people[account] = Person(
+                address=self._address, account=account, password=self._passwords[account]
+            )
+        return self._people[account]
