@@ -59,12 +59,14 @@ def one_alert(request: Request, web: WebParts, visitor: Reader, alert_id: str) -
     """One alert with its pictures and everybody who was told."""
     if not is_uuid7(alert_id):
         raise errors.not_found()
+    position = web.service.position()
     alert = web.service.get(visitor.viewer, alert_id)
     return _page(
         request,
         web,
         visitor,
         "alert.html",
+        position=position,
         card=card_context(web, visitor, alert),
         show_evidence=visitor.may(Action.VIEW_EVIDENCE),
     )

@@ -118,6 +118,17 @@ def test_an_answer_that_could_not_be_sent_says_so_and_can_be_sent_again(somebody
     expect(page.locator("#notice")).to_be_hidden()
 
 
+def test_the_page_of_one_alert_follows_it(somebody, running):
+    county = running.county
+    alert = county.car("冀T8K2L6")
+    page = somebody().watch("wang-fang")
+    page.goto(f"{running.url}/alerts/{alert.id}")
+    expect(page.locator(".detail .countdown-time")).to_contain_text("4:")
+    county.service.acknowledge(county.police(), alert.id, version=None)
+    expect(page.locator(".facts")).to_contain_text("县公安局值班台")
+    expect(page.get_by_role("button", name="收到")).to_have_count(0)
+
+
 def test_a_session_that_ends_is_told_in_words(somebody, running):
     page = somebody().watch("wang-fang")
     web = running.server._app.state.web
