@@ -51,10 +51,12 @@ def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDAr
     Raises:
         ValueError: the points of ``source`` are all one, or not finite.
     """
+    if not np.isfinite(source).all():
+        raise ValueError("landmarks do not span a face: one is not a number")
     source, target = source.astype(np.float64), target.astype(np.float64)
     centre_source, centre_target = source.mean(0), target.mean(0)
     spread = float(((source - centre_source) ** 2).sum())
-    if not np.isfinite(source).all() or spread < 1e-9:
+    if spread < 1e-9:
         raise ValueError("landmarks do not span a face")
     left, stretch, right = np.linalg.svd((target - centre_target).T @ (source - centre_source))
     mirror = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])

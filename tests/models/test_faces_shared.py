@@ -11,7 +11,10 @@ import pytest
 from config.errors import UserError
 from models.core import VisionCore
 from models.faces import FaceDetector
+from models.insightface_pack import InsightFaceDetector
+from models.session import open_session
 from models.types import FaceDetection, Image
+from tests.bench.plain import plain_yunet
 from tests.models.tiny_onnx import identity
 
 pytestmark = pytest.mark.shared
@@ -98,3 +101,30 @@ def test_the_core_finds_faces_without_any_plate_model(
         first, second = core.analyse([group, np.zeros((50, 60, 3), np.uint8)])
     assert len(first.faces) == 3
     assert first.plates == second.plates == second.faces == ()
+
+
+def test_the_plain_way_finds_the_same_faces(shared: Path, group: Image) -> None:
+    path = shared / "models/yunet_n_dynamic.onnx"
+    with open_session(path) as session:
+        plain = plain_yunet(session, group, long_side=640, threshold=0.6, overlap=0.45)
+    (ours,) = FaceDetector.open(path).detect([group])
+    np.testing.assert_allclose(
+        [row[:4] for row in plain], np.stack([face.box for face in ours]), atol=0.5
+    )
+
+
+def test_the_opt_in_package_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="det_"):
+        InsightFaceDetector.open(tmp_path)
+
+
+def test_the_opt_in_package_finds_the_same_faces_and_tells_its_licence(
+    shared: Path, group: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("insightface", reason="opt-in: pip install 'menshen[insightface]'")
+    path = shared / "models/scrfd_500m_research_only.onnx"
+    theirs = InsightFaceDetector.open(path).detect([group])[0]
+    out = capsys.readouterr()
+    assert "non-commercial research only" in out.out + out.err
+    ours = FaceDetector.open(path, family="scrfd", threshold=0.5).detect([group])[0]
+    assert np.abs(np.array(centres(theirs)) - np.array(centres(ours))).max() < 8
