@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -28,7 +29,7 @@ def encode_clip(
         np.random.default_rng(3).integers(60, 150, (12, 16, 1)), np.ones((20, 20, 3))
     ).astype(np.uint8)
     with av.open(str(file), "w") as container:
-        stream = container.add_stream(encoder, rate=10)
+        stream: Any = container.add_stream(encoder, rate=10)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         stream.codec_context.gop_size = gop
         stream.options = {"preset": "ultrafast", "tune": "zerolatency"}

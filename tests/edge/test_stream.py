@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -121,7 +122,7 @@ def test_whatever_a_server_answers_the_error_is_in_words(answer: bytes) -> None:
 def test_a_stream_without_h264_or_h265_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "old.avi"
     with av.open(str(file), "w") as container:
-        stream = container.add_stream("mjpeg", rate=5)
+        stream: Any = container.add_stream("mjpeg", rate=5)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
         container.mux(stream.encode(av.VideoFrame(64, 48, "yuvj420p")))
         container.mux(stream.encode(None))
