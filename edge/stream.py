@@ -19,7 +19,7 @@ from av.codec.context import ThreadType
 
 from config.errors import UserError
 
-_SECRET_PAIR = re.compile(r"((?:^|[?&/;])(?:user(?:name)?|pass(?:word|wd)?|pwd)=)[^&/;]*", re.I)
+_SECRET_PAIR = re.compile(r"((?:^|[?&/;])(?:user(?:name)?|pass(?:word|wd)?|pwd)=)[^&]*", re.I)
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EIO}
 

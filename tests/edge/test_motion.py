@@ -14,13 +14,14 @@ class Yard:
     def __init__(self, noise: float = 4.0, seed: int = 7) -> None:
         self.random = np.random.default_rng(seed)
         self.noise = noise
-        self.ground = np.kron(self.random.integers(60, 160, (9, 16)), np.ones((20, 20)))
+        ground = np.kron(self.random.integers(60, 160, (9, 16)), np.ones((20, 20)))
+        self.ground = np.asarray(ground, dtype=np.float64)
         self.detector = MotionDetector()
         self.at_s = 1000.0
 
     def show(self, car_x: int | None = None, light: float = 0.0) -> Motion:
-        picture: npt.NDArray[np.float64] = self.ground + light
-        picture = picture + self.random.normal(0, self.noise, picture.shape)
+        noise = self.random.normal(0, self.noise, self.ground.shape)
+        picture: npt.NDArray[np.float64] = np.asarray(self.ground + light + noise, np.float64)
         if car_x is not None:
             picture[90:130, car_x : car_x + 60] = 230
         self.at_s += 0.1

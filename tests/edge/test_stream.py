@@ -155,7 +155,7 @@ secret = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6)
 def test_an_address_fit_for_logs_holds_no_password(password: str) -> None:
     for url in (
         f"rtsp://admin:{password}@10.0.0.5:554/live",
-        f"rtsp://10.0.0.5/user=admin&password={password.replace('&', 'x').replace(';', 'x')}&c=1",
+        f"rtsp://10.0.0.5/user=admin&password={password.replace('&', 'x')}&c=1",
     ):
         shown = public_url(url)
         assert password not in shown.replace("10.0.0.5:554/live", "")
