@@ -276,6 +276,7 @@ class MqttLink:
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_publish = self._acknowledged
+        client.on_subscribe = _subscribed
         client.on_message = lambda _client, _data, message: self._on_message(
             Delivery(
                 message.topic,
@@ -323,6 +324,14 @@ class MqttLink:
     ) -> None:
         if client is self._client:
             self._on_published(mid, str(code) if code.is_failure else None)
+
+
+def _subscribed(
+    _client: paho.Client, _data: Any, _mid: int, codes: list[Any], _properties: Any
+) -> None:
+    for code in codes:
+        if code.is_failure:
+            log.error("broker refused a subscription: check its access list", reason=str(code))
 
 
 def _session_of(version: MQTTProtocolVersion) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 _DEADLOCK = frozenset({"40001", "40P01"})
 """PostgreSQL serialization failure and deadlock: the same transaction may pass now."""
 
+UNSTORABLE = (OverflowError, ValueError)
+"""What Python and the drivers raise for a number or a date that has no place in a column."""
+
 
 def sqlstate(error: BaseException) -> str:
     """The five-character code of PostgreSQL, or an empty string."""
@@ -24,7 +27,7 @@ def is_deadlock(error: BaseException) -> bool:
 
 def is_poison(error: BaseException) -> bool:
     """True when the data itself is refused, so that trying again can never help."""
-    if isinstance(error, (IntegrityError, DataError)):
+    if isinstance(error, (IntegrityError, DataError, *UNSTORABLE)):
         return True
     if sqlstate(error)[:2] in ("22", "23"):
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
@@ -18,7 +18,7 @@ from config.logs import get_logger
 from config.ranges import Range, SeqSet
 from config.wire import EventBatch, Receipt
 from ingest.engine import reading, writing
-from ingest.failures import is_deadlock, is_poison, sqlstate
+from ingest.failures import UNSTORABLE, is_deadlock, is_poison, sqlstate
 from ingest.letters import DeadLetter
 from ingest.schema import dead_letters, events, nodes, routing_queue
 from ingest.share import Share, shares_of
@@ -109,7 +109,7 @@ class EventStore:
         given = list(letters)
         try:
             return self.insert_group(batches, given)
-        except StatementError as error:
+        except (StatementError, *UNSTORABLE) as error:
             if not is_poison(error):
                 raise
             log.warning("the database refused a group, storing one by one", why=_brief(error))
@@ -198,7 +198,7 @@ class EventStore:
     def _insert_or_bury(self, batch: EventBatch) -> Receipt | None:
         try:
             return self.insert(batch)
-        except StatementError as error:
+        except (StatementError, *UNSTORABLE) as error:
             if not is_poison(error):
                 raise
             numbered = batch.events[0]
@@ -253,7 +253,7 @@ def _event_row(key: Key, seq: int, event: Event, now: datetime) -> dict[str, Any
         "severity": event.severity.value,
         "visit": event.visit,
         "revision": event.revision,
-        "captured_at": event.captured_at,
+        "captured_at": event.captured_at.astimezone(UTC),
         "received_at": now,
         "plate_text": plate,
         "body": event.model_dump_json(exclude_defaults=True),
@@ -280,5 +280,5 @@ def _receipt(key: Key, numbers: SeqSet) -> Receipt:
     )
 
 
-def _brief(error: StatementError) -> str:
+def _brief(error: Exception) -> str:
     return f"{type(error).__name__} {sqlstate(error)}".strip()

@@ -16,7 +16,7 @@ from config.logs import get_logger
 from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
 from config.topics import Topics, node_of
 from config.wire import EventBatch, Presence, decode, encode
-from ingest.failures import is_poison
+from ingest.failures import UNSTORABLE, is_poison
 from ingest.letters import DeadLetter, read_events
 from ingest.presence import record_presence
 from ingest.store import EventStore
@@ -168,10 +168,9 @@ class Subscriber:
         while True:
             try:
                 receipts = self._store.insert_resilient(group.batches, group.letters)
-                for sign in group.signs:
-                    record_presence(self._store.engine, self._clock, sign)
+                self._record(group.signs)
                 break
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, OSError) as error:
                 failures += 1
                 log.error("database in trouble, trying again", why=_brief(error), tries=failures)
             longest = min(0.1 * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
@@ -182,8 +181,17 @@ class Subscriber:
         for receipt in receipts:
             self._link.publish(self._topics.receipt(receipt.node), encode(receipt), qos=0)
 
+    def _record(self, signs: list[Presence]) -> None:
+        for sign in signs:
+            try:
+                record_presence(self._store.engine, self._clock, sign)
+            except (SQLAlchemyError, *UNSTORABLE) as error:
+                if not is_poison(error):
+                    raise
+                log.warning("presence cannot be stored", node=sign.node, why=_brief(error))
 
-def _brief(error: SQLAlchemyError) -> str:
+
+def _brief(error: Exception) -> str:
     kind = "refused data" if is_poison(error) else type(error).__name__
     original = error.orig if isinstance(error, DBAPIError) else None
     return f"{kind}: {original}"[:300] if original else kind

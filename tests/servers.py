@@ -46,8 +46,11 @@ class Mosquitto:
             pytest.fail(f"mosquitto is not installed; {SETUP}")
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
+        # As root it would become another user, who cannot read this folder.
+        user = "user root\n" if os.geteuid() == 0 else ""
         self._config.write_text(
-            f"listener {self.port} 127.0.0.1\npersistence false\nmax_inflight_messages 200\n{extra}"
+            f"{user}listener {self.port} 127.0.0.1\n"
+            f"persistence false\nmax_inflight_messages 200\n{extra}"
         )
         self._binary = binary
         self._log = folder / "mosquitto.log"
@@ -108,26 +111,36 @@ class Postgres:
             pytest.fail("initdb failed; see its output above")
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
-        self._process = self._as_server(
+        """Start it and wait until it listens.
+
+        Just after ``kill`` the old backends still hold the folder: it is tried until they let go.
+        """
+        until = time.monotonic() + _START_TIMEOUT_S
+        self._process = self._run()
+        while not self._is_ready():
+            if time.monotonic() > until:
+                pytest.fail("PostgreSQL does not become ready")
+            time.sleep(0.05)
+            if self._process.poll() is not None:
+                self._process = self._run()
+
+    def _is_ready(self) -> bool:
+        # It listens a moment before it lets anybody in.
+        return self._as_server("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).wait() == 0
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        return self._as_server(
             "postgres",
             "-D",
             str(self._data),
             *("-p", str(self.port), "-h", "127.0.0.1", "-k", str(self._folder)),
             *("-c", "shared_buffers=32MB", "-c", "max_connections=60"),
         )
-        wait_for_port(self.port, self._process)
-        # It listens before it takes connections ("the database system is starting up").
-        until = time.monotonic() + _START_TIMEOUT_S
-        while self._as_server("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).wait() != 0:
-            if time.monotonic() > until:
-                pytest.fail("PostgreSQL listens but takes no connections; see postgres.log")
-            time.sleep(0.02)
 
     def kill(self) -> None:
-        """``kill -9`` of the server and all its backends."""
+        """``kill -9`` of the server; its backends notice and end by themselves."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             self._process.wait()
             self._process = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,22 @@ def test_text_that_postgresql_cannot_hold_is_stored(store: EventStore, epoch: st
     event = motion().model_copy(update={"kind": EventKind.PLATE, "plate": plate})
     assert store.insert_resilient([batch_of([(1, event)], epoch=epoch)])[0].acked_upto == 1
     assert store.load(event.id) == event
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"revision": 2**70},
+        {"captured_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))},
+    ],
+)
+def test_numbers_and_dates_without_a_place_are_buried(
+    store: EventStore, epoch: str, change: dict[str, Any]
+) -> None:
+    good, bad = motion(), motion().model_copy(update=change)
+    store.insert_resilient([batch_of([(1, bad), (2, good)], epoch=epoch)])
+    assert store.load(good.id) == good
+    assert (store.counts().events, store.counts().dead_letters) == (1, 1)
 
 
 def test_refused_data_is_buried_and_its_neighbours_are_stored(

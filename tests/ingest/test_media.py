@@ -56,7 +56,8 @@ def name_of(data: bytes) -> str:
 def put(door: TestClient, data: bytes, **change: str) -> httpx.Response:
     headers = {**WHO, "Content-Type": change.get("media_type", "image/jpeg")}
     name = change.get("name", name_of(data))
-    return door.put(f"/v1/media/{name}", content=data, headers=headers)
+    answer: httpx.Response = door.put(f"/v1/media/{name}", content=data, headers=headers)
+    return answer
 
 
 @pytest.mark.parametrize(("data", "media_type"), [(JPEG, "image/jpeg"), (MP4, "video/mp4")])

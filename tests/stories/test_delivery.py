@@ -25,7 +25,7 @@ from ingest.store import EventStore
 from ingest.subscriber import Subscriber
 from tests.delivery_actors import COUNTY, NODE, kill, start
 from tests.events import motion, wait_until
-from tests.servers import Mosquitto, free_port
+from tests.servers import Mosquitto, Postgres, free_port
 
 CLOCK = SystemClock()
 
@@ -167,6 +167,46 @@ def test_replicas_share_the_events_of_one_broker(
     assert (result.lost, result.duplicates, result.dead_letters) == (0, 0, 0)
     for engine in engines:
         engine.dispose()
+
+
+def test_postgresql_is_killed_and_the_events_wait_for_it(
+    mosquitto: Mosquitto, postgres: Postgres, postgres_url: str, tmp_path: Path
+) -> None:
+    engine = open_engine(postgres_url)
+    upgrade(engine)
+    with centre(engine, mosquitto.url), node(tmp_path / "o.db", mosquitto.url) as outbox:
+        outbox.append(motion())
+        wait_until(drained(outbox), what="the first receipt")
+        postgres.kill()
+        try:
+            for _ in range(20):
+                outbox.append(motion())
+            wait_until(
+                lambda: mosquitto.log.count("Received PUBLISH from edge") > 2, what="messages"
+            )
+            assert outbox.pending() == 20, "no receipt for what is not committed"
+        finally:
+            postgres.start()
+        wait_until(drained(outbox), what="an empty outbox")
+    result = account([tmp_path / "o.db"], engine)
+    assert (result.committed, result.stored, result.lost, result.duplicates) == (21, 21, 0, 0)
+    engine.dispose()
+
+
+def test_what_the_access_list_denies_stays_in_the_outbox(tmp_path: Path) -> None:
+    """MQTT acknowledges what the list denied; a receipt never comes, and nothing is lost."""
+    access = tmp_path / "access"
+    access.write_text(f"topic read #\ntopic write menshen/v1/{COUNTY}/presence/#\n")
+    broker = Mosquitto(tmp_path, extra=f"allow_anonymous true\nacl_file {access}\n")
+    access.chmod(0o644)
+    broker.start()
+    try:
+        with node(tmp_path / "o.db", broker.url) as outbox:
+            outbox.append(motion())
+            wait_until(lambda: "Denied PUBLISH from edge" in broker.log, what="the denial")
+            assert outbox.pending() == 1
+    finally:
+        broker.kill()
 
 
 def test_kill_9_of_the_edge_the_ingest_and_the_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
