@@ -13,6 +13,7 @@ from config.logs import get_logger
 from models.catalogue import State, Store, entry_named
 from models.faces import FaceDetector, Family
 from models.images import check_image
+from models.planes import Picture, PlanarFrame
 from models.plates.detector import SIGNATURE as DETECTOR_SIGNATURE
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateReader
@@ -106,18 +107,21 @@ class VisionCore:
             )
         return cls(plates=plates, faces=faces, missing=tuple(missing))
 
-    def analyse(self, images: Sequence[Image]) -> list[Detections]:
+    def analyse(self, images: Sequence[Picture]) -> list[Detections]:
         """What is in each picture, in the order given.
 
         Args:
-            images: uint8 (H, W, 3) BGR, of one or several cameras, of any and different sizes.
+            images: uint8 (H, W, 3) BGR, or the decoder's planes; of one or several cameras, of any
+                and different sizes. Faces are found on planes without converting them; plates
+                are read in full colour.
 
         Raises:
             UserError: an array is not such a picture; it names its index.
         """
         for index, image in enumerate(images):
-            check_image(image, where=f"picture {index} of {len(images)}")
-        plates = self._plates.read(images) if self._plates else [()] * len(images)
+            if not isinstance(image, PlanarFrame):
+                check_image(image, where=f"picture {index} of {len(images)}")
+        plates = self._plates.read(_in_colour(images)) if self._plates else [()] * len(images)
         faces = self._faces.detect(images) if self._faces else [()] * len(images)
         return [
             Detections(plates=tuple(plate), faces=tuple(face))
@@ -150,6 +154,10 @@ def _load(name: str, open_part: Callable[[], _Part], missing: list[MissingModel]
         _log.warning("model not available", model=name, problem=str(error))
         missing.append(MissingModel(name, error.remedy))
         return None
+
+
+def _in_colour(images: Sequence[Picture]) -> list[Image]:
+    return [image.bgr() if isinstance(image, PlanarFrame) else image for image in images]
 
 
 def _family(name: str) -> Family:

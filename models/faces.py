@@ -11,9 +11,10 @@ import numpy as np
 from config.errors import UserError
 from models.face_decode import STRIDES, Candidates, decode_scrfd, decode_yunet, suppress
 from models.letterbox import Letterbox, Normalisation, input_size
+from models.planes import Picture
 from models.quality import face_quality
 from models.session import CPU, Session, Signature, open_session
-from models.types import FaceDetection, Image
+from models.types import FaceDetection
 
 Family = Literal["yunet", "scrfd"]
 
@@ -95,11 +96,11 @@ class FaceDetector:
             _check_scrfd(session)
         return cls(session, family=family, **options)
 
-    def detect(self, images: Sequence[Image]) -> list[tuple[FaceDetection, ...]]:
+    def detect(self, images: Sequence[Picture]) -> list[tuple[FaceDetection, ...]]:
         """Faces of each picture, best first, with their quality.
 
         Args:
-            images: uint8 (H, W, 3) BGR, of any and different sizes.
+            images: uint8 (H, W, 3) BGR, or the decoder's planes; of any and different sizes.
         """
         return [
             tuple(
@@ -111,7 +112,7 @@ class FaceDetector:
             for image, found in zip(images, self.locate(images), strict=True)
         ]
 
-    def locate(self, images: Sequence[Image]) -> list[Candidates]:
+    def locate(self, images: Sequence[Picture]) -> list[Candidates]:
         """Boxes, landmarks and scores of each picture in its own pixels, best first."""
         found: list[Candidates | None] = [None] * len(images)
         for size, indices in self._same_input(images).items():
@@ -127,14 +128,14 @@ class FaceDetector:
         self._inputs.clear()
         self.session.close()
 
-    def _same_input(self, images: Sequence[Image]) -> dict[tuple[int, int], list[int]]:
+    def _same_input(self, images: Sequence[Picture]) -> dict[tuple[int, int], list[int]]:
         groups: dict[tuple[int, int], list[int]] = {}
         for index, image in enumerate(images):
             size = self._fixed or input_size(image.shape[0], image.shape[1], self._long_side)
             groups.setdefault(size, []).append(index)
         return groups
 
-    def _run(self, size: tuple[int, int], images: Sequence[Image]) -> list[Candidates]:
+    def _run(self, size: tuple[int, int], images: Sequence[Picture]) -> list[Candidates]:
         pixels, factors = self._input(size).fill(images)
         outputs = self.session.run({self._input_name: pixels})
         if self._family == "yunet":

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.planes import Picture, PlanarFrame
 from models.types import Image
 
 MULTIPLE: Final = 32
@@ -81,8 +82,8 @@ class Letterbox:
         self._targets = [self._planes[index] for index in order]
         self._batch = np.zeros((capacity, 3, height, width), np.float32)
 
-    def fill(self, images: Sequence[Image]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Put ``images`` (at most ``capacity``) into the batch.
+    def fill(self, images: Sequence[Picture]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Put ``images`` (at most ``capacity``), pixels or planes, into the batch.
 
         Returns:
             float32 (n, 3, height, width), a view that the next call overwrites; and float32
@@ -95,19 +96,20 @@ class Letterbox:
             factors[index] = self._place(image, self._batch[index])
         return self._batch[: len(images)], factors
 
-    def _place(self, image: Image, target: NDArray[np.float32]) -> float:
+    def _place(self, image: Picture, target: NDArray[np.float32]) -> float:
         height, width = image.shape[:2]
         scale = min(1.0, self.size[0] / height, self.size[1] / width)
         inner = max(1, round(height * scale)), max(1, round(width * scale))
-        source = image
-        if inner != (height, width) or inner != self.size:
-            source = self._canvas
+        source = self._canvas
+        region = source[: inner[0], : inner[1]]
+        if isinstance(image, PlanarFrame):
             self._blacken(inner)
-            region = source[: inner[0], : inner[1]]
-            if inner == (height, width):
-                region[:] = image
-            else:
-                shrink_into(image, region)
+            image.shrink_into(region)
+        elif inner == self.size and inner == (height, width):
+            source = image
+        else:
+            self._blacken(inner)
+            shrink_into(image, region)
         # Splitting bytes and widening whole planes is four times faster than one strided copy.
         cv2.split(source, self._targets)
         np.copyto(target, self._planes)

@@ -12,12 +12,15 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from models.types import FaceDetection, Image
+from models.planes import Picture, PlanarFrame
+from models.types import FaceDetection
 
 _CROP: Final = 64
 """Side of the grey crop that sharpness and light are measured on."""
 _USEFUL_EYES_PX: Final = (6.0, 40.0)
 """Distance between the eyes from which a face is of any use, and from which more adds nothing."""
+_STUDIO_TO_FULL: Final = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255).astype(np.uint8)
+"""A decoder's luma has black at 16 and white at 235 (ITU-R BT.601)."""
 _DARKEST: Final = (8,)
 _BRIGHTEST: Final = (247,)
 """Grey levels outside of these have lost what they showed."""
@@ -45,12 +48,12 @@ class FaceQuality:
 
 
 def face_quality(
-    image: Image, box: NDArray[np.float32], landmarks: NDArray[np.float32]
+    image: Picture, box: NDArray[np.float32], landmarks: NDArray[np.float32]
 ) -> FaceQuality:
     """Measure one face.
 
     Args:
-        image: uint8 (H, W, 3) BGR.
+        image: uint8 (H, W, 3) BGR, or the decoder's planes.
         box: float32 (4,): left, top, width, height in pixels; may lie partly outside.
         landmarks: float32 (5, 2): eyes, nose tip, mouth corners, left ones of the picture first.
     """
@@ -77,7 +80,7 @@ def best_shot(faces: Sequence[FaceDetection]) -> int:
     return max(range(len(faces)), key=lambda index: (faces[index].quality, faces[index].score))
 
 
-def _grey_crop(image: Image, box: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+def _grey_crop(image: Picture, box: NDArray[np.float32]) -> NDArray[np.uint8] | None:
     height, width = image.shape[:2]
     left, top, wide, high = (float(value) for value in box)
     if not math.isfinite(left + top + wide + high):
@@ -88,7 +91,10 @@ def _grey_crop(image: Image, box: NDArray[np.float32]) -> NDArray[np.uint8] | No
         return None
     # Shrinking by area keeps detail that survives at the size faces are compared at, and no
     # more; a small face is enlarged, which blurs it as it should.
-    grey = cv2.cvtColor(image[y:bottom, x:right], cv2.COLOR_BGR2GRAY)
+    if isinstance(image, PlanarFrame):
+        grey = cv2.LUT(image.luma[y:bottom, x:right], _STUDIO_TO_FULL)
+    else:
+        grey = cv2.cvtColor(image[y:bottom, x:right], cv2.COLOR_BGR2GRAY)
     method = cv2.INTER_AREA if max(grey.shape) > _CROP else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(grey, (_CROP, _CROP), interpolation=method), np.uint8)
 

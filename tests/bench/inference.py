@@ -19,6 +19,7 @@ from models.catalogue import WEIGHTS, Store, entry_named
 from models.core import checked_file
 from models.faces import FaceDetector
 from models.insightface_pack import InsightFaceDetector
+from models.planes import PlanarFrame
 from models.plates.detector import PlateDetector
 from models.plates.reader import PlateReader
 from models.session import Session, open_session
@@ -135,6 +136,14 @@ def camera_frame() -> Image:
     return np.ascontiguousarray(frame, np.uint8)
 
 
+def as_planes(frame: Image) -> PlanarFrame:
+    """The frame as a decoder would give it: YUV 4:2:0."""
+    height, width = frame.shape[:2]
+    stacked = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420), np.uint8)
+    colour = stacked[height:].reshape(2, height // 2, width // 2)
+    return PlanarFrame(stacked[:height], colour[0], colour[1])
+
+
 def _portrait() -> Image:
     picture: Any = skimage.data
     return np.asarray(picture.astronaut(), np.uint8)
@@ -158,6 +167,22 @@ def _faces(store: Store, _weights: Path, frame: Image, threads: int) -> list[Con
                     pictures=batch,
                 )
             )
+    planes = as_planes(frame)
+    for way, take in (
+        ("Menshen, from decoder planes", lambda: planes),
+        ("Menshen, planes converted first", planes.bgr),
+    ):
+        session, watch = timed(open_session(path, threads=threads))
+        detector = FaceDetector(session, threshold=limit)
+        contenders.append(
+            Contender(
+                "yunet-n",
+                way,
+                _input_text(640),
+                lambda d=detector, f=take: d.locate([f()]),  # type: ignore[misc]
+                watch,
+            )
+        )
     session, watch = timed(open_session(path, threads=threads))
     contenders.append(
         Contender(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.letterbox import Letterbox, Normalisation, input_size, shrink_into
+from models.planes import PlanarFrame
 
 
 @given(
@@ -88,3 +89,20 @@ def test_shrinking_fast_is_shrinking_linearly(factor: int, height: int, width: i
     shrink_into(image, target)
     linear = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     np.testing.assert_array_equal(target, linear)
+
+
+@pytest.mark.parametrize("size", [(200, 100), (100, 200), (64, 32), (20, 64), (192, 96)])
+def test_the_picture_fills_its_part_of_the_input_and_nothing_else(size: tuple[int, int]) -> None:
+    image = np.full((*size, 3), 200, np.uint8)
+    pixels, (factor,) = Letterbox((64, 64)).fill([image])
+    height, width = round(size[0] / factor), round(size[1] / factor)
+    assert (pixels[0, :, :height, :width] == 200).all()
+    assert pixels.sum() == 200 * 3 * height * width
+    planar = PlanarFrame(
+        np.full(size, 200, np.uint8),
+        np.full((size[0] // 2, size[1] // 2), 128, np.uint8),
+        np.full((size[0] // 2, size[1] // 2), 128, np.uint8),
+    )
+    planes, _ = Letterbox((64, 64)).fill([planar])
+    assert np.ptp(planes[0, :, :height, :width]) == 0
+    assert planes[0, :, height:].sum() == planes[0, :, :, width:].sum() == 0

@@ -1,0 +1,91 @@
+"""A frame as the decoder has it: luma and two half-size colour planes, converted only if needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from config.errors import UserError
+from models.types import Image
+
+Plane = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlanarFrame:
+    """One picture in YUV 4:2:0 (I420), as nearly every camera's stream decodes to.
+
+    Converting a 1080p frame to blue-green-red costs more than shrinking it for a network; here
+    the planes are shrunk first and only the small picture is converted.
+
+    Attributes:
+        luma: uint8 (H, W), H and W even, rows contiguous in themselves.
+        blue, red: uint8 (H / 2, W / 2): Cb and Cr.
+
+    Raises:
+        UserError: the planes do not fit together.
+    """
+
+    luma: Plane
+    blue: Plane
+    red: Plane
+
+    def __post_init__(self) -> None:
+        planes = (self.luma, self.blue, self.red)
+        if any(plane.dtype != np.uint8 or plane.ndim != 2 for plane in planes):
+            raise _unfit("planes must be uint8 (height, width)")
+        height, width = self.luma.shape
+        half = (height // 2, width // 2)
+        if height % 2 or width % 2 or self.blue.shape != half or self.red.shape != half:
+            shapes = [plane.shape for plane in planes]
+            raise _unfit(f"planes of {shapes} are not 4:2:0")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, 3: as the picture would have it in blue-green-red."""
+        return (*self.luma.shape, 3)
+
+    def bgr(self) -> Image:
+        """The whole frame as uint8 (H, W, 3) blue-green-red (BT.601, studio range)."""
+        planes = [plane.reshape(-1) for plane in (self.luma, self.blue, self.red)]
+        height, width = self.luma.shape
+        stacked = np.concatenate(planes).reshape(height * 3 // 2, width)
+        return np.asarray(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420), np.uint8)
+
+    def shrink_into(self, target: Image) -> None:
+        """Resize the frame to the size of ``target`` and convert it, into it."""
+        height, width = target.shape[:2]
+        even = height + height % 2, width + width % 2
+        half = even[0] // 2, even[1] // 2
+        stacked = np.empty((even[0] * 3 // 2, even[1]), np.uint8)
+        colour = stacked[even[0] :].reshape(2, *half)
+        _shrink(self.luma, stacked[: even[0]])
+        _shrink(self.blue, colour[0])
+        _shrink(self.red, colour[1])
+        if even == (height, width):
+            cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420, dst=target)
+        else:
+            target[:] = cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420)[:height, :width]
+
+
+Picture = Image | PlanarFrame
+"""What detectors look at."""
+
+
+def _shrink(plane: Plane, target: Plane) -> None:
+    height, width = target.shape
+    factor = plane.shape[1] // width
+    exact = plane.shape == (height * factor, width * factor) and factor % 2 == 1
+    method = cv2.INTER_NEAREST_EXACT if exact else cv2.INTER_LINEAR
+    cv2.resize(plane, (width, height), dst=target, interpolation=method)
+
+
+def _unfit(problem: str) -> UserError:
+    return UserError(
+        where="frame",
+        problem=problem,
+        remedy="give the luma plane and two planes of half its height and width",
+    )

@@ -1,0 +1,68 @@
+"""Frames as the decoder gives them are seen as their converted pictures are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config.errors import UserError
+from models.faces import FaceDetector
+from models.letterbox import Letterbox
+from models.planes import PlanarFrame
+from tests.bench.inference import as_planes, camera_frame
+
+
+def test_colours_survive_the_planes() -> None:
+    image = np.full((40, 60, 3), (200, 100, 50), np.uint8)
+    frame = as_planes(image)
+    assert frame.shape == (40, 60, 3)
+    assert np.abs(frame.bgr().astype(int) - image).max() <= 3
+    for size in ((13, 21), (12, 20), (40, 60)):
+        target = np.zeros((*size, 3), np.uint8)
+        frame.shrink_into(target)
+        assert np.abs(target.astype(int) - (200, 100, 50)).max() <= 3
+
+
+def test_a_letterbox_filled_from_planes_is_nearly_one_filled_from_pixels() -> None:
+    frame = camera_frame()
+    pixels, factor = Letterbox((384, 640)).fill([frame])
+    planes, same = Letterbox((384, 640)).fill([as_planes(frame)])
+    assert factor.tolist() == same.tolist()
+    assert np.abs(pixels - planes).mean() < 4
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((41, 60), (20, 30), (20, 30)),
+        ((40, 60), (40, 60), (40, 60)),
+        ((40, 60), (20, 30), (20, 29)),
+    ],
+)
+def test_planes_that_do_not_fit_are_refused(shapes: tuple[tuple[int, int], ...]) -> None:
+    with pytest.raises(UserError, match="4:2:0"):
+        PlanarFrame(*(np.zeros(shape, np.uint8) for shape in shapes))
+
+
+def test_planes_of_another_depth_are_refused() -> None:
+    deep = np.zeros((40, 60), np.uint16)
+    half = np.zeros((20, 30), np.uint8)
+    with pytest.raises(UserError, match="uint8"):
+        PlanarFrame(deep, half, half)  # type: ignore[arg-type]
+
+
+@pytest.mark.shared
+def test_the_same_faces_are_found_with_the_same_quality(shared: Path) -> None:
+    detector = FaceDetector.open(shared / "models/yunet_n_dynamic.onnx")
+    frame = camera_frame()
+    (from_pixels,), (from_planes,) = detector.detect([frame]), detector.detect([as_planes(frame)])
+    assert len(from_planes) == len(from_pixels) >= 3
+    for one, other in zip(
+        sorted(from_pixels, key=lambda face: tuple(face.box[:2] // 50)),
+        sorted(from_planes, key=lambda face: tuple(face.box[:2] // 50)),
+        strict=True,
+    ):
+        assert np.abs(one.box - other.box).max() < 12
+        assert abs(one.quality - other.quality) < 0.1
