@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tests.bench import faces, inference, pairs, plates
+from tests.bench import curves, faces, inference, pairs, plates
 
 app = typer.Typer(no_args_is_help=True)
 app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
@@ -19,3 +19,7 @@ app.command(
 app.command("inference", epilog="Example: menshen bench inference --repeat 50 --json")(
     inference.bench
 )
+app.command(
+    "curves",
+    epilog="Example: menshen bench curves --data ../shared/eval/plate_scenes --out docs/img",
+)(curves.bench)
