@@ -138,9 +138,15 @@ class Postgres:
         )
 
     def kill(self) -> None:
-        """``kill -9`` of the server; its backends notice and end by themselves."""
+        """``kill -9`` of the server and of its backends, one of which could commit once more."""
         if self._process is not None:
+            found = subprocess.run(
+                ["pgrep", "-P", str(self._process.pid)], capture_output=True, check=False
+            )
             self._process.kill()
+            for backend in found.stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(backend), signal.SIGKILL)
             self._process.wait()
             self._process = None
 
