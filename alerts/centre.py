@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -14,6 +13,7 @@ from alerts.auditor import Auditor
 from alerts.channels.base import Channel
 from alerts.channels.inapp import InApp
 from alerts.channels.webhook import WebhookChannel
+from alerts.database import database_url
 from alerts.dispatcher import Dispatcher
 from alerts.hub import Hub
 from alerts.journal import Journal
@@ -60,13 +60,6 @@ class Plan:
     parts: frozenset[str] = frozenset(PARTS)
     public_url: str | None = None
     """Address of the pages as people reach them, for links; None: where we listen."""
-
-    def database_url(self) -> str:
-        """The database of the settings, or a SQLite file in the data folder."""
-        if self.settings.database is not None:
-            return self.settings.database
-        path = self.settings.data_dir.resolve() / "centre.db"
-        return f"sqlite:///{path}"
 
 
 class RingingEventStore(EventStore):
@@ -117,7 +110,7 @@ class Centre:
 
     def _start(self) -> None:
         self.plan.settings.data_dir.mkdir(parents=True, exist_ok=True)
-        engine = open_engine(self.plan.database_url())
+        engine = open_engine(database_url(self.plan.settings))
         self._stack.callback(engine.dispose)
         upgrade(engine)
         if "web" in self.plan.parts:
@@ -175,7 +168,7 @@ class Centre:
             broker = EmbeddedBroker(plan.broker_host, plan.broker_port)
             broker.start()
             self._stack.callback(broker.stop)
-            self.broker_url = f"mqtt://{plan.broker_host}:{plan.broker_port}"
+            self.broker_url = broker.url
         subscriber = Subscriber(
             broker_url=self.broker_url,
             county=plan.site.county.id,
@@ -231,24 +224,3 @@ def free_port(host: str) -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def open_database(settings: Settings) -> Engine:
-    """The centre's database for a command that only reads, brought to the newest schema.
-
-    Raises:
-        UserError: there is no database yet.
-    """
-    if settings.database is None:
-        path: Path = settings.data_dir / "centre.db"
-        if not path.exists():
-            raise UserError(
-                where=str(path),
-                problem="there is no database here",
-                remedy="set MENSHEN_DATA_DIR or MENSHEN_DATABASE to what the centre uses",
-            )
-        engine = open_engine(f"sqlite:///{path.resolve()}")
-    else:
-        engine = open_engine(settings.database)
-    upgrade(engine)
-    return engine

@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 
 from alerts.audit import AuditLog, Head
 from alerts.auditor import Auditor
-from alerts.centre import Centre, Plan, chosen_parts, free_port, open_database
+from alerts.centre import Centre, Plan, chosen_parts, free_port
+from alerts.database import open_database
 from alerts.explain import Explanation, explain_event
 from alerts.journal import Journal
 from config.clock import SystemClock, local_text
@@ -145,7 +146,7 @@ def explain(
 
 @app.command(epilog="Example: menshen alerts check --site county.toml")
 def check(site: SiteOption = _EXAMPLE_SITE) -> None:
-    """Look for alerts nobody will hear of again, stuck work and empty duties; exit code 1 if any."""
+    """Look for open alerts without a next step, stuck work and empty duties; exit code 1 if any."""
     engine = open_database(load_settings())
     try:
         found = Auditor(engine, load_site(site), SystemClock()).run()
