@@ -21,6 +21,9 @@ THRESHOLD: Final = 0.4
 """Lowest score that counts as a plate."""
 OVERLAP: Final = 0.3
 """Intersection over union of upright boxes above which two candidates are one plate."""
+NESTED: Final = 0.6
+"""Share of the smaller box inside the other above which two candidates are one plate: one row of
+a double plate looks like a plate too, but real plates never lie in each other."""
 AGREEMENT: Final = 0.7
 """Candidates overlapping the winner more than this lend their corners to a weighted mean."""
 MOST_CANDIDATES: Final = 256
@@ -147,7 +150,7 @@ def decode(
     boxes = np.concatenate([quads.min(1), quads.max(1)], 1)
     sound = np.isfinite(boxes).all(1) & ((boxes[:, 2:] - boxes[:, :2]) > _LEAST_PIXELS / 2).all(1)
     chosen, quads, boxes = chosen[sound], quads[sound], boxes[sound]
-    overlaps = _overlaps(boxes)
+    overlaps, nested = _overlaps(boxes)
     free = np.ones(len(chosen), bool)
     plates = []
     while free.any():
@@ -163,7 +166,7 @@ def decode(
                 rows=2 if double > 0.5 else 1,
             )
         )
-        free &= overlaps[winner] <= OVERLAP
+        free &= (overlaps[winner] <= OVERLAP) & (nested[winner] <= NESTED)
     return plates
 
 
@@ -181,10 +184,13 @@ def _place(image: Image, slot: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.array([width / inner[1], height / inner[0]], np.float32)
 
 
-def _overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of every pair, (K, K); each box's own is 1."""
+def _overlaps(boxes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Of every pair: intersection over union, and over the smaller; both (K, K), 1 with itself."""
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(2)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return np.asarray(shared / (area[:, None] + area[None] - shared), dtype=np.float32)
+    one, other = area[:, None], area[None]
+    union = shared / (one + other - shared)
+    inside = shared / np.minimum(one, other)
+    return np.asarray(union, dtype=np.float32), np.asarray(inside, dtype=np.float32)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from models.plates.detector import PlateDetector
+from models.letterbox import Shrunk
+from models.planes import Picture, PlanarFrame
+from models.plates.detector import PlateDetection, PlateDetector
 from models.plates.reader import PlateReader
 from models.session import CPU
 from models.types import Image, PlateSighting
@@ -37,19 +40,28 @@ class PlatePipeline:
             PlateReader.open(reader, threads=threads, providers=providers),
         )
 
-    def read(self, images: Sequence[Image]) -> list[list[PlateSighting]]:
+    def read(
+        self, images: Sequence[Picture], *, shrunk: Sequence[Shrunk] | None = None
+    ) -> list[list[PlateSighting]]:
         """Plates of each picture, best first.
 
         A candidate on which the reader finds not one character is no plate and is left out.
 
         Args:
-            images: uint8 (H, W, 3) BGR pictures of any and different sizes.
+            images: uint8 (H, W, 3) BGR pictures of any and different sizes, or the decoder's
+                planes, which are converted only where there is something to read.
+            shrunk: the same pictures made small before, to be searched instead.
 
         Raises UserError when an array is not such a picture.
         """
+        if shrunk is None:
+            located = self.detector.detect([_in_colour(image) for image in images])
+        else:
+            small = self.detector.detect([one.image for one in shrunk])
+            located = [_enlarged(*pair) for pair in zip(small, shrunk, strict=True)]
         sightings = []
-        for image, detections in zip(images, self.detector.detect(images), strict=True):
-            reads = self.reader.read(image, detections)
+        for image, detections in zip(images, located, strict=True):
+            reads = self.reader.read(_in_colour(image), detections) if detections else []
             sightings.append(
                 [
                     PlateSighting(d.corners, d.score, d.rows, read)
@@ -63,3 +75,12 @@ class PlatePipeline:
         """Frees both networks."""
         self.detector.close()
         self.reader.close()
+
+
+def _enlarged(found: list[PlateDetection], shrunk: Shrunk) -> list[PlateDetection]:
+    # Pixel centres, not pixel corners, keep their place when a picture is resized.
+    return [replace(d, corners=(d.corners + 0.5) * shrunk.scale - 0.5) for d in found]
+
+
+def _in_colour(image: Picture) -> Image:
+    return image.bgr() if isinstance(image, PlanarFrame) else image

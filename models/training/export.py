@@ -44,8 +44,8 @@ def export_reader(checkpoint: Path, target: Path) -> None:
         network.eval(),
         torch.zeros(2, 48, 160, 3, dtype=torch.uint8),
         target,
-        names=(["plates"], ["characters", "colours"]),
-        axes={"plates": {0: "n"}, "characters": {0: "n"}, "colours": {0: "n"}},
+        names=(["plates"], ["characters", "colours", "offsets"]),
+        axes={name: {0: "n"} for name in ("plates", "characters", "colours", "offsets")},
         notes={
             "alphabet": CHARACTERS,
             "colours": ",".join(PlateColour),

@@ -26,11 +26,16 @@ _COLOURS: Final = tuple(PlateColour)
 
 @dataclass(frozen=True, slots=True)
 class ReaderSample:
-    """One strip, uint8 (48, 160, 3) BGR; its text; its colour's index or -1."""
+    """One strip, uint8 (48, 160, 3) BGR; its text; its colour's index or -1.
+
+    ``offsets`` is float32 (8,), how far the true corners lie from those used (x and y in shares of
+    the plate), or None where they are unknown or the plate has two rows.
+    """
 
     strip: NDArray[np.uint8]
     text: str
     colour: int
+    offsets: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,10 @@ class ReaderData:
         picture, corners = place(flat.picture, flat.corners, height, self._background, rng)
         picture = effects.apply(picture, rng, effects.ON_THE_ROAD)
         picture = effects.apply(picture, rng, effects.IN_THE_CAMERA)
-        strip = rectify(picture, jitter(corners, rng)[None], [flat.rows])[0]
-        return ReaderSample(strip, flat.text, _COLOURS.index(flat.colour))
+        used = jitter(corners, rng)
+        strip = rectify(picture, used[None], [flat.rows])[0]
+        offsets = corner_offsets(corners, used) if flat.rows == 1 else None
+        return ReaderSample(strip, flat.text, _COLOURS.index(flat.colour), offsets)
 
     def _background(self, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
         width, height = size
@@ -224,6 +231,14 @@ def _around(scene: NDArray[np.uint8], corners: NDArray[np.float32], text: str) -
     )
 
 
+def corner_offsets(true: NDArray[np.float32], used: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where true corners lie from used ones, both (4, 2), in shares of the used plate; (8,)."""
+    unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    to_unit = cv2.getPerspectiveTransform(used.astype(np.float32), unit)
+    found = cv2.perspectiveTransform(true[None].astype(np.float32), to_unit)[0]
+    return np.asarray(np.clip(found - unit, -0.6, 0.6), dtype=np.float32).ravel()
+
+
 def _covered(scene: NDArray[np.uint8], entry: dict[str, object]) -> NDArray[np.uint8]:
     scene = scene.copy()
     labels = entry["plates"]
@@ -238,20 +253,17 @@ def _covered(scene: NDArray[np.uint8], entry: dict[str, object]) -> NDArray[np.u
 
 def _real(plate: RealPlate, rng: np.random.Generator) -> ReaderSample:
     picture, corners = plate.picture, plate.corners
+    strength = 0.35 if plate.loose else 0.7
+    if not plate.loose and rng.random() < 0.4:
+        factor = float(rng.uniform(0.25, 0.9))
+        shrunk = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        picture, corners = np.asarray(shrunk, dtype=np.uint8), corners * factor
+    used = jitter(corners, rng)
     if plate.loose:
-        corners = (
-            corners + rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
-        )
-        strength = 0.35
-    else:
-        corners = jitter(corners, rng)
-        strength = 0.7
-        if rng.random() < 0.4:
-            factor = float(rng.uniform(0.25, 0.9))
-            shrunk = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-            picture = np.asarray(shrunk, dtype=np.uint8)
-            corners = corners * factor
+        shake = rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
+        used = np.asarray(corners + shake, dtype=np.float32)
     picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
     picture = effects.apply(picture, rng, effects.IN_THE_CAMERA, strength)
-    strip = rectify(picture, np.asarray(corners, np.float32)[None], [1])[0]
-    return ReaderSample(strip, plate.text, plate.colour)
+    strip = rectify(picture, used[None], [1])[0]
+    offsets = None if plate.loose else corner_offsets(corners, used)
+    return ReaderSample(strip, plate.text, plate.colour, offsets)

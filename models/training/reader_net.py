@@ -1,4 +1,4 @@
-"""The plate reader network: a small convolutional CTC recogniser with a colour head."""
+"""The plate reader network: a small convolutional CTC recogniser that also judges its input."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ CLASSES: Final = len(CHARACTERS) + 1
 COLOURS: Final = tuple(PlateColour)
 INPUT_HEIGHT, INPUT_WIDTH = 48, 160
 TIME_STEPS: Final = INPUT_WIDTH // 4
+OFFSET_SCALE: Final = 0.1
+"""Corner offsets are predicted in tenths of the plate, which keeps them near one."""
 
 
 class ConvUnit(nn.Sequential):
@@ -52,10 +54,12 @@ class Residual(nn.Module):
 
 
 class PlateReaderNet(nn.Module):
-    """Rectified plates in, per-step character log-probabilities and colour log-probabilities out.
+    """Rectified plates in; characters, colour and where the plate really lies out.
 
     Input: ``plates`` uint8 (N, 48, 160, 3) BGR. Outputs: ``characters`` float32 (N, 40, classes)
-    log-probabilities with class 0 the CTC blank; ``colours`` float32 (N, 6) log-probabilities.
+    log-probabilities with class 0 the CTC blank; ``colours`` float32 (N, 6) log-probabilities;
+    ``offsets`` float32 (N, 8), how far the plate's true corners are from those it was rectified
+    by, x and y in shares of its width and height, for plates of one row.
     """
 
     def __init__(self, channels: tuple[int, int, int, int, int] = (32, 48, 64, 80, 128)) -> None:
@@ -73,8 +77,14 @@ class PlateReaderNet(nn.Module):
         self.sequence = nn.Sequential(ConvUnit(e, e, kernel=(1, 5)), nn.Dropout(0.1))
         self.classify = nn.Conv2d(e, CLASSES, 1)
         self.colour = nn.Linear(c, len(COLOURS))
+        self.corner_map = ConvUnit(c, 16, stride=(1, 2))
+        self.corners = nn.Sequential(
+            nn.Linear(16 * (INPUT_HEIGHT // 8) * (INPUT_WIDTH // 8), 64),
+            nn.ReLU(inplace=True),
+            nn.Linear(64, 8),
+        )
 
-    def forward(self, plates: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, plates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = plates.permute(0, 3, 1, 2).to(self.classify.weight.dtype)
         # Each plate is scaled by its own brightness and contrast, so that night looks like day.
         mean = x.mean(dim=(1, 2, 3), keepdim=True)
@@ -89,4 +99,5 @@ class PlateReaderNet(nn.Module):
         assert middle is not None
         colours = self.colour(middle.mean(dim=(2, 3))).log_softmax(dim=1)
         steps = self.classify(self.sequence(x)).squeeze(2).permute(0, 2, 1)
-        return steps.log_softmax(dim=2), colours
+        offsets = self.corners(self.corner_map(middle).flatten(1)) * OFFSET_SCALE
+        return steps.log_softmax(dim=2), colours, offsets

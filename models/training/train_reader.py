@@ -19,7 +19,7 @@ from models.training.reader_net import TIME_STEPS, PlateReaderNet
 from models.training.schedule import Average, learning_rate, load_checkpoint, save_checkpoint
 
 LONGEST = 10
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class ReaderBatches(IterableDataset[Batch]):
@@ -45,6 +45,7 @@ class ReaderBatches(IterableDataset[Batch]):
         ring_y = np.zeros((size, LONGEST), np.int64)
         ring_n = np.zeros(size, np.int64)
         ring_c = np.zeros(size, np.int64)
+        ring_o = np.zeros((size, 8), np.float32)
         filled = 0
         while True:
             new = self._batch if filled < self._batch else max(1, int(self._batch * self._fresh))
@@ -54,24 +55,28 @@ class ReaderBatches(IterableDataset[Batch]):
                 codes = encode(sample.text)
                 ring_x[slot], ring_c[slot], ring_n[slot] = sample.strip, sample.colour, len(codes)
                 ring_y[slot, : len(codes)] = codes
+                ring_o[slot] = np.nan if sample.offsets is None else sample.offsets
                 filled += 1
             newest = (filled - 1 - np.arange(new)) % size
             older = rng.integers(0, min(filled, size), self._batch - new)
             pick = np.concatenate([newest, older])
-            parts = (ring_x[pick], ring_y[pick], ring_n[pick], ring_c[pick])
-            x, y, n, c = (torch.from_numpy(part) for part in parts)
-            yield x, y, n, c
+            parts = (ring_x[pick], ring_y[pick], ring_n[pick], ring_c[pick], ring_o[pick])
+            x, y, n, c, o = (torch.from_numpy(part) for part in parts)
+            yield x, y, n, c, o
 
 
-def loss_of(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """CTC loss plus a fifth of the colour loss; and the character log-probabilities."""
-    strips, texts, lengths, colours = batch
-    steps, colour_scores = network(strips)
+def loss_of(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, float]:
+    """CTC, colour and corner loss together; character log-probabilities; mean corner error."""
+    strips, texts, lengths, colours, offsets = batch
+    steps, colour_scores, guesses = network(strips)
     steps = steps.float()
     times = torch.full((len(strips),), TIME_STEPS, dtype=torch.long)
     ctc = nn.functional.ctc_loss(steps.permute(1, 0, 2), texts, times, lengths, zero_infinity=True)
     colour = nn.functional.nll_loss(colour_scores.float(), colours, ignore_index=-1)
-    return ctc + 0.2 * colour, steps
+    known = ~offsets.isnan().any(1)
+    error = guesses.float()[known] - offsets[known]
+    corner = nn.functional.smooth_l1_loss(error, torch.zeros_like(error), beta=0.02)
+    return ctc + 0.2 * colour + 4.0 * corner, steps, float(error.detach().abs().mean())
 
 
 def exact_share(steps: Tensor, texts: Tensor, lengths: Tensor) -> float:
@@ -99,7 +104,8 @@ def train(options: argparse.Namespace) -> None:
         optimiser.load_state_dict(parts["optimiser"])
         average.state, start = parts["average"], int(parts["step"])
     elif options.init is not None:
-        network.load_state_dict(load_checkpoint(options.init, device)["average"])
+        # A head that the earlier run did not have starts from chance.
+        network.load_state_dict(load_checkpoint(options.init, device)["average"], strict=False)
         average = Average(network)
     data = ReaderBatches(
         options.shared,
@@ -109,30 +115,28 @@ def train(options: argparse.Namespace) -> None:
         real_share=options.real_share,
     )
     loader = DataLoader(data, batch_size=None, num_workers=options.workers, prefetch_factor=4)
-    clock, seen_loss, seen_exact = time.monotonic(), [], []
+    clock, seen = time.monotonic(), []
     for step, batch in enumerate(loader, start):
         if step >= options.steps:
             break
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, total=options.steps, peak=options.rate)
-        batch = tuple(part.to(device) for part in batch)
+        x, y, n, c, o = (part.to(device) for part in batch)
+        batch = (x, y, n, c, o)
         with torch.autocast(device, torch.bfloat16):
-            loss, log_probabilities = loss_of(network, batch)
+            loss, log_probabilities, corner_error = loss_of(network, batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         average.update(network)
-        seen_loss.append(loss.item())
-        seen_exact.append(exact_share(log_probabilities.detach(), batch[1], batch[2]))
+        exact = exact_share(log_probabilities.detach(), batch[1], batch[2])
+        seen.append([loss.item(), exact, corner_error])
         if (step + 1) % options.report == 0:
-            pace = (time.monotonic() - clock) / len(seen_loss)
-            print(
-                f"step {step + 1} loss {np.mean(seen_loss):.4f} "
-                f"exact {np.mean(seen_exact):.4f} {pace:.3f} s/step",
-                flush=True,
-            )
-            clock, seen_loss, seen_exact = time.monotonic(), [], []
+            pace = (time.monotonic() - clock) / len(seen)
+            means = " ".join(f"{value:.4f}" for value in np.mean(seen, 0))
+            print(f"step {step + 1} loss/exact/corner {means} {pace:.3f} s/step", flush=True)
+            clock, seen = time.monotonic(), []
             save_checkpoint(
                 path,
                 network=network.state_dict(),

@@ -71,3 +71,9 @@ def test_detections_are_ordered_and_apart(count: int, data: st.DataObject) -> No
     assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
     assert len(found) <= (scores >= 0.4).sum()
     assert all(np.isfinite(p.corners).all() for p in found)
+
+
+def test_a_row_of_a_double_plate_is_not_a_second_plate() -> None:
+    whole, lower = quad(100, 50, 90, 45), quad(104, 72, 82, 22)
+    found = decode(*arrays((0.9, whole, 0.95), (0.8, lower, 0.1)), scale=ONE)
+    assert [plate.rows for plate in found] == [2]

@@ -45,10 +45,10 @@ def test_the_two_rows_of_a_double_plate_come_out_side_by_side() -> None:
     quad = np.array([[100, 100], [539, 100], [539, 319], [100, 319]], np.float32)
     strip = rectify(askew(flat, quad), quad[None], [2])[0]
     upper, lower = strip[:, :UPPER_WIDTH], strip[:, UPPER_WIDTH:]
-    assert upper[17:39, 9:-9, 2].min() > 200
-    assert upper[9:46, :, 1].max() < 60
-    assert lower[6:34, 12:-12, 1].min() > 200
-    assert lower[6:40, 6:-8, 2].max() < 60
+    assert upper[20:39, 10:-10, 2].min() > 200
+    assert upper[13:46, 4:-4, 1].max() < 60
+    assert lower[6:32, 13:-13, 1].min() > 200
+    assert lower[6:36, 7:-8, 2].max() < 60
 
 
 @pytest.mark.parametrize(
