@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -79,6 +80,8 @@ def run(
     """Receive events, decide who must know, tell them, and serve the pages, until stopped."""
     settings = load_settings()
     configure_logs(style=settings.log_style, level=settings.log_level)
+    for chatty in ("amqtt", "transitions", "alembic", "uvicorn.error", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     clock = SystemClock()
     plan = Plan(
         site=load_site(site),
