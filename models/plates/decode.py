@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -137,7 +138,7 @@ def _add(a: float, b: float) -> float:
     """log(exp(a) + exp(b)) without overflow."""
     if a < b:
         a, b = b, a
-    return a + float(np.log1p(np.exp(b - a))) if b > _NEVER / 2 else a
+    return a + math.log1p(math.exp(b - a)) if b > _NEVER / 2 else a
 
 
 def _merge(
