@@ -13,13 +13,14 @@ from config.logs import get_logger
 from models.catalogue import State, Store, entry_named
 from models.faces import FaceDetector, Family
 from models.images import check_image
+from models.letterbox import Shrinker
 from models.planes import Picture, PlanarFrame
 from models.plates.detector import SIGNATURE as DETECTOR_SIGNATURE
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateReader
 from models.session import CPU, open_session
 from models.tiles import TiledPlateDetector
-from models.types import Detections, Image
+from models.types import Detections
 
 FACE_DETECTOR: Final = "yunet-n"
 """The catalogue's permitted default."""
@@ -50,9 +51,11 @@ class VisionCore:
         plates: PlatePipeline | None,
         faces: FaceDetector | None,
         missing: tuple[MissingModel, ...] = (),
+        shrinker: Shrinker | None = None,
     ) -> None:
         self._plates = plates
         self._faces = faces
+        self._shrinker = shrinker
         self.missing = missing
 
     @classmethod
@@ -105,7 +108,9 @@ class VisionCore:
                 lambda: _open_faces(store, face_model, family, options, long_side),
                 missing,
             )
-        return cls(plates=plates, faces=faces, missing=tuple(missing))
+        # Tiles need every pixel; without them one shrunk picture serves both networks.
+        shrinker = Shrinker(long_side) if tile is None else None
+        return cls(plates=plates, faces=faces, missing=tuple(missing), shrinker=shrinker)
 
     def analyse(self, images: Sequence[Picture]) -> list[Detections]:
         """What is in each picture, in the order given.
@@ -121,8 +126,9 @@ class VisionCore:
         for index, image in enumerate(images):
             if not isinstance(image, PlanarFrame):
                 check_image(image, where=f"picture {index} of {len(images)}")
-        plates = self._plates.read(_in_colour(images)) if self._plates else [()] * len(images)
-        faces = self._faces.detect(images) if self._faces else [()] * len(images)
+        small = self._shrinker.shrink(images) if self._shrinker else None
+        plates = self._plates.read(images, shrunk=small) if self._plates else [()] * len(images)
+        faces = self._faces.detect(images, shrunk=small) if self._faces else [()] * len(images)
         return [
             Detections(plates=tuple(plate), faces=tuple(face))
             for plate, face in zip(plates, faces, strict=True)
@@ -154,10 +160,6 @@ def _load(name: str, open_part: Callable[[], _Part], missing: list[MissingModel]
         _log.warning("model not available", model=name, problem=str(error))
         missing.append(MissingModel(name, error.remedy))
         return None
-
-
-def _in_colour(images: Sequence[Picture]) -> list[Image]:
-    return [image.bgr() if isinstance(image, PlanarFrame) else image for image in images]
 
 
 def _family(name: str) -> Family:

@@ -10,7 +10,7 @@ import numpy as np
 
 from config.errors import UserError
 from models.face_decode import STRIDES, Candidates, decode_scrfd, decode_yunet, suppress
-from models.letterbox import Letterbox, Normalisation, input_size
+from models.letterbox import Letterbox, Normalisation, Shrunk, input_size
 from models.planes import Picture
 from models.quality import face_quality
 from models.session import CPU, Session, Signature, open_session
@@ -99,12 +99,20 @@ class FaceDetector:
             _check_scrfd(session)
         return cls(session, family=family, **options)
 
-    def detect(self, images: Sequence[Picture]) -> list[tuple[FaceDetection, ...]]:
+    def detect(
+        self, images: Sequence[Picture], *, shrunk: Sequence[Shrunk] | None = None
+    ) -> list[tuple[FaceDetection, ...]]:
         """Faces of each picture, best first, with their quality.
 
         Args:
             images: uint8 (H, W, 3) BGR, or the decoder's planes; of any and different sizes.
+            shrunk: the same pictures made small before, to be searched instead.
         """
+        if shrunk is None:
+            located = self.locate(images)
+        else:
+            small = self.locate([one.image for one in shrunk])
+            located = [_enlarged(*pair) for pair in zip(small, shrunk, strict=True)]
         return [
             tuple(
                 FaceDetection(box, points, float(score), face_quality(image, box, points).score)
@@ -112,7 +120,7 @@ class FaceDetector:
                     found.boxes, found.landmarks, found.scores, strict=True
                 )
             )
-            for image, found in zip(images, self.locate(images), strict=True)
+            for image, found in zip(images, located, strict=True)
         ]
 
     def locate(self, images: Sequence[Picture]) -> list[Candidates]:
@@ -163,6 +171,11 @@ def _of_one(candidates: Candidates, image: int, factor: float) -> Candidates:
     if factor == 1.0 or len(chosen.scores) == 0:
         return chosen
     return Candidates(chosen.image, chosen.boxes * factor, chosen.landmarks * factor, chosen.scores)
+
+
+def _enlarged(found: Candidates, shrunk: Shrunk) -> Candidates:
+    both = np.concatenate([shrunk.scale, shrunk.scale])
+    return Candidates(found.image, found.boxes * both, found.landmarks * shrunk.scale, found.scores)
 
 
 def _check_scrfd(session: Session) -> None:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from models.planes import Picture, PlanarFrame
 from models.types import Image
 
+_MOST_KEPT: Final = 64
+"""Small pictures whose memory is kept: cameras in one batch times their shapes."""
 MULTIPLE: Final = 32
 """Detectors halve their input five times, so both sides must divide by 2**5."""
 
@@ -50,6 +52,58 @@ def shrink_into(image: Image, target: Image) -> None:
     exact = image.shape[0] == factor * height and image.shape[1] == factor * width
     method = cv2.INTER_NEAREST_EXACT if exact and factor % 2 == 1 else cv2.INTER_LINEAR
     cv2.resize(image, (width, height), dst=target, interpolation=method)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shrunk:
+    """A picture made small, to be searched by several networks.
+
+    Attributes:
+        image: uint8 (h, w, 3) BGR; valid until its Shrinker is used again.
+        scale: float32 (2,): pixels of the original per small pixel, in x and y.
+    """
+
+    image: Image
+    scale: NDArray[np.float32]
+
+
+class Shrinker:
+    """Makes pictures small once for all networks, in memory that is used again and again.
+
+    Args:
+        long_side: pixels of the longer side afterwards; smaller pictures pass unchanged.
+    """
+
+    def __init__(self, long_side: int) -> None:
+        self._long_side = long_side
+        self._kept: dict[tuple[int, int, int], Image] = {}
+
+    def shrink(self, pictures: Sequence[Picture]) -> list[Shrunk]:
+        """Each picture, or planes, small and blue-green-red."""
+        return [self._one(slot, picture) for slot, picture in enumerate(pictures)]
+
+    def _one(self, slot: int, picture: Picture) -> Shrunk:
+        height, width = picture.shape[:2]
+        factor = min(1.0, self._long_side / max(height, width))
+        size = max(1, round(height * factor)), max(1, round(width * factor))
+        scale = np.array([width / size[1], height / size[0]], np.float32)
+        if isinstance(picture, PlanarFrame):
+            small = self._memory(slot, size)
+            picture.shrink_into(small)
+        elif size == (height, width):
+            small = picture
+        else:
+            small = self._memory(slot, size)
+            shrink_into(picture, small)
+        return Shrunk(small, scale)
+
+    def _memory(self, slot: int, size: tuple[int, int]) -> Image:
+        key = (slot, *size)
+        if key not in self._kept:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = np.zeros((*size, 3), np.uint8)
+        return self._kept[key]
 
 
 class Letterbox:

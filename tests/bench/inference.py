@@ -16,18 +16,22 @@ from rich.console import Console
 
 from config.errors import UserError
 from models.catalogue import WEIGHTS, Store, entry_named
-from models.core import checked_file
+from models.core import VisionCore, checked_file
 from models.faces import FaceDetector
 from models.insightface_pack import InsightFaceDetector
+from models.letterbox import Shrinker
 from models.planes import PlanarFrame
 from models.plates.detector import PlateDetector
+from models.plates.grammar import PlateKind, PlateText
+from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateReader
+from models.plates.render import render_plate
 from models.session import Session, open_session
 from models.types import Image
 from tests.bench.places import MirrorOption, model_store
 from tests.bench.plain import plain_yunet
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
-from tests.bench.stopwatch import TimedSession, clocked, timed
+from tests.bench.stopwatch import TimedSession, Watches, clocked, timed
 
 FRAME: Final = (1080, 1920)
 _OVERLAP: Final = 0.45
@@ -57,7 +61,7 @@ class Contender:
     way: str
     size: str
     call: Callable[[], object]
-    watch: TimedSession | None
+    watch: TimedSession | Watches | None
     pictures: int = 1
 
 
@@ -75,7 +79,7 @@ def bench(
     one_thread()
     store, frame, console = model_store(mirror), camera_frame(), Console(stderr=True)
     contenders: list[Contender] = []
-    for collect in (_faces, _research, _plates):
+    for collect in (_faces, _research, _plates, _core):
         try:
             contenders += collect(store, weights, frame, threads)
         except UserError as error:
@@ -128,12 +132,15 @@ def measure(contenders: Sequence[Contender], repeat: int) -> list[Line]:
 
 
 def camera_frame() -> Image:
-    """A frame with three faces: a portrait in the public domain, side by side."""
+    """A frame with three faces, a portrait in the public domain, and one rendered plate."""
     portrait = np.ascontiguousarray(_portrait()[:, :, ::-1])
     tile = cv2.resize(portrait, (FRAME[1] // 3, FRAME[1] // 3), interpolation=cv2.INTER_LINEAR)
     row = np.concatenate([tile] * 3, axis=1)
     frame = np.concatenate([row, row], axis=0)[: FRAME[0]]
-    return np.ascontiguousarray(frame, np.uint8)
+    frame = np.ascontiguousarray(frame, np.uint8)
+    plate = render_plate(PlateText(PlateKind.BLUE, "浙A12345"), height_px=60)
+    frame[900 : 900 + plate.shape[0], 300 : 300 + plate.shape[1]] = plate
+    return frame
 
 
 def as_planes(frame: Image) -> PlanarFrame:
@@ -286,6 +293,36 @@ def _plates(_store: Store, weights: Path, frame: Image, threads: int) -> list[Co
             pictures=8,
         )
     )
+    return contenders
+
+
+def _core(store: Store, weights: Path, frame: Image, threads: int) -> list[Contender]:
+    """Plates and faces of one frame, as an edge worker asks for them."""
+    contenders = []
+    planes = as_planes(frame)
+    for way, cameras, picture in (
+        ("Menshen, plates and faces", 1, frame),
+        ("Menshen, plates and faces, 4 cameras", 4, frame),
+        ("Menshen, plates and faces, from planes", 1, planes),
+    ):
+        files = (weights / "plate_detector.onnx", weights / "plate_reader.onnx")
+        paths = (*files, checked_file(store, "yunet-n"))
+        (find, a), (read, b), (face, c) = (timed(_open(path, threads)) for path in paths)
+        core = VisionCore(
+            plates=PlatePipeline(PlateDetector(find), PlateReader(read)),
+            faces=FaceDetector(face),
+            shrinker=Shrinker(640),
+        )
+        contenders.append(
+            Contender(
+                "vision core",
+                way,
+                _input_text(640),
+                lambda core=core, batch=[picture] * cameras: core.analyse(batch),  # type: ignore[misc]
+                Watches(a, b, c),
+                pictures=cameras,
+            )
+        )
     return contenders
 
 

@@ -33,6 +33,23 @@ class TimedSession:
         return getattr(self._session, name)
 
 
+class Watches:
+    """Several timed sessions that are read and reset as one."""
+
+    def __init__(self, *watches: TimedSession) -> None:
+        self._watches = watches
+
+    @property
+    def seconds(self) -> float:
+        """What all of them took together."""
+        return sum(watch.seconds for watch in self._watches)
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        for watch in self._watches:
+            watch.seconds = value
+
+
 def timed(session: Session) -> tuple[Session, TimedSession]:
     """The wrapped session twice: as what detectors take, and as the stopwatch it is."""
     watch = TimedSession(session)

@@ -14,6 +14,7 @@ from models.faces import FaceDetector
 from models.insightface_pack import InsightFaceDetector
 from models.session import open_session
 from models.types import FaceDetection, Image
+from tests.bench.inference import as_planes
 from tests.bench.plain import plain_yunet
 from tests.models.tiny_onnx import identity
 
@@ -128,3 +129,15 @@ def test_the_opt_in_package_finds_the_same_faces_and_tells_its_licence(
     assert "non-commercial research only" in out.out + out.err
     ours = FaceDetector.open(path, family="scrfd", threshold=0.5).detect([group])[0]
     assert np.abs(np.array(centres(theirs)) - np.array(centres(ours))).max() < 8
+
+
+def test_faces_in_a_large_frame_are_placed_in_its_own_pixels(shared: Path, group: Image) -> None:
+    large = cv2.resize(group, (1664, 1664))
+    options = {"models_dir": shared / "models", "want": frozenset({"faces"})}
+    with VisionCore.open(**options) as core:
+        (from_large,) = core.analyse([large])
+        (from_planes,) = core.analyse([as_planes(np.asarray(large, np.uint8))])
+        (from_small,) = core.analyse([group])
+    expected = np.array(centres(from_small.faces)) * 4
+    for found in (from_large, from_planes):
+        assert np.abs(np.array(centres(found.faces)) - expected).max() < 40

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.letterbox import Letterbox, Normalisation, input_size, shrink_into
+from models.letterbox import Letterbox, Normalisation, Shrinker, input_size, shrink_into
 from models.planes import PlanarFrame
 
 
@@ -106,3 +106,25 @@ def test_the_picture_fills_its_part_of_the_input_and_nothing_else(size: tuple[in
     planes, _ = Letterbox((64, 64)).fill([planar])
     assert np.ptp(planes[0, :, :height, :width]) == 0
     assert planes[0, :, height:].sum() == planes[0, :, :, width:].sum() == 0
+
+
+def test_a_shrinker_serves_several_pictures_at_once_in_kept_memory() -> None:
+    shrinker = Shrinker(64)
+    big = np.random.default_rng(0).integers(0, 256, (192, 96, 3), np.uint8)
+    small = np.zeros((20, 30, 3), np.uint8)
+    first, second, third = shrinker.shrink([big, small, big[::-1]])
+    assert first.image.shape == (64, 32, 3)
+    assert first.scale.tolist() == [3.0, 3.0]
+    assert second.image is small
+    assert second.scale.tolist() == [1.0, 1.0]
+    np.testing.assert_array_equal(first.image, big[1::3, 1::3])
+    np.testing.assert_array_equal(third.image, big[::-1][1::3, 1::3])
+    again = shrinker.shrink([big])[0]
+    assert again.image is first.image
+
+
+def test_memory_kept_for_small_pictures_has_a_limit() -> None:
+    shrinker = Shrinker(64)
+    for width in range(65, 400):
+        shrinker.shrink([np.zeros((100, width, 3), np.uint8)])
+    assert len(shrinker._kept) <= 64
