@@ -51,6 +51,21 @@ def rectify(
     return strips
 
 
+def moved_corners(
+    corners: NDArray[np.float32], offsets: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Corners (N, 4, 2) moved by offsets (N, 4, 2) in shares of each plate's own width and height.
+
+    Corners without area stay where they are.
+    """
+    moved = corners.astype(np.float32).copy()
+    for quad, offset in zip(moved, offsets, strict=True):
+        if _has_area(quad):
+            to_picture = cv2.getPerspectiveTransform(_UNIT, quad)
+            quad[:] = cv2.perspectiveTransform((_UNIT + offset)[None], to_picture)[0]
+    return moved
+
+
 def plate_height(quad: NDArray[np.float32]) -> float:
     """Mean length of the left and right edges of corners (4, 2), in pixels."""
     return float(np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
