@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.planes import Picture, PlanarFrame
+from models.planes import Picture, PlanarFrame, shrink_into
 from models.types import Image
 
 _MOST_KEPT: Final = 64
@@ -39,19 +39,6 @@ def input_size(height: int, width: int, long_side: int) -> tuple[int, int]:
 
 def _round_up(length: float) -> int:
     return max(MULTIPLE, -(-round(length) // MULTIPLE) * MULTIPLE)
-
-
-def shrink_into(image: Image, target: Image) -> None:
-    """Resize ``image`` to the size of ``target``, into it, by linear interpolation.
-
-    At an odd whole factor (1920 to 640) every target pixel's centre is a source pixel's centre:
-    taking that pixel is the same to the bit and twice as fast.
-    """
-    height, width = target.shape[:2]
-    factor = image.shape[1] // width
-    exact = image.shape[0] == factor * height and image.shape[1] == factor * width
-    method = cv2.INTER_NEAREST_EXACT if exact and factor % 2 == 1 else cv2.INTER_LINEAR
-    cv2.resize(image, (width, height), dst=target, interpolation=method)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

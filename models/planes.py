@@ -62,9 +62,9 @@ class PlanarFrame:
         half = even[0] // 2, even[1] // 2
         stacked = np.empty((even[0] * 3 // 2, even[1]), np.uint8)
         colour = stacked[even[0] :].reshape(2, *half)
-        _shrink(self.luma, stacked[: even[0]])
-        _shrink(self.blue, colour[0])
-        _shrink(self.red, colour[1])
+        shrink_into(self.luma, stacked[: even[0]])
+        shrink_into(self.blue, colour[0])
+        shrink_into(self.red, colour[1])
         if even == (height, width):
             cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420, dst=target)
         else:
@@ -75,12 +75,19 @@ Picture = Image | PlanarFrame
 """What detectors look at."""
 
 
-def _shrink(plane: Plane, target: Plane) -> None:
-    height, width = target.shape
-    factor = plane.shape[1] // width
-    exact = plane.shape == (height * factor, width * factor) and factor % 2 == 1
-    method = cv2.INTER_NEAREST_EXACT if exact else cv2.INTER_LINEAR
-    cv2.resize(plane, (width, height), dst=target, interpolation=method)
+def shrink_into(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
+    """Resize a picture or a plane to the size of ``target``, into it, by linear interpolation.
+
+    At an odd whole factor (1920 to 640) the centre of every target pixel is that of a source
+    pixel: taking those rows and columns is the same to the bit and costs less than half.
+    """
+    height, width = target.shape[:2]
+    factor = source.shape[1] // width
+    exact = source.shape[0] == factor * height and source.shape[1] == factor * width
+    method = cv2.INTER_LINEAR
+    if exact and factor % 2 == 1:
+        source, method = source[factor // 2 :: factor], cv2.INTER_NEAREST_EXACT
+    cv2.resize(source, (width, height), dst=target, interpolation=method)
 
 
 def _unfit(problem: str) -> UserError:

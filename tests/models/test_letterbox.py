@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.letterbox import Letterbox, Normalisation, Shrinker, input_size, shrink_into
-from models.planes import PlanarFrame
+from models.letterbox import Letterbox, Normalisation, Shrinker, input_size
+from models.planes import PlanarFrame, shrink_into
 
 
 @given(
