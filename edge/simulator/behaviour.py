@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from edge.simulator.loop import AccessUnit
 
 
-class HangUp(Exception):
+class HangUpError(Exception):
     """Raised by a behaviour to close the client's connection at once."""
 
 
@@ -19,7 +19,7 @@ class Behaviour:
         return sets
 
     def unit(self, unit: AccessUnit) -> AccessUnit | None:
-        """The picture to send in place of ``unit``; None sends nothing. May raise HangUp."""
+        """The picture to send in place of ``unit``; None sends nothing. May raise HangUpError."""
         return unit
 
     def packet(self, packet: bytes) -> bytes | None:

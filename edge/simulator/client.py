@@ -7,7 +7,7 @@ from secrets import randbits
 
 from config.clock import Clock
 from config.logs import get_logger
-from edge.simulator.behaviour import Behaviour, HangUp
+from edge.simulator.behaviour import Behaviour, HangUpError
 from edge.simulator.feed import Feed
 from edge.simulator.loop import TICKS_PER_SECOND, AccessUnit
 from edge.simulator.messages import interleaved
@@ -69,7 +69,7 @@ class StreamClient:
             return
         try:
             chosen = self._behaviour.unit(unit)
-        except HangUp:
+        except HangUpError:
             self._end()
             return
         if chosen is not None:

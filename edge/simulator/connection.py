@@ -14,7 +14,7 @@ from edge.simulator.behaviour import Behaviour, BehaviourFactory
 from edge.simulator.client import StreamClient
 from edge.simulator.feed import Feed
 from edge.simulator.messages import (
-    BadRequest,
+    BadRequestError,
     Request,
     answer,
     choose_channels,
@@ -49,7 +49,7 @@ class Offer:
     clock: Clock
 
 
-class _Refusal(Exception):
+class _RefusalError(Exception):
     def __init__(self, status: int, *headers: tuple[str, str]) -> None:
         self.status = status
         self.headers = headers
@@ -97,7 +97,7 @@ class Connection:
         try:
             async with asyncio.timeout(self._offer.request_timeout_s):
                 message = await read_message(self._reader, first)
-        except BadRequest as error:
+        except BadRequestError as error:
             _log.info("simulator_bad_request", problem=str(error))
             self._writer.write(answer(error.status, None))
             return False
@@ -112,33 +112,33 @@ class Connection:
         handler = getattr(self, f"_do_{request.method.lower()}", None)
         try:
             if request.method not in METHODS or handler is None:
-                raise _Refusal(501, ("Public", ", ".join(METHODS)))
+                raise _RefusalError(501, ("Public", ", ".join(METHODS)))
             self._check(request)
             handler(request)
-        except _Refusal as refusal:
+        except _RefusalError as refusal:
             self._writer.write(answer(refusal.status, request.cseq, refusal.headers))
         return request.method != "TEARDOWN" or self._session is not None
 
     def _check(self, request: Request) -> None:
         if "require" in request.headers:
-            raise _Refusal(551, ("Unsupported", request.headers["require"]))
+            raise _RefusalError(551, ("Unsupported", request.headers["require"]))
         if request.method == "OPTIONS":
             return
         if self._gate is not None and not self._gate.admits(
             request.headers.get("authorization"), method=request.method, uri=request.uri
         ):
             names = (("WWW-Authenticate", text) for text in self._gate.challenges())
-            raise _Refusal(401, *names)
+            raise _RefusalError(401, *names)
         given = request.headers.get("session", "").split(";")[0].strip()
         if given and given != self._session:
-            raise _Refusal(454)
+            raise _RefusalError(454)
         if request.method in _STATEFUL and self._client is None:
-            raise _Refusal(455, ("Allow", "OPTIONS, DESCRIBE, SETUP"))
+            raise _RefusalError(455, ("Allow", "OPTIONS, DESCRIBE, SETUP"))
 
     def _stream(self, request: Request) -> str:
         path = request.path.removesuffix(f"/{TRACK}")
         if path not in self._offer.feeds:
-            raise _Refusal(404)
+            raise _RefusalError(404)
         return path
 
     def _behaviour(self, path: str) -> Behaviour:
@@ -156,7 +156,7 @@ class Connection:
         path = self._stream(request)
         accept = request.headers.get("accept", "application/sdp")
         if not any(kind in accept for kind in ("application/sdp", "application/*", "*/*")):
-            raise _Refusal(406)
+            raise _RefusalError(406)
         loop = self._offer.feeds[path].loop
         sets = self._behaviour(path).announced(loop.parameter_sets)
         address = str(self._writer.get_extra_info("sockname")[0])
@@ -168,10 +168,10 @@ class Connection:
     def _do_setup(self, request: Request) -> None:
         path = self._stream(request)
         if self._client is not None:
-            raise _Refusal(455, ("Allow", "PLAY, PAUSE, TEARDOWN"))
+            raise _RefusalError(455, ("Allow", "PLAY, PAUSE, TEARDOWN"))
         channels = choose_channels(request.headers.get("transport", ""))
         if channels is None:
-            raise _Refusal(461)
+            raise _RefusalError(461)
         self._session, self._path = token_hex(8), path
         self._client = StreamClient(
             self._offer.feeds[path],
@@ -218,5 +218,5 @@ class Connection:
 
     def _owned(self, request: Request) -> StreamClient:
         if self._client is None or self._stream(request) != self._path:
-            raise _Refusal(404 if self._client else 455)
+            raise _RefusalError(404 if self._client else 455)
         return self._client

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from edge.simulator.behaviour import Behaviour, HangUp
+from edge.simulator.behaviour import Behaviour, HangUpError
 from edge.simulator.loop import TICKS_PER_SECOND, AccessUnit, EncodedLoop
 from edge.simulator.nal import Codec, is_parameter_set
 
@@ -75,7 +75,7 @@ class CloseMidGop(Behaviour):
     def unit(self, unit: AccessUnit) -> AccessUnit | None:
         self._count += 1
         if self._count > self.after and not unit.key:
-            raise HangUp
+            raise HangUpError
         return unit
 
 
@@ -137,7 +137,7 @@ class MissingParameterSets(Behaviour):
     codec: Codec = Codec.H264
 
     def announced(self, sets: Sequence[bytes]) -> Sequence[bytes]:
-        return ()
+        return sets[:0]
 
     def unit(self, unit: AccessUnit) -> AccessUnit | None:
         kept = tuple(nal for nal in unit.nals if not is_parameter_set(self.codec, nal))

@@ -26,7 +26,7 @@ REASONS = {
 }
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """A request that cannot be understood; ``status`` answers it, then the connection ends."""
 
     def __init__(self, problem: str, status: int = 400) -> None:
@@ -64,7 +64,7 @@ async def read_message(reader: asyncio.StreamReader, first: bytes) -> Request | 
     """The message that begins with the byte ``first``, already taken from ``reader``.
 
     Raises:
-        BadRequest: not RTSP, or larger than the limits.
+        BadRequestError: not RTSP, or larger than the limits.
         EOFError: the client hung up in the middle.
     """
     if first == b"$":
@@ -73,9 +73,9 @@ async def read_message(reader: asyncio.StreamReader, first: bytes) -> Request | 
     try:
         head = first + await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
-        raise BadRequest("headers are too large") from None
+        raise BadRequestError("headers are too large") from None
     if len(head) > MAX_HEADER_BYTES:
-        raise BadRequest("headers are too large")
+        raise BadRequestError("headers are too large")
     request = parse_request(head)
     await _skip_body(reader, request)
     return request
@@ -84,7 +84,7 @@ async def read_message(reader: asyncio.StreamReader, first: bytes) -> Request | 
 async def _skip_body(reader: asyncio.StreamReader, request: Request) -> None:
     text = request.headers.get("content-length", "0")
     if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > MAX_BODY_BYTES:
-        raise BadRequest("Content-Length is not a small number")
+        raise BadRequestError("Content-Length is not a small number")
     await reader.readexactly(int(text))
 
 
@@ -92,26 +92,26 @@ def parse_request(head: bytes) -> Request:
     """A request from its head, up to and with the empty line.
 
     Raises:
-        BadRequest: the request line, a header or CSeq is malformed.
+        BadRequestError: the request line, a header or CSeq is malformed.
     """
     try:
         lines = head.decode("utf-8").strip("\r\n").split("\r\n")
     except UnicodeDecodeError:
-        raise BadRequest("not UTF-8 text") from None
+        raise BadRequestError("not UTF-8 text") from None
     parts = lines[0].split(" ")
     if len(parts) != 3 or not parts[2].startswith("RTSP/"):
-        raise BadRequest("the request line is not RTSP")
+        raise BadRequestError("the request line is not RTSP")
     if parts[2] != "RTSP/1.0":
-        raise BadRequest("only RTSP/1.0 is spoken", 505)
+        raise BadRequestError("only RTSP/1.0 is spoken", 505)
     headers = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            raise BadRequest("a header has no colon")
+            raise BadRequestError("a header has no colon")
         headers[name.strip().lower()] = value.strip()
     cseq = headers.get("cseq", "")
     if not (cseq.isascii() and cseq.isdigit()) or len(cseq) > 10:
-        raise BadRequest("CSeq is not a number")
+        raise BadRequestError("CSeq is not a number")
     return Request(parts[0], parts[1], int(cseq), headers)
 
 

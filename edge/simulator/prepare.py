@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from config.errors import UserError
 from edge.simulator.loop import TICKS_PER_SECOND, EncodedLoop
@@ -92,9 +93,8 @@ def _render(scene: Scene, folder: Path, progress: Progress) -> None:
             if index / spec.fps >= due - 1e-6:
                 due += 1 / spec.sub_fps
                 size = (spec.sub_width, spec.sub_height)
-                small.add(
-                    cv2.resize(picture, size, interpolation=cv2.INTER_AREA), scene.ticks(index)
-                )
+                reduced = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+                small.add(np.asarray(reduced, dtype=np.uint8), scene.ticks(index))
             if index % 8 == 0:
                 progress(spec.camera, index, scene.pictures)
     truth = [asdict(item) for item in scene.truth()]

@@ -193,7 +193,7 @@ class RtspServer:
         self._connections[task] = connection
         try:
             await connection.serve()
-        except Exception:
+        except Exception:  # noqa: BLE001
             # One client must never take the cameras away from the others.
             _log.exception("simulator_connection_failed")
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
@@ -78,6 +79,8 @@ class VideoWriter:
             rate=Fraction(encoding.fps).limit_denominator(1001),
             options=common,
         )
+        if not isinstance(stream, VideoStream):
+            raise TypeError(f"{encoding.codec} is no video coding")
         stream.width, stream.height = encoding.width, encoding.height
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = _TICK
@@ -89,7 +92,7 @@ class VideoWriter:
         if ticks <= self._last:
             raise ValueError(f"picture at {ticks} ticks comes after one at {self._last}")
         self._last = ticks
-        planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+        planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = ticks, _TICK
         self._container.mux(self._stream.encode(frame))
@@ -183,8 +186,8 @@ def _too_long(path: Path) -> UserError:
     )
 
 
-def _unit(packet: av.Packet, stream: VideoStream, codec: Codec) -> AccessUnit:
-    base = packet.time_base or stream.time_base
+def _unit(packet: av.Packet[VideoStream], stream: VideoStream, codec: Codec) -> AccessUnit:
+    base = packet.time_base or stream.time_base or _TICK
     nals = [nal for nal in split_annexb(bytes(packet)) if not is_delimiter(codec, nal)]
     return AccessUnit(
         send=round(Fraction(packet.dts or 0) * base * TICKS_PER_SECOND),
@@ -197,8 +200,10 @@ def _unit(packet: av.Packet, stream: VideoStream, codec: Codec) -> AccessUnit:
 def _rebased(units: Iterator[AccessUnit]) -> list[AccessUnit]:
     """Times from zero, rising; parameter sets on the first picture at least."""
     result: list[AccessUnit] = []
+    start = 0
     for unit in units:
-        start = start if result else unit.send
+        if not result:
+            start = unit.send
         shift = result[-1].send + 1 if result else 0
         send = max(unit.send - start, shift)
         result.append(AccessUnit(send, max(unit.show - start, send), unit.nals, unit.key))
@@ -206,7 +211,7 @@ def _rebased(units: Iterator[AccessUnit]) -> list[AccessUnit]:
 
 
 def _usual_step(units: list[AccessUnit]) -> int:
-    steps = sorted(b.send - a.send for a, b in zip(units, units[1:], strict=False))
+    steps = sorted(b.send - a.send for a, b in pairwise(units))
     return max(1, steps[len(steps) // 2]) if steps else TICKS_PER_SECOND // 25
 
 
@@ -244,7 +249,7 @@ def read_pictures(
                     raise _too_long(path)
                 share = 1.0 if width is None else min(1.0, width / frame.width)
                 sides = (max(2, int(side * share) // 2 * 2) for side in (frame.width, frame.height))
-                small = frame.reformat(*sides, format="bgr24", interpolation="AREA")
+                small = frame.reformat(next(sides), next(sides), "bgr24", interpolation="AREA")
                 ticks = round((frame.time - start) * TICKS_PER_SECOND)
                 yield ticks, np.asarray(small.to_ndarray(), dtype=np.uint8)
         except av.error.FFmpegError as error:

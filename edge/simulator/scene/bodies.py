@@ -26,7 +26,7 @@ def sheet(width_m: float, height_m: float, colour: Bgr) -> Picture:
     """A painted metal face, a little brighter towards its top."""
     rows = np.linspace(1.08, 0.82, px(height_m), dtype=np.float32)[:, None, None]
     face = np.tile(np.array(colour, np.float32), (px(height_m), px(width_m), 1)) * rows
-    return np.clip(face, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(face, 0, 255), dtype=np.uint8)
 
 
 def rounded(height: int, width: int, radius: int) -> NDArray[np.uint8]:

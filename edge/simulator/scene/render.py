@@ -69,8 +69,9 @@ class Scene:
             for actor, figure in moving:
                 self._draw(picture, actor, figure, second)
             if noise:
-                picture = cv2.add(picture, noise[index % _NOISE_PICTURES], dtype=cv2.CV_8U)
-            yield np.asarray(picture, dtype=np.uint8)
+                grain = noise[index % _NOISE_PICTURES]
+                picture = np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U), dtype=np.uint8)
+            yield picture
 
     def _street(self) -> Picture:
         spec = self.spec
@@ -108,7 +109,7 @@ class Scene:
 
     def truth(self) -> list[Appearance]:
         """What one pass shows, in order; a car that only stands there comes last."""
-        found = []
+        found: list[Appearance] = []
         for actor in self._plan[0]:
             item = self._appearance(len(found), actor)
             if item is not None:

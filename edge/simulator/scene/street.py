@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,17 @@ from models.plates.render import font_ink
 
 Values = NDArray[np.float32]
 _FAR = np.float32(1e6)
+
+
+class _Hit(NamedTuple):
+    """Where each pixel's ray meets a surface, in metres, and a table of noise; all float32."""
+
+    x: Values
+    y: Values
+    z: Values
+    noise: Values
+
+
 _WALL_X, _HOUSE_X, _END_Z = 4.6, -5.6, 62.0
 
 
@@ -52,13 +65,13 @@ def _cast(camera: Camera, rng: np.random.Generator) -> Picture:
     )
     for reach, painter in surfaces:
         x, y, z = camera.x + reach * rx, camera.y + reach * ry, reach * rz
-        paint, solid = painter(x, y, z, noise)
+        paint, solid = painter(_Hit(x, y, z, noise))
         front = solid & (reach < nearest)
         colour[front] = paint[front]
         nearest[front] = reach[front]
     haze = np.clip(nearest / 260, 0, 0.35)[..., None] * (nearest < _FAR)[..., None]
-    colour = colour * (1 - haze) + np.array((214, 206, 196), np.float32) * haze
-    return np.clip(colour, 0, 255).astype(np.uint8)
+    hazy = colour * (1 - haze) + np.array((214, 206, 196), np.float32) * haze
+    return np.asarray(np.clip(hazy, 0, 255), dtype=np.uint8)
 
 
 def _reach(distance: float, ray: Values) -> Values:
@@ -80,11 +93,14 @@ def _sample(noise: Values, u: Values, v: Values, scale: float) -> Values:
     return np.asarray(noise[i, j], np.float32)
 
 
-def _tint(colour: Bgr, light: Values) -> Values:
-    return np.asarray(np.array(colour, np.float32) * light[..., None], np.float32)
+def _tint(colour: Bgr, light: NDArray[np.floating[Any]]) -> Values:
+    return np.asarray(
+        np.array(colour, np.float32) * light.astype(np.float32)[..., None], np.float32
+    )
 
 
-def _ground(x: Values, y: Values, z: Values, noise: Values) -> tuple[Values, NDArray[np.bool_]]:
+def _ground(at: _Hit) -> tuple[Values, NDArray[np.bool_]]:
+    x, z, noise = at.x, at.z, at.noise
     fade = np.clip(14 / np.maximum(z, 1), 0.1, 1)
     grain = 1 + (0.05 * _sample(noise, x, z, 90) + 0.05 * _sample(noise, x, z, 7)) * fade
     paint = _tint((112, 112, 110), grain)
@@ -103,7 +119,8 @@ def _ground(x: Values, y: Values, z: Values, noise: Values) -> tuple[Values, NDA
     return paint, z > 0
 
 
-def _wall(x: Values, y: Values, z: Values, noise: Values) -> tuple[Values, NDArray[np.bool_]]:
+def _wall(at: _Hit) -> tuple[Values, NDArray[np.bool_]]:
+    y, z, noise = at.y, at.z, at.noise
     row = np.floor(y / 0.09)
     joint = ((y / 0.09) % 1 < 0.12) | (((z + 0.12 * (row % 2)) / 0.24) % 1 < 0.06)
     light = (
@@ -117,7 +134,8 @@ def _wall(x: Values, y: Values, z: Values, noise: Values) -> tuple[Values, NDArr
     return paint, (y < 2.55) & (z > 0) & (z < _END_Z)
 
 
-def _houses(x: Values, y: Values, z: Values, noise: Values) -> tuple[Values, NDArray[np.bool_]]:
+def _houses(at: _Hit) -> tuple[Values, NDArray[np.bool_]]:
+    y, z, noise = at.y, at.z, at.noise
     house = np.floor(z / 11)
     tone = 0.86 + 0.14 * np.sin(house * 2.3) + 0.04 * _sample(noise, z, y, 9)
     paint = _tint((176, 190, 200), tone)
@@ -134,9 +152,8 @@ def _houses(x: Values, y: Values, z: Values, noise: Values) -> tuple[Values, NDA
     return paint, (y < roof) & (z > 2.0) & (z < _END_Z) & (z % 11 < 10.4)
 
 
-def _end_of_road(
-    x: Values, y: Values, z: Values, noise: Values
-) -> tuple[Values, NDArray[np.bool_]]:
+def _end_of_road(at: _Hit) -> tuple[Values, NDArray[np.bool_]]:
+    x, y = at.x, at.y
     block = np.floor(x / 14)
     roof = 13 + 4 * np.sin(block * 2.1)
     paint = _tint((178, 178, 180), 0.92 + 0.06 * np.sin(block * 3.7))

@@ -114,7 +114,7 @@ def build(
 
 
 def _lit(picture: Picture, share: float) -> Picture:
-    return np.clip(picture.astype(np.float32) * share, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture.astype(np.float32) * share, 0, 255), dtype=np.uint8)
 
 
 def _face(
@@ -133,7 +133,7 @@ def _face(
     picture = _lit(face, light.paint)
     drawn = _lit(render_plate(plate, height_px=bodies.px(tall)), light.plate)
     shares = bodies.mount_plate(picture, drawn, plate_y)
-    mask = bodies.rounded(*picture.shape[:2], bodies.px(0.07))
+    mask = bodies.rounded(picture.shape[0], picture.shape[1], bodies.px(0.07))
     origin = vec(-width / 2, bottom + height, 0)
     panel = Panel(origin, vec(width, 0, 0), vec(0, -height, 0), Texture(picture, mask))
     left, top, right, low = shares

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 
 import cv2
 import numpy as np
@@ -36,9 +38,10 @@ def head_texture() -> Texture:
 
     NASA's portrait of an astronaut, in the public domain, as scikit-image ships it.
     """
-    from skimage.data import astronaut
+    # Imported here: it takes a second, and only a scene with people needs it.
+    load: Callable[[], NDArray[np.uint8]] = import_module("skimage.data").astronaut
 
-    portrait = np.ascontiguousarray(astronaut()[..., ::-1])
+    portrait = np.ascontiguousarray(np.asarray(load())[..., ::-1])
     x, y, w, h = _HEAD
     mask = np.full(portrait.shape[:2], cv2.GC_BGD, np.uint8)
     mask[y : y + h, x : x + w] = cv2.GC_PR_BGD
@@ -47,7 +50,7 @@ def head_texture() -> Texture:
     cv2.ellipse(mask, centre, (w // 4, h // 3), 0, 0, 360, cv2.GC_FGD, -1)
     cv2.setRNGSeed(1)
     cv2.grabCut(
-        portrait, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK
+        portrait, mask, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK
     )
     solid = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
     soft = np.asarray(cv2.GaussianBlur(solid, (0, 0), 1.5), dtype=np.uint8)
