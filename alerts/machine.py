@@ -160,6 +160,11 @@ def _pass_over(scene: Scene, rung: int) -> Skipped | None:
     return None
 
 
+def _standing(rungs: Ladder, wanted: int) -> int:
+    """The first rung from ``wanted`` on where somebody stands; the last one never is empty."""
+    return next((rung for rung in range(wanted, rungs.last) if rungs.people(rung)), rungs.last)
+
+
 def _open(alert: Alert, _command: Open, scene: Scene) -> Transition:
     _require(alert, (State.NEW,), "opened")
     return _climb(alert, scene, 0, "opened", SYSTEM)
@@ -274,9 +279,11 @@ def _join(alert: Alert, command: Join, scene: Scene) -> Transition:
     if alert.state is State.CLOSED and _reopens(alert, scene.now):
         return _fresh(alert, scene, "reopened", SYSTEM, why=f"{detail}; ", **louder)
     joined = _move(alert, scene, alert.state, **louder)
-    tell = (Tell(alert.step, alert.turn + 1),) if alert.state in UNANSWERED else ()
-    if tell:
-        joined = replace(joined, turn=alert.turn + 1)
+    if alert.state not in UNANSWERED:
+        return Transition(joined, scene.timer, "evidence joined", SYSTEM, detail)
+    rung = _standing(scene.ladder, alert.step)
+    joined = replace(joined, step=rung, turn=alert.turn + 1)
+    tell = (Tell(rung, joined.turn),)
     return Transition(joined, scene.timer, "evidence joined", SYSTEM, detail, tell)
 
 
@@ -334,7 +341,7 @@ def _fire(alert: Alert, command: Fire, scene: Scene) -> Transition:
         again = _move(alert, scene, State.REVIEW, turn=alert.turn + 1)
         return _done(again, scene, "asked again", SYSTEM, tell=(Tell(alert.step, again.turn),))
     again = _move(alert, scene, alert.state, turn=alert.turn + 1)
-    whom = next(rung for rung in range(1, scene.ladder.last + 1) if scene.ladder.people(rung))
+    whom = _standing(scene.ladder, 1)
     return _done(again, scene, "asked to verify", SYSTEM, tell=(Tell(whom, again.turn),))
 
 
