@@ -42,6 +42,8 @@ from ingest.subscriber import Subscriber
 
 PARTS = ("ingest", "router", "web")
 AUDIT_EVERY_S = 30.0
+BROKER_PATIENCE_S = 5.0
+"""The centre counts as ready after this even without its broker: alerts go on."""
 
 _log = get_logger(__name__)
 
@@ -177,6 +179,8 @@ class Centre:
         )
         subscriber.start()
         self._stack.callback(subscriber.stop)
+        if not subscriber.wait_until_up(BROKER_PATIENCE_S):
+            _log.warning("the broker does not answer yet; trying on", broker=self.broker_url)
 
     def _run(self, name: str, work: Callable[[], int]) -> None:
         loop = Loop(name, work, self.hub)
