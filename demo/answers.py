@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from alerts.state import State
 from config.clock import Clock
 from demo.journal import Line
 from demo.person import Person
@@ -35,7 +36,7 @@ class Answers:
             self._left_alone = alert
         elif line["what"] in {"opened", "escalated", "reopened"} and told:
             self._due[alert] = (self._clock.monotonic() + PATIENCE_S, told[0])
-        elif line["state"] != "OPEN":
+        elif line["state"] != State.OPEN:
             self._due.pop(alert, None)
 
     def act(self, *, everything: bool = False) -> None:
