@@ -1,8 +1,8 @@
-"""The people of a demo answer what they were told of, and leave exactly the first alert to climb."""
+"""The people of a demo answer what they were told of, and leave exactly the first to climb."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,7 +14,7 @@ from demo.answers import PATIENCE_S, Answers
 class Recorder:
     """A person whose answers are written down instead of sent."""
 
-    taken: list[tuple[str, str]] = []
+    taken: ClassVar[list[tuple[str, str]]] = []
 
     def __init__(self, *, address: str, account: str, password: str) -> None:
         assert password == f"{account}-secret"
