@@ -90,6 +90,10 @@ def beam_search(
     for step in steps:
         likely = [int(c) for c in np.flatnonzero(step > floor) if c]
         blank = float(step[0])
+        if not likely:
+            # Every text only waits: their order stays, and most steps are of this kind.
+            beams = {prefix: (_add(*score) + blank, _NEVER) for prefix, score in beams.items()}
+            continue
         grown: dict[str, tuple[float, float]] = {}
         for prefix, (ends_blank, ends_character) in beams.items():
             either = _add(ends_blank, ends_character)

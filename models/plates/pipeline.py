@@ -5,13 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from models.letterbox import Shrunk
 from models.planes import Picture, PlanarFrame
 from models.plates.detector import PlateDetection, PlateDetector
 from models.plates.reader import PlateReader
+from models.plates.reading import PlateRead
 from models.session import CPU
 from models.types import Image, PlateSighting
+
+SURE: Final = 0.6
+"""A candidate with this detector score is a plate whatever is written on it."""
+LEAST_CONFIDENCE: Final = 0.4
+"""Confidence from which a legal text makes a weaker candidate a plate."""
+_NOTHING: Final[Image] = np.zeros((0, 0, 3), np.uint8)
+"""Stands for a picture that nobody will look into."""
+
+
+def is_plate(detection: PlateDetection, read: PlateRead) -> bool:
+    """Whether detector and reader together say that there is a plate.
+
+    Badges, signs and railings get weak scores and yield scraps of text. A text against the
+    grammar is kept wherever the detector is sure.
+    """
+    if not read.text:
+        return False
+    legal = read.kind is not None and read.confidence >= LEAST_CONFIDENCE
+    return detection.score >= SURE or legal
 
 
 class PlatePipeline:
@@ -45,7 +68,8 @@ class PlatePipeline:
     ) -> list[list[PlateSighting]]:
         """Plates of each picture, best first.
 
-        A candidate on which the reader finds not one character is no plate and is left out.
+        A candidate on which the reader finds not one character is no plate; one of which the
+        detector is not sure counts only if what is written on it makes a plate.
 
         Args:
             images: uint8 (H, W, 3) BGR pictures of any and different sizes, or the decoder's
@@ -59,17 +83,19 @@ class PlatePipeline:
         else:
             small = self.detector.detect([one.image for one in shrunk])
             located = [_enlarged(*pair) for pair in zip(small, shrunk, strict=True)]
-        sightings = []
-        for image, detections in zip(images, located, strict=True):
-            reads = self.reader.read(_in_colour(image), detections) if detections else []
-            sightings.append(
-                [
-                    PlateSighting(d.corners, d.score, d.rows, read)
-                    for d, read in zip(detections, reads, strict=True)
-                    if read.text
-                ]
-            )
-        return sightings
+        pictures = [
+            _in_colour(image) if found else _NOTHING
+            for image, found in zip(images, located, strict=True)
+        ]
+        reads = self.reader.read_all(pictures, located)
+        return [
+            [
+                PlateSighting(plate.corners, plate.score, plate.rows, read)
+                for plate, read in zip(found, texts, strict=True)
+                if is_plate(plate, read)
+            ]
+            for found, texts in zip(located, reads, strict=True)
+        ]
 
     def close(self) -> None:
         """Frees both networks."""

@@ -23,6 +23,8 @@ LARGEST_BATCH: Final = 16
 SECOND_LOOK: Final = 0.95
 """A read less confident than this is repeated from the corners that the network itself proposes;
 the more confident of the two counts."""
+DOUBLE_ASPECT: Final = 2.4
+"""Crops narrower than this many times their height hold two rows: 440x220 mm against 440x140."""
 SIGNATURE: Final = Signature(
     {"plates": (None, STRIP_HEIGHT, STRIP_WIDTH, 3)},
     {
@@ -67,26 +69,35 @@ class PlateReader:
         return cls(open_session(path, threads=threads, providers=providers, signature=SIGNATURE))
 
     def read(self, image: Image, detections: Sequence[PlateDetection]) -> list[PlateRead]:
-        """What is written on each detected plate, in their order.
+        """What is written on each detected plate of one picture, in their order.
 
         Args:
             image: uint8 (H, W, 3) BGR, the picture in which the plates were detected.
             detections: where they are.
         """
-        if not detections:
-            return []
-        corners = np.stack([detection.corners for detection in detections])
-        rows = [int(detection.rows) for detection in detections]
-        reads, offsets = self._look(rectify(image, corners, rows), rows)
-        doubtful = [
-            i for i, r in enumerate(reads) if r.rows == 1 and r.text and r.confidence < SECOND_LOOK
-        ]
-        if doubtful:
-            better = moved_corners(corners[doubtful], offsets[doubtful])
-            again, _ = self._look(rectify(image, better, [1] * len(doubtful)), [1] * len(doubtful))
-            for i, second in zip(doubtful, again, strict=True):
-                reads[i] = max(reads[i], second, key=_standing)
-        return reads
+        return self.read_all([image], [detections])[0]
+
+    def read_all(
+        self, images: Sequence[Image], detections: Sequence[Sequence[PlateDetection]]
+    ) -> list[list[PlateRead]]:
+        """What is written on the plates of several pictures, read in common batches.
+
+        Args:
+            images: uint8 (H, W, 3) BGR pictures.
+            detections: of each picture.
+        """
+        owners = [i for i, found in enumerate(detections) for _ in found]
+        plates = [plate for found in detections for plate in found]
+        reads = iter(self._read_plates([images[i] for i in owners], plates))
+        return [[next(reads) for _ in found] for found in detections]
+
+    def read_crops(self, crops: Sequence[Image]) -> list[PlateRead]:
+        """What is written on pictures that each are one plate from edge to edge.
+
+        Args:
+            crops: uint8 (H, W, 3) BGR; one less than 2.4 times as wide as high has two rows.
+        """
+        return self._read_plates(crops, [_whole(crop) for crop in crops])
 
     def read_strips(
         self, strips: NDArray[np.uint8], rows: Sequence[int] | None = None
@@ -98,6 +109,26 @@ class PlateReader:
             rows: lines of characters of each plate; all 1 when absent.
         """
         return self._look(strips, rows if rows is not None else [1] * len(strips))[0]
+
+    def _read_plates(
+        self, images: Sequence[Image], plates: Sequence[PlateDetection]
+    ) -> list[PlateRead]:
+        """Reads one plate of each picture; the doubtful ones twice."""
+        if not plates:
+            return []
+        rows = [int(plate.rows) for plate in plates]
+        corners = np.stack([plate.corners for plate in plates])
+        reads, offsets = self._look(_strips(images, corners, rows), rows)
+        doubtful = [
+            i for i, r in enumerate(reads) if r.rows == 1 and r.text and r.confidence < SECOND_LOOK
+        ]
+        if doubtful:
+            better = moved_corners(corners[doubtful], offsets[doubtful])
+            single = [1] * len(doubtful)
+            again, _ = self._look(_strips([images[i] for i in doubtful], better, single), single)
+            for i, second in zip(doubtful, again, strict=True):
+                reads[i] = max(reads[i], second, key=_standing)
+        return reads
 
     def _look(
         self, strips: NDArray[np.uint8], rows: Sequence[int]
@@ -132,6 +163,22 @@ class PlateReader:
             kind=choose_kind(decoded.text, colour, rows),
             rows=rows,
         )
+
+
+def _strips(
+    images: Sequence[Image], corners: NDArray[np.float32], rows: Sequence[int]
+) -> NDArray[np.uint8]:
+    strips = [
+        rectify(image, quad[None], [row_count])
+        for image, quad, row_count in zip(images, corners, rows, strict=True)
+    ]
+    return np.concatenate(strips)
+
+
+def _whole(crop: Image) -> PlateDetection:
+    height, width = crop.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
+    return PlateDetection(corners, 1.0, 2 if width < DOUBLE_ASPECT * height else 1)
 
 
 def _standing(read: PlateRead) -> tuple[bool, float]:

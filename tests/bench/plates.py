@@ -16,7 +16,6 @@ from models.plates.detector import PlateDetector
 from models.plates.grammar import PlateKind, choose_kind
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateRead, PlateReader
-from models.plates.rectify import rectify
 from models.session import open_session
 from models.tiles import TiledPlateDetector
 from models.types import Image
@@ -61,12 +60,12 @@ def _bench_crops(folder: Path, weights: Path) -> dict[str, Any]:
     session, watch = timed(open_session(weights / "plate_reader.onnx"))
     reader = PlateReader(session)
     data = read_crops(folder)
-    reader.read_strips(_strips([image for _, image in data[:BATCH]]))
+    reader.read_crops([image for _, image in data[:BATCH]])
     watch.seconds, seconds = 0.0, 0.0
     answers: list[PlateRead] = []
     for start in range(0, len(data), BATCH):
         images = [image for _, image in data[start : start + BATCH]]
-        reads, taken = clocked(lambda images=images: reader.read_strips(_strips(images)))  # type: ignore[misc]
+        reads, taken = clocked(lambda images=images: reader.read_crops(images))  # type: ignore[misc]
         seconds += taken
         answers += reads
     truths, texts = [text for text, _ in data], [read.text for read in answers]
@@ -93,18 +92,6 @@ def _bench_crops(folder: Path, weights: Path) -> dict[str, Any]:
 
 def _crop_row(name: str, exact: list[bool], characters: str, ms: str) -> tuple[str, ...]:
     return (name, str(len(exact)), share(float(np.mean(exact))), characters, ms)
-
-
-def _strips(images: list[Image]) -> Any:
-    """Crops as the reader's strips: the whole crop is the plate."""
-    cut = []
-    for image in images:
-        height, width = image.shape[:2]
-        corners = np.array(
-            [[[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]], np.float32
-        )
-        cut.append(rectify(image, corners, [1])[0])
-    return np.stack(cut)
 
 
 def _bench_scenes(
