@@ -49,26 +49,25 @@ def decode(steps: NDArray[np.float32], colours: NDArray[np.float32], alphabet: s
     CTC and its prefix search are those of Graves et al. 2006 and Hannun et al. 2014. The grammar
     re-ranks whole texts; it never removes one.
     """
-    raw, weakest = greedy(steps, alphabet)
-    if not raw or (weakest >= SURE and legal_kinds(raw)):
-        best = raw
-    else:
+    raw = greedy(steps, alphabet)
+    best, probabilities = raw, _probabilities(steps, raw, alphabet)
+    # Between two characters no class is sure, so the characters' own best steps decide.
+    if raw and (min(probabilities) < SURE or not legal_kinds(raw)):
         candidates = beam_search(steps, alphabet)
         best = max(candidates, key=lambda c: c[1] + grammar_evidence(c[0], colours))[0]
-    probabilities = align(steps, [alphabet.index(c) + 1 for c in best])
+        if best != raw:
+            probabilities = _probabilities(steps, best, alphabet)
     text = "".join(
         c if p >= READABLE else UNREADABLE for c, p in zip(best, probabilities, strict=True)
     )
     return Decoded(text=text, raw=raw, probabilities=tuple(probabilities))
 
 
-def greedy(steps: NDArray[np.float32], alphabet: str) -> tuple[str, float]:
-    """The text of the best class of every step, and the smallest probability among its steps."""
+def greedy(steps: NDArray[np.float32], alphabet: str) -> str:
+    """The text of the best class of every step."""
     best = steps.argmax(1)
     starts = np.flatnonzero((best > 0) & (np.concatenate([[0], best[:-1]]) != best))
-    text = "".join(alphabet[int(best[i]) - 1] for i in starts)
-    weakest = float(np.exp(steps.max(1).min())) if len(starts) else 0.0
-    return text, weakest
+    return "".join(alphabet[int(best[i]) - 1] for i in starts)
 
 
 def grammar_evidence(text: str, colours: NDArray[np.float32]) -> float:
@@ -110,6 +109,10 @@ def beam_search(
     return [(prefix, _add(*score)) for prefix, score in beams.items()]
 
 
+def _probabilities(steps: NDArray[np.float32], text: str, alphabet: str) -> list[float]:
+    return align(steps, [alphabet.index(c) + 1 for c in text])
+
+
 def align(steps: NDArray[np.float32], classes: list[int]) -> list[float]:
     """Probability of each character of a text: its best step on the most probable CTC path."""
     if not classes:
@@ -122,11 +125,12 @@ def align(steps: NDArray[np.float32], classes: list[int]) -> list[float]:
     score = np.full(len(states), _NEVER)
     score[:2] = emitted[0, :2]
     came = np.zeros((len(steps), len(states)), np.int8)
+    options = np.full((3, len(states)), _NEVER)
+    forbidden = np.where(may_skip[2:], 0.0, _NEVER)
     for t in range(1, len(steps)):
-        options = np.full((3, len(states)), _NEVER)
         options[0] = score
         options[1, 1:] = score[:-1]
-        options[2, 2:] = np.where(may_skip[2:], score[:-2], _NEVER)
+        np.add(score[:-2], forbidden, out=options[2, 2:])
         came[t] = options.argmax(0)
         score = options.max(0) + emitted[t]
     state = len(states) - 1 if score[-1] >= score[-2] else len(states) - 2

@@ -90,7 +90,7 @@ class PlatePipeline:
         reads = self.reader.read_all(pictures, located)
         return [
             [
-                PlateSighting(plate.corners, plate.score, plate.rows, read)
+                PlateSighting(plate.corners, plate.score, 2 if read.rows == 2 else 1, read)
                 for plate, read in zip(found, texts, strict=True)
                 if is_plate(plate, read)
             ]

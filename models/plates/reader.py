@@ -15,14 +15,16 @@ from models.plates.detector import PlateDetection
 from models.plates.fuse import fuse_reads
 from models.plates.grammar import PlateColour, choose_kind
 from models.plates.reading import PlateRead
-from models.plates.rectify import STRIP_HEIGHT, STRIP_WIDTH, moved_corners, rectify
+from models.plates.rectify import STRIP_HEIGHT, STRIP_WIDTH, moved_corners, plate_height, rectify
 from models.session import CPU, Session, Signature, open_session
 from models.types import Image
 
 LARGEST_BATCH: Final = 16
 SECOND_LOOK: Final = 0.95
-"""A read less confident than this is repeated from the corners that the network itself proposes;
-the more confident of the two counts."""
+"""A read less confident than this is repeated from the corners that the network itself proposes,
+and, where the shape allows, with the other number of rows; the most confident read counts."""
+EITHER_ROWS: Final = 2.7
+"""Plates less wide than this many times their height may have one row or two."""
 DOUBLE_ASPECT: Final = 2.4
 """Crops narrower than this many times their height hold two rows: 440x220 mm against 440x140."""
 SIGNATURE: Final = Signature(
@@ -119,15 +121,15 @@ class PlateReader:
         rows = [int(plate.rows) for plate in plates]
         corners = np.stack([plate.corners for plate in plates])
         reads, offsets = self._look(_strips(images, corners, rows), rows)
-        doubtful = [
-            i for i, r in enumerate(reads) if r.rows == 1 and r.text and r.confidence < SECOND_LOOK
-        ]
-        if doubtful:
-            better = moved_corners(corners[doubtful], offsets[doubtful])
-            single = [1] * len(doubtful)
-            again, _ = self._look(_strips([images[i] for i in doubtful], better, single), single)
-            for i, second in zip(doubtful, again, strict=True):
-                reads[i] = max(reads[i], second, key=_standing)
+        doubtful = [i for i, r in enumerate(reads) if r.text and r.confidence < SECOND_LOOK]
+        single = [i for i in doubtful if rows[i] == 1]
+        square = [i for i in doubtful if _aspect(corners[i]) < EITHER_ROWS]
+        better = moved_corners(corners[single], offsets[single])
+        quads = np.concatenate([better, corners[square]])
+        owners, tried = single + square, [1] * len(single) + [3 - rows[i] for i in square]
+        again, _ = self._look(_strips([images[i] for i in owners], quads, tried), tried)
+        for i, second in zip(owners, again, strict=True):
+            reads[i] = max(reads[i], second, key=_standing)
         return reads
 
     def _look(
@@ -168,11 +170,18 @@ class PlateReader:
 def _strips(
     images: Sequence[Image], corners: NDArray[np.float32], rows: Sequence[int]
 ) -> NDArray[np.uint8]:
-    strips = [
+    strips = [np.zeros((0, STRIP_HEIGHT, STRIP_WIDTH, 3), np.uint8)]
+    strips += [
         rectify(image, quad[None], [row_count])
         for image, quad, row_count in zip(images, corners, rows, strict=True)
     ]
     return np.concatenate(strips)
+
+
+def _aspect(corners: NDArray[np.float32]) -> float:
+    """Width of a plate over its height."""
+    width = np.linalg.norm(corners[1] - corners[0]) + np.linalg.norm(corners[2] - corners[3])
+    return float(width / 2 / max(plate_height(corners), 1e-6))
 
 
 def _whole(crop: Image) -> PlateDetection:

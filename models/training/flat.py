@@ -24,8 +24,8 @@ from models.training.glyphs import GlyphBank
 SHARES: Final[dict[PlateKind, float]] = {
     PlateKind.BLUE: 0.38, PlateKind.YELLOW: 0.08, PlateKind.YELLOW_DOUBLE: 0.08,
     PlateKind.GREEN_SMALL: 0.13, PlateKind.GREEN_LARGE: 0.05, PlateKind.POLICE: 0.04,
-    PlateKind.TRAINER: 0.03, PlateKind.TRAILER: 0.03, PlateKind.HONG_KONG: 0.01,
-    PlateKind.MACAO: 0.01, PlateKind.EMBASSY: 0.02, PlateKind.CONSULATE: 0.02,
+    PlateKind.TRAINER: 0.03, PlateKind.TRAILER: 0.03, PlateKind.HONG_KONG: 0.018,
+    PlateKind.MACAO: 0.018, PlateKind.EMBASSY: 0.02, PlateKind.CONSULATE: 0.02,
     PlateKind.EMERGENCY: 0.02, PlateKind.ARMED_POLICE: 0.03, PlateKind.MILITARY: 0.03,
     PlateKind.FOREIGN: 0.02,
 }  # fmt: skip
