@@ -102,13 +102,13 @@ class Connection:
             self._writer.write(answer(error.status, None))
             return False
         if isinstance(message, Request) and not self._silent():
-            return self._answer(message)
+            self._answer(message)
         return True
 
     def _silent(self) -> bool:
         return any(behaviour.silent for behaviour in self._behaviours.values())
 
-    def _answer(self, request: Request) -> bool:
+    def _answer(self, request: Request) -> None:
         handler = getattr(self, f"_do_{request.method.lower()}", None)
         try:
             if request.method not in METHODS or handler is None:
@@ -117,7 +117,6 @@ class Connection:
             handler(request)
         except _RefusalError as refusal:
             self._writer.write(answer(refusal.status, request.cseq, refusal.headers))
-        return request.method != "TEARDOWN" or self._session is not None
 
     def _check(self, request: Request) -> None:
         if "require" in request.headers:

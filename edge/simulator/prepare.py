@@ -33,7 +33,15 @@ Progress = Callable[[str, int, int], None]
 """Told a camera's name, how many of its pictures are done, and how many there are (0: unknown)."""
 SUB_WIDTH, SUB_FPS = 640, 8.0
 MAX_FILE_WIDTH = 1920
-_CODE = ("scene", "video.py", "prepare.py", "../../models/plates")
+_PLATES = "../../models/plates"
+_CODE = (
+    "scene",
+    "video.py",
+    "prepare.py",
+    f"{_PLATES}/render.py",
+    f"{_PLATES}/grammar.py",
+    f"{_PLATES}/alphabet.py",
+)
 
 
 def default_cache() -> Path:
