@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import queue
 import random
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -20,12 +19,12 @@ from config.logs import get_logger
 from config.ranges import SeqSet
 from config.wire import BATCH_LIMIT_EVENTS, Receipt
 from edge.outbox_batch import BATCH_BYTES, ENVELOPE_BYTES, OutboxBatch, join
+from edge.outbox_commit import Committer
 from edge.outbox_file import ROW_OVERHEAD_BYTES, OutboxFile, Row, State
 from edge.resend import Flights
 
 log = get_logger(__name__)
 
-_GROUP_LIMIT = 1_000
 _SHED_SLACK = 50
 """Shedding frees 1/50 of the budget at a time, so that the reports of it stay few."""
 _NEVER_SHED = 1_000
@@ -45,13 +44,6 @@ class OutboxError(UserError):
     """The event is not on the disk: the disk is full, failing, or the outbox is closed."""
 
 
-@dataclass(slots=True)
-class _Append:
-    event: Event
-    row: Row
-    done: Future[int]
-
-
 class Outbox:
     """The durable queue of one node; every method may be called from any thread.
 
@@ -68,17 +60,10 @@ class Outbox:
         self._state = file.state()
         self._events, self._bytes = file.totals()
         self._flights = Flights(random.Random())
+        self._closed = False
         self._live_floor = self._live_cursor = self._state.highest
         self._backlog_cursor = 0
-        self._unsettled: list[SeqSet] = []
-        self._listener: Callable[[], None] = lambda: None
-        # A lock of its own: whoever waits to join the next group must not wait for this one's
-        # fsync first, or groups stay small.
-        self._gate = threading.Lock()
-        self._work: queue.SimpleQueue[_Append | SeqSet | None] = queue.SimpleQueue()
-        self._closed = False
-        self._committer = threading.Thread(target=self._commit_for_ever, name="outbox-committer")
-        self._committer.start()
+        self._committer = Committer(self._write, self._error)
 
     @classmethod
     def open(cls, path: Path, *, node: str, clock: Clock, budget_bytes: int) -> Self:
@@ -114,8 +99,8 @@ class Outbox:
             return self._events
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` (quick, from the committer thread) after each commit."""
-        self._listener = listener
+        """Call ``listener`` (quick, from the committer thread) after each commit of events."""
+        self._committer.listen(listener)
 
     def append(self, event: Event) -> int:
         """Keep ``event``; returns its number once a power cut cannot take it back.
@@ -126,12 +111,15 @@ class Outbox:
             ValueError: the event is of another node, or too large for one message.
             OutboxError: it could not be made durable; nothing was kept, and it may be tried again.
         """
-        waiting = _Append(event, self._row(event), Future())
-        with self._gate:
-            if self._closed:
-                raise self._error("it is closed")
-            self._work.put(waiting)
-        return waiting.done.result()
+        return self.submit(event).result()
+
+    def submit(self, event: Event) -> Future[int]:
+        """As :meth:`append` without waiting: the result, or the error, comes later.
+
+        Raises:
+            ValueError: see :meth:`append`; at once.
+        """
+        return self._committer.append(self._row(event))
 
     def take(self, limit: int = BATCH_LIMIT_EVENTS) -> OutboxBatch | None:
         """The next message to publish, or None when nothing is due.
@@ -167,30 +155,25 @@ class Outbox:
         """Delete what ``receipt`` covers; False, and a log line, when it is not believed.
 
         Not believed: a receipt for another node or epoch, or one that covers an event that was
-        never published. Deleting happens with the next commit.
+        never published. Deleting happens with the next commit, or soon after.
         """
         covered = SeqSet(receipt.acked_upto, receipt.also)
         with self._lock:
             reason = self._why_not(receipt, covered)
             if reason is None:
                 self._flights.landed(covered, now=self._clock.monotonic())
-                with self._gate:
-                    if not self._closed:
-                        self._work.put(covered)
+                self._committer.settle(covered)
         if reason is not None:
             log.warning("receipt ignored", node=self.node, reason=reason)
         return reason is None
 
     def close(self) -> None:
         """Commit what waits, then close the file."""
-        with self._gate:
-            if self._closed:
-                return
-            self._closed = True
-            self._work.put(None)
-        self._committer.join()
+        self._committer.close()
         with self._lock:
-            self._file.close()
+            if not self._closed:
+                self._closed = True
+                self._file.close()
 
     # -- publishing ------------------------------------------------------------------------
 
@@ -255,41 +238,17 @@ class Outbox:
 
     # -- the committer thread ------------------------------------------------------------------
 
-    def _commit_for_ever(self) -> None:
-        is_open = True
-        while is_open:
-            group = [self._work.get()]
-            while len(group) < _GROUP_LIMIT and not self._work.empty():
-                group.append(self._work.get())
-            is_open = None not in group
-            appends = [item for item in group if isinstance(item, _Append)]
-            self._commit(appends, [item for item in group if isinstance(item, SeqSet)])
-            self._listener()
+    def _write(self, new: list[Row], receipts: list[SeqSet]) -> list[int]:
+        with self._lock:
+            return self._write_locked(new, receipts)
 
-    def _commit(self, appends: list[_Append], receipts: list[SeqSet]) -> None:
-        """One transaction for everybody who waits; all of them learn how it ended."""
-        # A receipt whose deletion failed (disk full) is tried again with the next group.
-        receipts = [*self._unsettled, *receipts]
-        self._unsettled = receipts
-        try:
-            with self._lock:
-                seqs = self._write(appends, receipts)
-        except Exception as error:  # noqa: BLE001 - a caller must never wait for ever
-            log.error("outbox cannot write", file=str(self._file.path), why=str(error))
-            for waiting in appends:
-                waiting.done.set_exception(self._error(str(error)))
-        else:
-            self._unsettled = []
-            for waiting, seq in zip(appends, seqs, strict=True):
-                waiting.done.set_result(seq)
-
-    def _write(self, appends: list[_Append], receipts: list[SeqSet]) -> list[int]:
+    def _write_locked(self, new: list[Row], receipts: list[SeqSet]) -> list[int]:
         state, events, size = self._state, self._events, self._bytes
         with self._file.transaction():
             for covered in receipts:
                 gone, gone_bytes = self._file.delete_covered(covered)
                 events, size = events - gone, size - gone_bytes
-            seqs, rows, state = self._numbered([item.row for item in appends], state)
+            seqs, rows, state = self._numbered(new, state)
             self._file.insert(rows)
             events, size = events + len(rows), size + sum(row.size for row in rows)
             if size > self._budget:

@@ -145,4 +145,5 @@ class Publisher:
         except UserError as error:
             log.warning("receipt ignored", node=self._node, reason=str(error))
             return
-        self._outbox.receive(receipt)
+        if self._outbox.receive(receipt):
+            self._wake.set()  # there is room in flight for more of the backlog

@@ -40,7 +40,9 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 class Mosquitto:
     """A mosquitto that keeps nothing on disk; ``kill`` and ``start`` again lose all its state."""
 
-    def __init__(self, folder: Path, *, extra: str = "allow_anonymous true\n") -> None:
+    def __init__(
+        self, folder: Path, *, extra: str = "allow_anonymous true\n", is_verbose: bool = True
+    ) -> None:
         binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
         if binary is None:
             pytest.fail(f"mosquitto is not installed; {SETUP}")
@@ -52,7 +54,7 @@ class Mosquitto:
             f"{user}listener {self.port} 127.0.0.1\n"
             f"persistence false\nmax_inflight_messages 200\n{extra}"
         )
-        self._binary = binary
+        self._words = [binary, "-c", str(self._config), *(["-v"] if is_verbose else [])]
         self._log = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -66,12 +68,15 @@ class Mosquitto:
         """What the broker has said."""
         return self._log.read_text()
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._process.pid if self._process is not None else None
+
     def start(self) -> None:
         """Start it and wait until it listens."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._binary, "-c", str(self._config), "-v"], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(self._words, stdout=log, stderr=log)
         wait_for_port(self.port, self._process)
 
     def kill(self) -> None:
@@ -95,6 +100,11 @@ class Postgres:
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._process.pid if self._process is not None else None
 
     def create(self) -> None:
         """Make the cluster: trusting, as only this machine can reach it."""

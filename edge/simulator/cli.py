@@ -1,4 +1,4 @@
-"""`menshen simulate`: serves RTSP cameras from a video file or as rendered scenes."""
+"""`menshen simulate`: RTSP cameras from a file or rendered scenes; or nodes without pictures."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from config.clock import SystemClock
 from config.errors import UserError
 from config.logs import configure_logs
 from config.site import load_site
+from edge.simulator import nodes_cli
 from edge.simulator.auth import Credentials
 from edge.simulator.prepare import prepare_file, prepare_scenes
 from edge.simulator.server import RtspServer
@@ -26,6 +27,7 @@ from edge.simulator.source import CameraSource
 from edge.simulator.truth import TruthLog
 
 app = typer.Typer(help="Serve RTSP cameras from files or rendered scenes.")
+app.command("nodes", help=nodes_cli.HELP)(nodes_cli.nodes)
 _console = Console(stderr=True, highlight=False)
 
 _HELP = """Serve RTSP cameras from a video file, or rendered ones for the cameras of a site file.
@@ -40,12 +42,15 @@ Examples:
 
   MENSHEN_SIMULATOR_LOGIN=viewer:secret menshen simulate --file clip.mp4
 
+  menshen simulate nodes --nodes 151 --cameras 2403 --rate 18    (events only, no pictures)
+
   ffplay -rtsp_transport tcp rtsp://127.0.0.1:8554/cam1/main
 """
 
 
 @app.callback(invoke_without_command=True, help=_HELP)
 def simulate(
+    context: typer.Context,
     site: Annotated[
         Path | None, typer.Option(help="Site file; its cameras that point here are rendered.")
     ] = None,
@@ -70,6 +75,8 @@ def simulate(
 ) -> None:
     """Prepare the cameras, serve them, and end on Ctrl-C or SIGTERM."""
     configure_logs()
+    if context.invoked_subcommand is not None:
+        return
     credentials = _credentials(login)
     sources = _sources(site, file, name, host=host, port=port, seed=seed, cache=cache)
     clock = SystemClock()

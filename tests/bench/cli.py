@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tests.bench import curves, faces, inference, pairs, plates
+from tests.bench import curves, delivery, faces, inference, pairs, plates
 
 app = typer.Typer(no_args_is_help=True)
 app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
@@ -23,3 +23,7 @@ app.command(
     "curves",
     epilog="Example: menshen bench curves --data ../shared/eval/plate_scenes --out docs/img",
 )(curves.bench)
+app.command(
+    "delivery",
+    epilog="Example: menshen bench delivery --nodes 151 --rate 1840 --seconds 60 --json",
+)(delivery.bench)

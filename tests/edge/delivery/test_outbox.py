@@ -19,7 +19,7 @@ from config.ranges import SeqSet
 from config.wire import EventBatch, Receipt, decode
 from edge.outbox import Outbox, OutboxError, shed_class
 from edge.resend import FIRST_WAIT_S, LONGEST_WAIT_S, Flights, wait_before
-from tests.events import motion
+from tests.events import motion, wait_until
 
 BIG = 10**9
 
@@ -39,6 +39,27 @@ def settled(outbox: Outbox, pending: int) -> None:
     """Receipts delete with the next commit: this append is one."""
     outbox.append(motion())
     assert outbox.pending() == pending + 1
+
+
+def test_a_receipt_needs_no_append_to_be_settled(outbox: Outbox) -> None:
+    for _ in range(3):
+        outbox.append(motion())
+    outbox.take()
+    outbox.receive(receipt(outbox, 1))
+    outbox.receive(receipt(outbox, 3))
+    wait_until(lambda: outbox.pending() == 0, what="an empty outbox")
+
+
+def test_events_submitted_together_are_numbered_in_order(outbox: Outbox) -> None:
+    waiting = [outbox.submit(motion()) for _ in range(50)]
+    assert [done.result() for done in waiting] == list(range(1, 51))
+
+
+def test_a_closed_outbox_refuses_and_may_be_closed_twice(outbox: Outbox) -> None:
+    outbox.close()
+    with pytest.raises(OutboxError, match="closed"):
+        outbox.append(motion())
+    outbox.close()
 
 
 def read(payload: bytes) -> EventBatch:
