@@ -29,6 +29,10 @@ class AreaWatch:
     _entered: dict[str, datetime] = field(default_factory=dict)
     _told: set[tuple[EventKind, str]] = field(default_factory=set)
 
+    def for_part(self) -> AreaWatch:
+        """A watch for a piece that split off: what was told of the whole is not told again."""
+        return AreaWatch(self.zones, self.lines, _told=self._told)
+
     def moved(self, point: Point, at: datetime) -> list[AreaHit]:
         """The object stands at ``point`` (shares of the picture) at ``at``; what that means."""
         hits = [hit for hit in self._hits(point, at) if (hit.kind, hit.area) not in self._told]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from config.event import EventKind, FaceShot
 from edge.areas import AreaWatch
-from edge.geometry import Point
+from edge.geometry import Box, Point
 from edge.pictures import Shot
 from edge.tracker import ObjectClass
 from models.plates.fuse import fuse_reads
@@ -16,6 +16,9 @@ from models.plates.reading import PlateRead
 MAX_READS = 40
 _MIN_TEXT = 5
 _MIN_CONFIDENCE = 0.2
+_MIN_STAY_S = 0.6
+_ALONE_S = 2.0
+"""A part that split off counts as an object of its own after so long away from the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,23 @@ class Visit:
     revision: int = 0
     carries: list[Visit] = field(default_factory=list)
     """For something that moves: visits of the plates and faces seen on it."""
+    box: Box = (0.0, 0.0, 0.0, 0.0)
+    """Where it was last seen."""
+    host: Visit | None = None
+    """For something that moves: what it split off from."""
+    alone_s: float = 0.0
+    """How long it was away from its host."""
+
+    def root(self) -> Visit:
+        """What this is a part of in the end; itself when it is whole."""
+        visit = self
+        while visit.host is not None:
+            visit = visit.host
+        return visit
+
+    def is_part(self) -> bool:
+        """True while it cannot be told from a piece of what it split off from."""
+        return self.host is not None and self.alone_s < _ALONE_S
 
     def add_read(self, read: PlateRead) -> None:
         """Remember a read; of very many the least sure is forgotten."""
@@ -79,11 +99,12 @@ class Visit:
 
     def explained(self) -> bool:
         """True when a plate or face on this moving thing has become an event."""
-        return any(visit.told is not None for visit in self.carries)
+        return any(visit.told is not None for visit in (*self.carries, *self.root().carries))
 
     def undecided(self) -> bool:
         """True while a plate or face on it may still become one."""
-        return any(visit.told is None and not visit.closed for visit in self.carries)
+        carried = (*self.carries, *self.root().carries)
+        return any(visit.told is None and not visit.closed for visit in carried)
 
     def age_s(self, now: datetime) -> float:
         """Seconds since it came."""
@@ -128,8 +149,8 @@ def worth_telling(visit: Visit) -> bool:
     """Whether there is enough to make an event of.
 
     A plate needs two sightings (or one sure read) and something like a text; what fails the
-    grammar is told all the same. Something moving needs to have moved for a while, and to carry
-    no plate or face that is an event already.
+    grammar is told all the same. Something moving needs to have moved for a while, to be no piece
+    of something else, and to carry no plate or face that is an event already.
     """
     if visit.shot is None:
         return False
@@ -142,4 +163,5 @@ def worth_telling(visit: Visit) -> bool:
         return plate.confidence >= _MIN_CONFIDENCE or visit.hits >= 4
     if visit.object_class is ObjectClass.FACE:
         return visit.face is not None and visit.hits >= 2
-    return visit.hits >= 3 and visit.stay_s() >= 0.4 and not visit.explained()
+    moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S
+    return moved and not visit.is_part() and not visit.explained()

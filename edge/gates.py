@@ -69,10 +69,12 @@ class SubWatch:
         self._motion = MotionDetector()
         self._timer = FrameTimer()
         self._pace = _Pace(MOTION_INTERVAL_S)
+        self._looked = False
 
     def opened(self) -> None:
         """A new connection: its clock and its first picture have nothing to do with the last."""
         self._timer = FrameTimer()
+        self._looked = False
 
     def packet(self, stream: PacketSource, packet: StreamPacket) -> None:
         """Decode one packet and look for motion."""
@@ -86,6 +88,9 @@ class SubWatch:
         """Compare a picture with the background, at most ten times a second."""
         if not self._pace.due(utc_s):
             return
+        if not self._looked:
+            self._looked = True
+            self._trigger.look_around(packet.at_s)
         grey = picture.grey(WIDTH)
         self._masks.burn(grey)
         self._counters.watched += 1
@@ -149,6 +154,7 @@ class MainWatch:
         self._timer = FrameTimer()
         self._keys = KeyInterval()
         self._ring.clear()
+        self._watch.opened()
         self._decoding = False
 
     def packet(self, stream: PacketSource, packet: StreamPacket) -> None:
@@ -161,8 +167,11 @@ class MainWatch:
         wanted = self.trigger.wanted(packet.at_s)
         if wanted is None and gate is not Gate.ALWAYS:
             self._decoding = False
-            if gate is Gate.KEYFRAMES and packet.is_keyframe:
-                self._show(stream.decode_key(packet), packet, watch=True, sample=False)
+            # Whoever stands still is looked at now and then, or loitering could not be seen.
+            present = self.trigger.present(packet.at_s)
+            if packet.is_keyframe and (present or gate is Gate.KEYFRAMES):
+                watch = gate is Gate.KEYFRAMES
+                self._show(stream.decode_key(packet), packet, watch=watch, sample=present)
         elif self._decoding:
             self._decode(stream, packet, gate)
         elif len(self._ring) > 0:  # else there is no key frame yet to start from

@@ -63,6 +63,18 @@ def grown(box: Box, *, sideways: float, up_down: float) -> Box:
     )
 
 
+def touches(first: Box, second: Box, *, reach: float = 0.0) -> bool:
+    """True when two boxes overlap after ``first`` was grown by ``reach`` on each side."""
+    x, y, width, height = first
+    return overlap((x - reach, y - reach, width + 2 * reach, height + 2 * reach), second) > 0
+
+
+def is_cut_off(box: Box, *, margin: float = 0.005) -> bool:
+    """True when ``box`` reaches the border of the picture, so that part of it may be outside."""
+    x, y, width, height = box
+    return x <= margin or y <= margin or x + width >= 1 - margin or y + height >= 1 - margin
+
+
 def inside(point: Point, polygon: Sequence[Point]) -> bool:
     """True when ``point`` is inside ``polygon`` (even-odd rule; edges may go either way)."""
     x, y = point

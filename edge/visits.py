@@ -11,7 +11,8 @@ from config.ids import uuid7
 from config.site import Line, Zone
 from edge.areas import AreaWatch
 from edge.drafts import Draft, Visit, worth_telling
-from edge.geometry import Box, centre, foot, holds
+from edge.geometry import Box, foot, is_cut_off, overlap, touches
+from edge.movers import NEAR, largest_part, link, split_off, stay_apart
 from edge.pictures import Scene
 from edge.tracker import ObjectClass, Sighting, Track, Tracker
 from models.plates.reading import PlateRead
@@ -25,11 +26,17 @@ class VisitSettings:
     settle_s: float = 1.2
     """A plate or face is told this long after it came, or as soon as it is sure."""
     mover_settle_s: float = 4.0
-    """Something moving is told this late, because its plate or face may still turn up."""
+    """Something moving is told this late, because its plate or face may still turn up,"""
+    past_best_s: float = 2.0
+    """and not before its best shot is so old: what still comes nearer may yet be read;"""
+    mover_latest_s: float = 10.0
+    """but never later than this."""
+    mover_rejoin_s: float = 1.5
+    """Something moving that turns up where another was lost within this time is the same."""
     rejoin_s: float = 4.0
     """The same plate seen again within this time has not left."""
-    still_s: float = 2.5
-    """Something that has not moved for so long has stopped moving."""
+    still_s: float = 6.0
+    """Something that nothing was seen of for so long, as no pictures came, has gone."""
     revise_s: float = 2.0
     better: float = 0.1
     grown: float = 1.5
@@ -75,7 +82,7 @@ class Visits:
             self._take_in(visit, track, sighting, scene)
             drafts.extend(self._area_drafts(visit, sighting, scene))
             seen.append((visit, sighting.box))
-        _link(seen)
+        link(seen)
         for track in step.lost:
             self._lose(track)
         return drafts + self.tick(scene.at)
@@ -104,6 +111,10 @@ class Visits:
         visit = self._visits.get(track.number)
         if visit is None:
             is_mover = sighting.object_class is ObjectClass.MOVER
+            lost = self._lost_mover(sighting.box, at) if is_mover else None
+            if lost is not None:
+                self._waiting.remove(lost)
+                return self._adopt(lost, track.number)
             visit = Visit(
                 id=uuid7(at),
                 object_class=sighting.object_class,
@@ -112,9 +123,28 @@ class Visits:
                 last_seen=at,
                 areas=AreaWatch(self._zones, self._lines) if is_mover else None,
             )
+            if is_mover:
+                split_off(visit, sighting.box, self._visits.values())
             self._visits[track.number] = visit
         if visit.told is None and visit.object_class is ObjectClass.PLATE and track.text:
             return self._rejoined(visit, track, at)
+        return visit
+
+    def _lost_mover(self, box: Box, at: datetime) -> Visit | None:
+        """Something that moved and was lost near ``box`` a moment ago."""
+        near = [
+            visit
+            for visit in self._waiting
+            if visit.object_class is ObjectClass.MOVER
+            and 0 < (at - visit.last_seen).total_seconds() <= self._settings.still_s
+            and touches(visit.box, box, reach=NEAR)
+        ]
+        return max(near, key=lambda visit: overlap(visit.box, box), default=None)
+
+    def _adopt(self, visit: Visit, track: int) -> Visit:
+        """Let ``visit`` go on under another track."""
+        visit.track, visit.gone = track, False
+        self._visits[track] = visit
         return visit
 
     def _rejoined(self, visit: Visit, track: Track, at: datetime) -> Visit:
@@ -144,11 +174,14 @@ class Visits:
 
     def _take_in(self, visit: Visit, track: Track, sighting: Sighting, scene: Scene) -> None:
         visit.hits += 1
-        visit.last_seen = scene.at
+        stay_apart(visit, sighting.box, (scene.at - visit.last_seen).total_seconds())
+        visit.last_seen, visit.box = scene.at, sighting.box
         visit.path = tuple(track.path)
         score = _score(sighting)
         item = sighting.item
-        if isinstance(item, PlateItem) and item.read is not None and item.read.text:
+        # A plate that the border cuts reads as a shorter or another one.
+        of_use = not is_cut_off(sighting.box) or not visit.reads
+        if isinstance(item, PlateItem) and item.read is not None and item.read.text and of_use:
             visit.add_read(item.read)
         better = visit.shot is None or score > visit.shot.score * 1.1
         if better:
@@ -175,9 +208,17 @@ class Visits:
 
     def _lose(self, track: Track) -> None:
         visit = self._visits.pop(track.number, None)
-        if visit is not None:
-            visit.gone = True
-            self._waiting.append(visit)
+        if visit is None:
+            return
+        part = largest_part(visit, self._visits.values())
+        if part is not None:
+            # The piece that goes on is the thing itself.
+            part.closed = True
+            part.carries.clear()
+            self._adopt(visit, part.track)
+            return
+        visit.gone = True
+        self._waiting.append(visit)
 
     def _stop_movers(self, now: datetime) -> None:
         stopped = [
@@ -194,12 +235,7 @@ class Visits:
         """Whether a visit that goes on is to be told, or told better, now."""
         settings = self._settings
         if visit.object_class is ObjectClass.MOVER:
-            return (
-                visit.told is None
-                and visit.stay_s() >= settings.mover_settle_s
-                and not visit.undecided()
-                and worth_telling(visit)
-            )
+            return visit.told is None and self._settled(visit) and worth_telling(visit)
         if not worth_telling(visit):
             return False
         plate = visit.plate()
@@ -214,11 +250,22 @@ class Visits:
             return True
         return visit.shot.score > visit.told.score * settings.grown
 
+    def _settled(self, visit: Visit) -> bool:
+        """Whether something that goes on moving has been waited for long enough."""
+        stay, settings = visit.stay_s(), self._settings
+        if visit.shot is None or visit.undecided() or stay < settings.mover_settle_s:
+            return False
+        past = (visit.last_seen - visit.shot.at).total_seconds()
+        return past >= settings.past_best_s or stay >= settings.mover_latest_s
+
     def _over(self, visit: Visit, now: datetime) -> bool:
         """Whether a visit without a track has ended for good."""
+        unseen_s = (now - visit.last_seen).total_seconds()
         if visit.object_class is ObjectClass.PLATE:
-            return (now - visit.last_seen).total_seconds() > self._settings.rejoin_s
-        return not visit.undecided()
+            return unseen_s > self._settings.rejoin_s
+        if visit.object_class is ObjectClass.MOVER:
+            return unseen_s > self._settings.mover_rejoin_s and not visit.undecided()
+        return True
 
 
 def _close(visit: Visit, now: datetime) -> list[Draft]:
@@ -236,25 +283,14 @@ def _score(sighting: Sighting) -> float:
     item = sighting.item
     if isinstance(item, PlateItem):
         confidence = item.read.confidence if item.read is not None else 0.0
-        return (0.05 + confidence) * min(1.0, item.width_px / 160)
+        whole = 0.2 if is_cut_off(sighting.box) else 1.0
+        return (0.05 + confidence) * min(1.0, item.width_px / 200) * whole
     if isinstance(item, FaceShot):
-        return item.quality
-    x, y, width, height = sighting.box
-    cut_off = x <= 0.005 or y <= 0.005 or x + width >= 0.995 or y + height >= 0.995
-    return width * height * (0.5 if cut_off else 1.0)
+        return item.quality * (0.5 if is_cut_off(sighting.box) else 1.0)
+    width, height = sighting.box[2:]
+    return width * height * (0.5 if is_cut_off(sighting.box) else 1.0)
 
 
 def _same_text(first: str, second: str) -> bool:
     differing = sum(a != b for a, b in zip(first, second, strict=False))
     return len(first) == len(second) and differing <= 1
-
-
-def _link(seen: Sequence[tuple[Visit, Box]]) -> None:
-    """Tie plates and faces to the moving thing they are on."""
-    for mover, box in seen:
-        if mover.object_class is not ObjectClass.MOVER:
-            continue
-        for visit, inner in seen:
-            on_it = visit.object_class is not ObjectClass.MOVER and holds(box, centre(inner))
-            if on_it and visit not in mover.carries:
-                mover.carries.append(visit)

@@ -81,11 +81,11 @@ class Camera:
         self.watch = MainWatch(self.trigger, masks, Counters(), self.sink, gate, limit_px)
         self.next = 0
 
-    def play(self, packets: int, *, moving: bool = False) -> None:
+    def play(self, packets: int, *, moving: bool = False, standing: bool = False) -> None:
         for _ in range(packets):
             at_s = self.next / FPS
-            if moving:
-                self.trigger.saw(Motion(True, BOXES), at_s=at_s, utc_s=1e9 + at_s)
+            if moving or standing:
+                self.trigger.saw(Motion(moving, BOXES), at_s=at_s, utc_s=1e9 + at_s)
             key = self.next % self.gop == 0
             packet = StreamPacket(at_s, 1e9 + at_s, at_s, 100, key, None)
             self.watch.packet(self.source, packet)
@@ -124,14 +124,33 @@ def test_decoding_goes_on_without_a_gap_and_ends_after_the_motion() -> None:
 def test_key_frames_only_while_still() -> None:
     camera = Camera(Gate.KEYFRAMES)
     camera.play(50)
-    assert camera.source.decoded == [0, 10, 20, 30, 40]
+    assert [number for number in camera.source.decoded if number > 30] == [40]
+
+
+def test_after_connecting_it_looks_around_for_what_stands_there_already() -> None:
+    camera = Camera(Gate.KEYFRAMES)
+    camera.play(100)
+    assert 10 <= len(camera.sink.at) <= 20
+    assert max(camera.sink.at) <= 1e9 + 3.1
+
+
+def test_whoever_stands_still_is_looked_at_on_key_frames() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(35)
+    camera.play(5, moving=True)
+    camera.play(30)
+    camera.source.decoded.clear()
+    camera.play(40, standing=True)
+    assert camera.source.decoded == [70, 80, 90, 100]
+    assert camera.sink.at[-1] == 1e9 + 10.0
 
 
 def test_always_decodes_all_but_hands_on_only_what_moves() -> None:
     camera = Camera(Gate.ALWAYS)
-    camera.play(30)
-    assert camera.source.decoded == list(range(30))
-    assert camera.sink.at == []
+    camera.play(60)
+    assert camera.source.decoded[-60:] == list(range(60))
+    assert max(camera.sink.at) < 1e9 + 4
+    camera.sink.at.clear()
     camera.play(10, moving=True)
     assert camera.sink.at
 

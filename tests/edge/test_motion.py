@@ -72,6 +72,35 @@ def test_a_car_that_parks_becomes_background() -> None:
     assert not parked[-1].active
 
 
+def test_somebody_standing_still_stays_present_for_a_minute_without_moving() -> None:
+    yard = Yard()
+    for _ in range(300):
+        yard.show()
+    for i in range(10):
+        yard.show(car_x=10 + 10 * i)
+    standing = [yard.show(car_x=110) for _ in range(500)]
+    assert all(motion.present for motion in standing)
+    assert not any(motion.active for motion in standing[50:])
+    assert not any(motion.present for motion in [yard.show(car_x=110) for _ in range(300)][-50:])
+
+
+def test_a_slow_lorry_leaves_no_ghost() -> None:
+    yard = Yard()
+    for _ in range(300):
+        yard.show()
+    for i in range(100):
+        yard.show(car_x=10 + i)
+    assert not any(yard.show().boxes for _ in range(50))
+
+
+def test_what_was_there_at_the_start_leaves_a_ghost_for_a_moment_only() -> None:
+    yard = Yard()
+    for i in range(30):
+        yard.show(car_x=100 + i * (i > 20))
+    after = [yard.show() for _ in range(100)]
+    assert not any(motion.present for motion in after[60:])
+
+
 def test_another_resolution_starts_learning_anew() -> None:
     yard = Yard()
     yard.show()

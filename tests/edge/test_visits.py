@@ -115,7 +115,7 @@ def test_something_without_a_plate_is_one_motion_event() -> None:
     watch = Watch()
     for i in range(10):
         watch.show(moving=[(0.1 + 0.03 * i, 0.3, 0.1, 0.3)])
-    watch.still(5)
+    watch.still(8)
     told = watch.of(EventKind.MOTION)
     assert [event.revision for event in told] == [0]
     assert told[0].ended_at is not None
@@ -126,7 +126,7 @@ def test_a_long_mover_is_told_before_it_ends() -> None:
     for i in range(30):
         watch.show(moving=[(0.01 * i, 0.3, 0.1, 0.3)])
     assert len(watch.of(EventKind.MOTION)) == 1
-    watch.still(5)
+    watch.still(8)
     assert len(visits(watch.of(EventKind.MOTION))) == 1
     assert watch.sent[-1].ended_at is not None
 
@@ -140,6 +140,55 @@ def test_a_plate_that_nobody_can_read_still_gives_a_motion_event() -> None:
     watch.still(8)
     assert watch.of(EventKind.PLATE) == []
     assert len(visits(watch.of(EventKind.MOTION))) == 1
+
+
+def test_a_thing_that_splits_into_pieces_is_one_motion_event() -> None:
+    watch = Watch()
+    for i in range(20):
+        x = 0.1 + 0.02 * i
+        whole = [(x, 0.3, 0.3, 0.3)]
+        pieces = [(x, 0.3, 0.14, 0.3), (x + 0.15, 0.32, 0.12, 0.25), (x + 0.1, 0.6, 0.1, 0.05)]
+        watch.show(moving=pieces if i % 4 in (1, 2) else whole)
+    watch.empty(3)
+    watch.still(8)
+    assert len(visits(watch.of(EventKind.MOTION))) == 1
+
+
+def test_somebody_who_leaves_a_car_is_an_event_of_their_own() -> None:
+    watch = Watch()
+    for i in range(5):
+        watch.show(moving=[(0.05 * i, 0.3, 0.3, 0.3)])
+    for i in range(20):
+        watch.show(moving=[(0.2, 0.3, 0.3, 0.3), (0.48 + 0.02 * i, 0.3, 0.05, 0.25)])
+    watch.empty(3)
+    watch.still(8)
+    assert len(visits(watch.of(EventKind.MOTION))) == 2
+
+
+def test_pieces_of_a_car_with_a_plate_are_no_motion_events() -> None:
+    watch = Watch()
+    for i in range(14):
+        x = 0.1 + 0.03 * i
+        pieces = [(x, 0.2, 0.2, 0.25), (x - 0.02, 0.55, 0.25, 0.12)]
+        watch.show(plates=[plate(x + 0.05, "京A12345")], moving=pieces)
+    watch.empty(3)
+    watch.still(8)
+    assert watch.of(EventKind.MOTION) == []
+    assert len(visits(watch.of(EventKind.PLATE))) == 1
+
+
+def test_a_plate_cut_by_the_border_changes_nothing_that_was_read_before() -> None:
+    watch = Watch()
+    for i in range(8):
+        watch.show(plates=[plate(0.5 + 0.05 * i, "京A12345", 0.9)])
+    for _ in range(20):
+        watch.show(plates=[plate(0.91, "京A1234", 0.99, width=57)])
+    watch.empty(8)
+    told = watch.of(EventKind.PLATE)[-1]
+    assert told.plate is not None
+    assert told.plate.text == "京A12345"
+    assert told.box is not None
+    assert told.box[0] + told.box[2] < 0.99
 
 
 def test_a_flicker_is_no_event() -> None:
