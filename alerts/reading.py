@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, FromClause, and_, false, func, or_, select
 
 from alerts import schema
+from alerts.choices_schema import household
 from alerts.records import load_row
 from alerts.routing import STEP_NAMES
 from alerts.state import LIVE, Outcome, State
-from alerts.views import AlertView, TellLine, Viewer
+from alerts.views import AlertView, DepartmentLine, TellLine, Viewer
 from config.event import Event, EventKind, EvidenceRef, PlateReading, Severity
 from config.site import LegalClass, Role, Site
 from ingest.engine import reading
@@ -58,7 +60,8 @@ def scope(viewer: Viewer, alerts: FromClause) -> ColumnElement[bool]:
         by_role = and_(not_home, column.grid == viewer.grid)
     elif viewer.role is Role.INSTALLER:
         by_role = and_(not_home, column.kind.in_([str(EventKind.HEALTH), str(EventKind.SHED)]))
-    return or_(by_role, column.owner == viewer.person_id, told)
+    granted = column.id.in_(viewer.granted) if viewer.granted else false()
+    return or_(by_role, column.owner.in_(viewer.owners), told, granted)
 
 
 def live_rows(engine: Engine, viewer: Viewer, limit: int) -> list[Row]:
@@ -127,7 +130,8 @@ def thumbnail(engine: Engine, alert_id: str) -> bytes | None:
 def build_views(engine: Engine, site: Site, viewer: Viewer, rows: Sequence[Row]) -> list[AlertView]:
     """How these rows look to ``viewer``; a home's pictures and plates only to its owner."""
     told = tell_lines(engine, site, {row["id"] for row in rows})
-    return [_view(site, viewer, row, tuple(told[row["id"]])) for row in rows]
+    names = _names(engine, site, rows)
+    return [_view(site, viewer, row, tuple(told[row["id"]]), names) for row in rows]
 
 
 def tell_lines(engine: Engine, site: Site, ids: set[str]) -> dict[str, list[TellLine]]:
@@ -184,15 +188,46 @@ def _rows(engine: Engine, statement: Any) -> list[Row]:
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def _view(site: Site, viewer: Viewer, row: Row, told: tuple[TellLine, ...]) -> AlertView:
+def _names(engine: Engine, site: Site, rows: Sequence[Row]) -> dict[str, str]:
+    """Names of those who answered; family members are people the site does not list."""
+    ids = {row["acked_by"] for row in rows if row["acked_by"] is not None}
+    known = {name: person.name for name in ids if (person := site.person(name)) is not None}
+    if not ids - known.keys():
+        return known
+    strangers = select(household.c.person_id, household.c.name)
+    with reading(engine) as connection:
+        found = connection.execute(strangers.where(household.c.person_id.in_(ids - known.keys())))
+        return {**known, **{row.person_id: row.name for row in found}}
+
+
+def _departments(site: Site, row: Row) -> tuple[DepartmentLine, ...]:
+    lines = []
+    for name, deadline, by in json.loads(row["departments"]):
+        person = site.person(by) if by is not None else None
+        lines.append(
+            DepartmentLine(
+                name=name,
+                deadline=datetime.fromisoformat(deadline),
+                reported_by=person.name if person is not None else by,
+            )
+        )
+    return tuple(lines)
+
+
+def _view(
+    site: Site,
+    viewer: Viewer,
+    row: Row,
+    told: tuple[TellLine, ...],
+    names: dict[str, str],
+) -> AlertView:
     is_home = row["legal_class"] == str(LegalClass.HOME)
-    may_look = not is_home or row["owner"] == viewer.person_id
+    may_look = not is_home or row["owner"] in viewer.owners or row["id"] in viewer.granted
     has_picture = row["thumbnail_event_id"] is not None or row["evidence"] != "[]"
     plate = PlateReading.model_validate_json(row["plate"]) if row["plate"] and may_look else None
     kind = EventKind(row["kind"])
     camera = site.camera(row["camera"])
     grid = site.grid(row["grid"]) if row["grid"] is not None else None
-    acker = site.person(row["acked_by"]) if row["acked_by"] is not None else None
     title_zh, title_en = title(
         site, camera=row["camera"], kind=kind, plate=plate.text if plate is not None else None
     )
@@ -225,7 +260,8 @@ def _view(site: Site, viewer: Viewer, row: Row, told: tuple[TellLine, ...]) -> A
         picture_hidden=has_picture and not may_look,
         told=told,
         acked_by=row["acked_by"],
-        acked_by_name=acker.name if acker is not None else row["acked_by"],
+        acked_by_name=names.get(row["acked_by"], row["acked_by"]),
+        departments=_departments(site, row),
         acked_at=row["acked_at"],
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         position=row["position"] or 0,

@@ -1,8 +1,9 @@
-"""Who is on duty for a grid at a moment: weekly shifts in local time, rotated by ISO week."""
+"""Who is on duty for a grid at a moment: weekly shifts, rotated by ISO week, and swaps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -23,18 +24,60 @@ class Duty:
     end: datetime
 
 
-def on_duty(site: Site, grid_id: str, now: datetime) -> Duty | None:
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """From ``start`` to ``end`` (UTC) ``taker`` stands where the roster names ``giver``."""
+
+    grid: str
+    start: datetime
+    end: datetime
+    giver: str
+    taker: str
+
+
+def on_duty(site: Site, grid_id: str, now: datetime, swaps: Sequence[Swap] = ()) -> Duty | None:
     """The duty of ``grid_id`` at ``now`` (timezone-aware); None when nobody is.
 
     Rosters and shifts are asked in file order; the first that covers the moment answers. A
     shift belongs to the local day it starts on. Its bounds are wall-clock times, so a shift
     across a change of daylight saving is an hour longer or shorter, and never leaves a hole.
+    ``swaps`` are applied in order; a turn of which only a part is swapped ends where it does.
     """
     zone = ZoneInfo(site.county.zone)
     for roster in site.rosters:
         if roster.grid == grid_id and (duty := _of_roster(roster, now, zone)) is not None:
+            for swap in swaps:
+                if swap.grid == grid_id and swap.giver in duty.people:
+                    duty = _swapped(duty, swap, now)
             return duty
     return None
+
+
+def turns(
+    site: Site, grid_id: str, start: datetime, end: datetime, swaps: Sequence[Swap] = ()
+) -> list[Duty]:
+    """The turns of duty that touch [start, end), in order; holes are left out."""
+    found: list[Duty] = []
+    moment = start.astimezone(UTC)
+    while moment < end:
+        duty = on_duty(site, grid_id, moment, swaps)
+        if duty is not None:
+            found.append(duty)
+            moment = duty.end
+        else:
+            moment = _next_start(site, grid_id, moment)
+    return found
+
+
+def _swapped(duty: Duty, swap: Swap, now: datetime) -> Duty:
+    if swap.start <= now < swap.end:
+        people = [swap.taker if name == swap.giver else name for name in duty.people]
+        start, end = max(duty.start, swap.start), min(duty.end, swap.end)
+        # Somebody who takes a colleague's place on a shift of their own stands there once.
+        return Duty(tuple(dict.fromkeys(people)), start, end)
+    if now < swap.start:
+        return replace(duty, end=min(duty.end, swap.start))
+    return replace(duty, start=max(duty.start, swap.end))
 
 
 def gaps(

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, Select, delete, func, or_, select, update
 
+from alerts.choices import Choices, load_choices
 from alerts.journal import Journal
 from alerts.notices import Decision
 from alerts.records import about_event, dedup_key
 from alerts.routing import place_of
 from alerts.rules import RuleBook, Verdict
-from alerts.state import LIVE, Alert, Join, Open, Outcome, Recover, State
+from alerts.state import LIVE, Alert, Hold, Join, Open, Outcome, Recover, State
 from alerts.store import AlertStore
 from alerts.work import Held, Work
 from config.clock import Clock
@@ -123,7 +124,8 @@ class Router:
                 keys={dedup_key(item.event) for item in queued},
                 since=now - LONGEST_WINDOW,
             )
-            routed = [self._decide(work, item, now) for item in queued]
+            choices = load_choices(connection, self._site, [q.event for q in queued], now)
+            routed = [self._decide(work, item, choices) for item in queued]
             work.flush()
         if self._journal is not None:
             self._journal.routed(routed, work.happened)
@@ -147,15 +149,19 @@ class Router:
         connection.execute(delete(routing_queue).where(routing_queue.c.event_id.in_(ids)))
         return [Queued(Event.model_validate_json(row.body), row.enqueued_at) for row in rows]
 
-    def _decide(self, work: Work, queued: Queued, now: datetime) -> Routed:
-        event = queued.event
+    def _decide(self, work: Work, queued: Queued, choices: Choices) -> Routed:
+        event, now = queued.event, choices.now
         verdict = self._rules.judge(event, now)
         held = self._same_thing(work, event, verdict, now)
         if event.health is not None and not event.health.active:
             return self._recovered(work, queued, held)
         if held is not None:
             return self._join(work, queued, held, verdict)
-        if not verdict.is_alert:
+        if (reason := choices.silenced(event)) is not None:
+            work.decide(Decision("arming", "ignored", *reason, event_id=event.id))
+            return Routed(queued, "ignored", None)
+        case = choices.watch_case(event)
+        if not verdict.is_alert and case is None:
             zh, en = _ignored(verdict)
             work.decide(Decision("rule", "ignored", zh, en, event_id=event.id))
             return Routed(queued, "ignored", None)
@@ -171,6 +177,12 @@ class Router:
         )
         about = about_event(event, rule=verdict.rule_id, dedup_key=dedup_key(event), place=place)
         held = work.add(alert, about)
+        if case is not None:
+            work.apply(held, Hold(), event=event, relation="opened")
+            zh = f"与案件 {case} 的布控车牌可能一致，先由人核对"
+            en = f"may be the plate of case {case}: a person confirms it first"
+            work.decide(Decision("watch", "review", zh, en, event.id, alert.id))
+            return Routed(queued, "review", alert.id)
         work.apply(held, Open(), event=event, relation="opened")
         zh, en = f"规则“{verdict.rule_id}”要求告警", f"rule {verdict.rule_id} makes it an alert"
         en = f"{en}{_path(verdict)}"

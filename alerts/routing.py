@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerts.roster import on_duty
+from alerts.roster import Swap, on_duty
 from config.site import Grid, LegalClass, Person, Role, Site
 
 
@@ -84,7 +85,7 @@ def place_of(site: Site, camera_id: str) -> Place:
     )
 
 
-def ladder(site: Site, place: Place, now: datetime) -> Ladder:
+def ladder(site: Site, place: Place, now: datetime, swaps: Sequence[Swap] = ()) -> Ladder:
     """Everybody who could be told of an alert at ``place``, as of ``now`` (timezone-aware).
 
     Only the last rung is never empty: a site without a police desk uses its administrators,
@@ -93,7 +94,7 @@ def ladder(site: Site, place: Place, now: datetime) -> Ladder:
     grid = site.grid(place.grid) if place.grid is not None else None
     return Ladder(
         rungs=(
-            _first(site, place, now),
+            _first(site, place, now, swaps),
             _rung(1, _head(grid, "grid head"), "不知道属于哪个网格", "the grid is not known"),
             _rung(2, _beside(site, grid), "没有副职，也没有相邻网格", "no deputy, no neighbour"),
             _rung(3, _township(site, grid), "没有登记乡镇人员", "no township person is listed"),
@@ -110,9 +111,9 @@ def _rung(step: int, recipients: list[Recipient], empty_zh: str, empty_en: str) 
     return Rung(name_zh, name_en, tuple(seen.values()), empty_zh, empty_en)
 
 
-def _first(site: Site, place: Place, now: datetime) -> Rung:
+def _first(site: Site, place: Place, now: datetime, swaps: Sequence[Swap]) -> Rung:
     told: list[Recipient] = []
-    duty = on_duty(site, place.grid, now) if place.grid is not None else None
+    duty = on_duty(site, place.grid, now, swaps) if place.grid is not None else None
     if duty is not None:
         told.append(Recipient(duty.people[0], "当班网格员", "grid worker on duty"))
     if place.owner is not None:

@@ -19,6 +19,15 @@ class Viewer:
     person_id: str
     role: Role
     grid: str | None = None
+    homes: tuple[str, ...] = ()
+    """Owners whose home they share: a family member sees what the owner sees."""
+    granted: tuple[str, ...] = ()
+    """Alerts of homes whose owner lets this person look at the pictures now."""
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Owners whose cameras are this person's own."""
+        return (self.person_id, *self.homes)
 
 
 class TellLine(Frozen):
@@ -34,6 +43,14 @@ class TellLine(Frozen):
     reason_zh: str
     reason_en: str
     at: AwareDatetime
+
+
+class DepartmentLine(Frozen):
+    """A department called by whistle, and who reported for it (a name), if anybody."""
+
+    name: str
+    deadline: AwareDatetime
+    reported_by: str | None = None
 
 
 class AlertView(Frozen):
@@ -66,6 +83,7 @@ class AlertView(Frozen):
     picture_hidden: bool = False
     """True when there are pictures that this viewer must not see (somebody's home)."""
     told: tuple[TellLine, ...] = ()
+    departments: tuple[DepartmentLine, ...] = ()
     acked_by: str | None = None
     """Person id; ``acked_by_name`` is for reading."""
     acked_by_name: str | None = None

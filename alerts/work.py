@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_
 
 from alerts import schema
 from alerts.audit import AuditLine, append_lines
+from alerts.choices import swaps_in_force
 from alerts.machine import Scene, step
 from alerts.notices import Decision, Notices
 from alerts.records import About, dump_row, to_about, to_alert, to_columns, to_timer, with_event
@@ -59,6 +60,7 @@ class Work:
         self._audit: list[AuditLine] = []
         self._stream: list[tuple[str, str]] = []
         self._touched: set[str] = set()
+        self._swaps = swaps_in_force(connection, now)
         self.happened: list[Happened] = []
 
     def load(self, alert_id: str) -> Held | None:
@@ -102,7 +104,7 @@ class Work:
         Raises:
             Refused: see :func:`alerts.machine.step`; nothing is recorded.
         """
-        rungs = ladder(self._site, held.about.place, self._now)
+        rungs = ladder(self._site, held.about.place, self._now, self._swaps)
         scene = Scene(now=self._now, ladder=rungs, told=frozenset(held.told), timer=held.timer)
         before = held.alert
         transition = step(before, command, scene)

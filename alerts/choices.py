@@ -1,0 +1,124 @@
+"""Reads what people decided, inside the transaction that heeds it: swaps, arming, watch list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+
+from alerts.arming import Arming, silenced
+from alerts.choices_schema import arming, shift_swaps, watch_entries, watch_votes
+from alerts.roster import Swap
+from config.event import Event
+from config.site import Camera, LegalClass, Site
+
+APPROVALS = 2
+"""Other people who must approve a watch entry before it does anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the router heeds of one batch of events, as of one moment."""
+
+    site: Site
+    now: datetime
+    armings: dict[str, Arming] = field(default_factory=dict)
+    watched: dict[str, tuple[frozenset[str], str]] = field(default_factory=dict)
+    """Per plate: the grids it is looked for in, and the case number."""
+
+    def silenced(self, event: Event) -> tuple[str, str] | None:
+        """Why the camera's owner wants no alert of it, in both languages; None when they may."""
+        choice = self.armings.get(event.camera)
+        if choice is None:
+            return None
+        return silenced(choice, event.kind, self.now, ZoneInfo(self.site.county.zone))
+
+    def watch_case(self, event: Event) -> str | None:
+        """The case number under which this event's plate is looked for here, or None."""
+        camera = self.site.camera(event.camera)
+        if event.plate is None or camera is None or camera.legal_class is LegalClass.HOME:
+            return None
+        grids, case = self.watched.get(event.plate.text, (frozenset(), ""))
+        return case if camera.grid in grids else None
+
+
+def load_choices(
+    connection: Connection, site: Site, batch: Collection[Event], now: datetime
+) -> Choices:
+    """What the router heeds of these events."""
+    cameras = {event.camera for event in batch}
+    homes = {name for name in cameras if _is_home(site.camera(name))}
+    plates = {event.plate.text for event in batch if event.plate is not None}
+    return Choices(site, now, _armings(connection, homes), _watched(connection, plates, now))
+
+
+def swaps_in_force(connection: Connection, now: datetime) -> tuple[Swap, ...]:
+    """Accepted swaps that are not over, in the order in which they were accepted."""
+    table = shift_swaps.c
+    rows = connection.execute(
+        select(shift_swaps)
+        .where(table.state == "accepted", table.ends_at > now)
+        .order_by(table.decided_at, table.id)
+    )
+    return tuple(swap_of(row) for row in rows)
+
+
+def swap_of(row: Any) -> Swap:
+    """A row of ``shift_swaps``."""
+    return Swap(row.grid, row.starts_at, row.ends_at, row.giver, row.taker)
+
+
+def arming_of(row: Any) -> Arming:
+    """A row of ``arming``."""
+    body = {"mode": row.mode, "until": row.until, "schedule": json.loads(row.schedule)}
+    return Arming.model_validate(body)
+
+
+def in_force(now: datetime) -> ColumnElement[bool]:
+    """SQL condition: watch entries that two others approved, nobody refused, and now is theirs."""
+    entry, vote = watch_entries.c, watch_votes.c
+    votes = select(func.count()).select_from(watch_votes).where(vote.entry_id == entry.id)
+    approvals = votes.where(vote.approves.is_(True)).scalar_subquery()
+    refusals = votes.where(vote.approves.is_(False)).scalar_subquery()
+    return and_(
+        entry.starts_at <= now,
+        entry.ends_at > now,
+        entry.ended_at.is_(None),
+        approvals >= APPROVALS,
+        refusals == 0,
+    )
+
+
+def _is_home(camera: Camera | None) -> bool:
+    return camera is not None and camera.legal_class is LegalClass.HOME
+
+
+def _armings(connection: Connection, cameras: Iterable[str]) -> dict[str, Arming]:
+    names = list(cameras)
+    if not names:
+        return {}
+    rows = connection.execute(select(arming).where(arming.c.camera.in_(names)))
+    return {row.camera: arming_of(row) for row in rows}
+
+
+def _watched(
+    connection: Connection, plates: Collection[str], now: datetime
+) -> dict[str, tuple[frozenset[str], str]]:
+    if not plates:
+        return {}
+    found: dict[str, tuple[frozenset[str], str]] = {}
+    entry = watch_entries.c
+    statement = (
+        select(entry.plate, entry.grids, entry.case_number)
+        .where(entry.plate.in_(plates), in_force(now))
+        .order_by(entry.asked_at.desc())
+    )
+    for row in connection.execute(statement):
+        grids, _ = found.get(row.plate, (frozenset(), ""))
+        found[row.plate] = (grids | frozenset(json.loads(row.grids)), row.case_number)
+    return found
