@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,31 @@ import torch
 from torch import Tensor, nn
 
 
-def learning_rate(step: int, *, total: int, peak: float, warm_up: int = 200) -> float:
-    """Linear warm-up to ``peak``, then a cosine to a hundredth of it at ``total`` steps."""
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    progress = min(1.0, (step - warm_up) / max(1, total - warm_up))
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+def learning_rate(progress: float, *, peak: float, step: int, warm_up: int = 200) -> float:
+    """Linear warm-up to ``peak``, then a cosine to a hundredth of it as progress goes to 1."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress))))
+    return peak * min(1.0, (step + 1) / warm_up) * (0.01 + 0.99 * cosine)
+
+
+class Budget:
+    """How far a run is, 0 to 1, by its steps or, if fewer minutes are given, by the clock.
+
+    A run of so many minutes ends well annealed on a machine that is slow or shared.
+    """
+
+    def __init__(self, *, start: int, steps: int, minutes: float | None) -> None:
+        self._steps = steps
+        self._from = start / steps
+        self._seconds = None if minutes is None else minutes * 60
+        self._began = time.monotonic()
+
+    def progress(self, step: int) -> float:
+        """Share of the run that is over after ``step`` steps."""
+        by_steps = step / self._steps
+        if self._seconds is None:
+            return by_steps
+        passed = (time.monotonic() - self._began) / self._seconds
+        return max(by_steps, self._from + (1 - self._from) * passed)
 
 
 class Average:

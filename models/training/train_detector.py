@@ -17,7 +17,13 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.training.detector_data import SIDE, DetectorData, DetectorSample
 from models.training.detector_net import STRIDES, PlateDetectorNet
-from models.training.schedule import Average, learning_rate, load_checkpoint, save_checkpoint
+from models.training.schedule import (
+    Average,
+    Budget,
+    learning_rate,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 Batch = tuple[Tensor, Tensor, Tensor]
 WIDTHS: Final = ((0.0, 100.0), (60.0, 240.0), (160.0, 1e9))
@@ -158,12 +164,25 @@ def train(options: argparse.Namespace) -> None:
         options.shared, seed=options.seed + start, batch=options.batch, fresh=options.fresh
     )
     loader = DataLoader(data, batch_size=None, num_workers=options.workers, prefetch_factor=4)
+
+    def save(done: int) -> None:
+        save_checkpoint(
+            path,
+            network=network.state_dict(),
+            optimiser=optimiser.state_dict(),
+            average=average.state,
+            step=done,
+        )
+
+    budget = Budget(start=start, steps=options.steps, minutes=options.minutes)
     clock, seen = time.monotonic(), []
     for step, (pictures, wanted, _) in enumerate(loader, start):
-        if step >= options.steps:
+        progress = budget.progress(step)
+        if progress >= 1:
+            save(step)
             break
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, total=options.steps, peak=options.rate)
+            group["lr"] = learning_rate(progress, peak=options.rate, step=step)
         with torch.autocast(device, torch.bfloat16):
             outputs = network(pictures.to(device))
         score, corner, row = loss_of(outputs, wanted.to(device))
@@ -179,13 +198,7 @@ def train(options: argparse.Namespace) -> None:
             means = " ".join(f"{v:.4f}" for v in np.mean(seen, 0))
             print(f"step {step + 1} score/corner/row {means} {pace:.3f} s/step", flush=True)
             clock, seen = time.monotonic(), []
-            save_checkpoint(
-                path,
-                network=network.state_dict(),
-                optimiser=optimiser.state_dict(),
-                average=average.state,
-                step=step + 1,
-            )
+            save(step + 1)
 
 
 def main() -> None:
@@ -197,6 +210,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--init", type=Path, help="checkpoint whose weights to start from")
     parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--minutes", type=float, help="end, annealed, after so many minutes")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--fresh", type=float, default=0.5)

@@ -16,7 +16,13 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from models.plates.alphabet import encode
 from models.training.reader_data import ReaderData
 from models.training.reader_net import TIME_STEPS, PlateReaderNet
-from models.training.schedule import Average, learning_rate, load_checkpoint, save_checkpoint
+from models.training.schedule import (
+    Average,
+    Budget,
+    learning_rate,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 LONGEST = 10
 Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -115,12 +121,25 @@ def train(options: argparse.Namespace) -> None:
         real_share=options.real_share,
     )
     loader = DataLoader(data, batch_size=None, num_workers=options.workers, prefetch_factor=4)
+
+    def save(done: int) -> None:
+        save_checkpoint(
+            path,
+            network=network.state_dict(),
+            optimiser=optimiser.state_dict(),
+            average=average.state,
+            step=done,
+        )
+
+    budget = Budget(start=start, steps=options.steps, minutes=options.minutes)
     clock, seen = time.monotonic(), []
     for step, batch in enumerate(loader, start):
-        if step >= options.steps:
+        progress = budget.progress(step)
+        if progress >= 1:
+            save(step)
             break
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, total=options.steps, peak=options.rate)
+            group["lr"] = learning_rate(progress, peak=options.rate, step=step)
         x, y, n, c, o = (part.to(device) for part in batch)
         batch = (x, y, n, c, o)
         with torch.autocast(device, torch.bfloat16):
@@ -137,13 +156,7 @@ def train(options: argparse.Namespace) -> None:
             means = " ".join(f"{value:.4f}" for value in np.mean(seen, 0))
             print(f"step {step + 1} loss/exact/corner {means} {pace:.3f} s/step", flush=True)
             clock, seen = time.monotonic(), []
-            save_checkpoint(
-                path,
-                network=network.state_dict(),
-                optimiser=optimiser.state_dict(),
-                average=average.state,
-                step=step + 1,
-            )
+            save(step + 1)
 
 
 def main() -> None:
@@ -155,6 +168,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--init", type=Path, help="checkpoint whose weights to start from")
     parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--minutes", type=float, help="end, annealed, after so many minutes")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--fresh", type=float, default=0.4)
