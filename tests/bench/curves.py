@@ -20,6 +20,7 @@ from models.plates.rectify import plate_height, rectify
 from models.plates.render import render_plate
 from models.types import Image
 from tests.bench.chart import bar_chart, line_chart
+from tests.bench.places import Precision, reader_file
 from tests.bench.plate_data import PlateLabel, PlateScene, scenes
 from tests.bench.plate_score import match_plates
 from tests.bench.plates import Weights
@@ -46,7 +47,7 @@ def bench(
     one_thread()
     pipeline = PlatePipeline(
         PlateDetector.open(weights / "plate_detector.onnx", long_side=1280),
-        PlateReader.open(weights / "plate_reader.onnx"),
+        PlateReader.open(reader_file(weights, Precision.AUTO)),
     )
     pictures = [scene for scene, _ in zip(scenes(data), range(limit), strict=False)]
     heights = [_scores(pipeline, pictures, lambda s, h=h: scaled(s, h)) for h in HEIGHTS]  # type: ignore[misc]

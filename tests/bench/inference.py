@@ -22,13 +22,14 @@ from models.insightface_pack import InsightFaceDetector
 from models.letterbox import Shrinker
 from models.planes import PlanarFrame
 from models.plates.detector import PlateDetector
-from models.plates.grammar import PlateKind, PlateText
+from models.plates.grammar import PlateKind, PlateText, random_plate
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateReader
+from models.plates.rectify import rectify
 from models.plates.render import render_plate
 from models.session import Session, open_session
 from models.types import Image
-from tests.bench.places import MirrorOption, model_store
+from tests.bench.places import MirrorOption, Precision, model_store, reader_file
 from tests.bench.plain import plain_yunet
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
 from tests.bench.stopwatch import TimedSession, Watches, clocked, timed
@@ -280,20 +281,30 @@ def _plates(_store: Store, weights: Path, frame: Image, threads: int) -> list[Co
                 watch,
             )
         )
-    session, watch = timed(_open(weights / "plate_reader.onnx", threads))
-    reader = PlateReader(session)
-    strips = np.random.default_rng(0).integers(0, 256, (8, 48, 160, 3), np.uint8)
-    contenders.append(
-        Contender(
-            "plate-reader",
-            "Menshen, 8 strips at once",
-            "160x48",
-            lambda: reader.read_strips(strips),
-            watch,
-            pictures=8,
-        )
-    )
+    strips = np.stack([_strip(seed) for seed in range(8)])
+    for path in (weights / "plate_reader.onnx", weights / "plate_reader_int8.onnx"):
+        if path.is_file():
+            session, watch = timed(_open(path, threads))
+            reader = PlateReader(session)
+            contenders.append(
+                Contender(
+                    path.stem.replace("_", "-"),
+                    "Menshen, 8 strips at once",
+                    "160x48",
+                    lambda r=reader: r.read_strips(strips),  # type: ignore[misc]
+                    watch,
+                    pictures=8,
+                )
+            )
     return contenders
+
+
+def _strip(seed: int) -> Image:
+    plate = random_plate(np.random.default_rng(seed), PlateKind.BLUE)
+    image = render_plate(plate, height_px=48)
+    bottom, right = image.shape[0] - 1, image.shape[1] - 1
+    corners = np.array([[[0, 0], [right, 0], [right, bottom], [0, bottom]]], np.float32)
+    return np.asarray(rectify(image, corners, [1])[0], np.uint8)
 
 
 def _core(store: Store, weights: Path, frame: Image, threads: int) -> list[Contender]:
@@ -305,7 +316,7 @@ def _core(store: Store, weights: Path, frame: Image, threads: int) -> list[Conte
         ("Menshen, plates and faces, 4 cameras", 4, frame),
         ("Menshen, plates and faces, from planes", 1, planes),
     ):
-        files = (weights / "plate_detector.onnx", weights / "plate_reader.onnx")
+        files = (weights / "plate_detector.onnx", reader_file(weights, Precision.AUTO))
         paths = (*files, checked_file(store, "yunet-n"))
         (find, a), (read, b), (face, c) = (timed(_open(path, threads)) for path in paths)
         core = VisionCore(

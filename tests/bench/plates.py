@@ -19,6 +19,7 @@ from models.plates.reader import PlateRead, PlateReader
 from models.session import open_session
 from models.tiles import TiledPlateDetector
 from models.types import Image
+from tests.bench.places import Precision, PrecisionOption, reader_file
 from tests.bench.plate_data import PlateScene, read_crops, scenes
 from tests.bench.plate_score import Match, characters_right, corner_error, match_plates, upright
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
@@ -38,6 +39,7 @@ def bench(
     tile: Annotated[
         int | None, typer.Option(min=160, help="Search in tiles of so many pixels too.")
     ] = None,
+    precision: PrecisionOption = Precision.AUTO,
     by: Annotated[bool, typer.Option(help="Also by plate height in pixels.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -50,14 +52,20 @@ def bench(
             remedy="try: menshen bench plates --crops ../shared/eval/plate_crops",
         )
     if crops is not None:
-        result = _bench_crops(crops, weights)
+        result = _bench_crops(crops, reader_file(weights, precision))
     elif scenes is not None:
-        result = _bench_scenes(scenes, weights, width, tile=tile, by=by)
+        result = _bench_scenes(
+            scenes,
+            (weights / "plate_detector.onnx", reader_file(weights, precision)),
+            width,
+            tile=tile,
+            by=by,
+        )
     finish(result, as_json=as_json)
 
 
-def _bench_crops(folder: Path, weights: Path) -> dict[str, Any]:
-    session, watch = timed(open_session(weights / "plate_reader.onnx"))
+def _bench_crops(folder: Path, reader_path: Path) -> dict[str, Any]:
+    session, watch = timed(open_session(reader_path))
     reader = PlateReader(session)
     data = read_crops(folder)
     reader.read_crops([image for _, image in data[:BATCH]])
@@ -83,7 +91,8 @@ def _bench_crops(folder: Path, weights: Path) -> dict[str, Any]:
     rows += [_crop_row(kind or "no legal kind", rights, "", "") for kind, rights in kinds.items()]
     inside = watch.seconds / len(data) * 1e3
     show(
-        f"Plate crops, batches of {BATCH}, one thread; {inside:.2f} ms inside session.run",
+        f"Plate crops, {reader_path.name}, batches of {BATCH}, one thread; "
+        f"{inside:.2f} ms inside session.run",
         ("crops", "n", "exact", "characters", "ms"),
         rows,
     )
@@ -95,10 +104,10 @@ def _crop_row(name: str, exact: list[bool], characters: str, ms: str) -> tuple[s
 
 
 def _bench_scenes(
-    folder: Path, weights: Path, width: int, *, tile: int | None, by: bool
+    folder: Path, networks: tuple[Path, Path], width: int, *, tile: int | None, by: bool
 ) -> dict[str, Any]:
-    session, watch = timed(open_session(weights / "plate_detector.onnx"))
-    reader_session, reader_watch = timed(open_session(weights / "plate_reader.onnx"))
+    session, watch = timed(open_session(networks[0]))
+    reader_session, reader_watch = timed(open_session(networks[1]))
     detector = (
         PlateDetector(session, long_side=width)
         if tile is None
