@@ -22,8 +22,8 @@ class Appearance:
     text: str
     shown_from: datetime
     shown_until: datetime
-    complete: bool = True
-    """Somebody was sent it from its first moment to its last."""
+    best_shown: bool = True
+    """Somebody was sent the moment at which it was largest."""
     legible: bool = True
     """It was ever large enough in the picture to be read."""
 
@@ -71,7 +71,7 @@ def load_truth(path: Path) -> list[Appearance]:
                 text=entry["text"],
                 shown_from=datetime.fromisoformat(entry["shown_from"]),
                 shown_until=datetime.fromisoformat(entry["shown_until"]),
-                complete=entry["complete"],
+                best_shown=entry["best_shown"],
                 legible=entry["legible"],
             )
         )
@@ -81,9 +81,9 @@ def load_truth(path: Path) -> list[Appearance]:
 def score_plates(
     appearances: Iterable[Appearance], visits: Sequence[PlateVisit], *, until: datetime
 ) -> PlateScore:
-    """Score the plates that were shown from their first moment to their last before ``until``.
+    """Score the plates that had been shown at their largest and were gone before ``until``.
 
-    Those already in the picture when watching began, still there when it ended, or never large
+    Those that left before watching began, were still there when it ended, or were never large
     enough to be read are not expected; a read of one of them is neither right nor wrong.
     """
     plates = [item for item in appearances if item.kind == "plate"]
@@ -102,7 +102,7 @@ def score_plates(
 
 
 def _is_expected(item: Appearance, until: datetime) -> bool:
-    return item.complete and item.legible and item.shown_until <= until
+    return item.best_shown and item.legible and item.shown_until <= until
 
 
 def _is_read(item: Appearance, visit: PlateVisit) -> bool:

@@ -56,7 +56,7 @@ def test_the_right_text_at_the_wrong_camera_or_time_is_invented() -> None:
 
 def test_what_was_only_half_watched_is_neither_expected_nor_wrong() -> None:
     appearances = [
-        replace(shown("冀T11111", -2, 3), complete=False),
+        replace(shown("冀T11111", -2, 3), best_shown=False),
         shown("冀T22222", 58, 63),
         replace(shown("冀T33333", 20, 30), legible=False),
     ]
@@ -72,7 +72,7 @@ def test_a_truth_log_cut_short_by_a_kill_is_read_up_to_there(tmp_path: Path) -> 
         "text": "冀T12345",
         "shown_from": at(1).isoformat(),
         "shown_until": at(4).isoformat(),
-        "complete": True,
+        "best_shown": True,
         "legible": True,
     }
     path = tmp_path / "truth.jsonl"
