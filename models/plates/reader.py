@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from config.errors import UserError
 from models.plates.decode import decode
 from models.plates.detector import PlateDetection
 from models.plates.fuse import fuse_reads
-from models.plates.grammar import PlateColour, choose_kind
+from models.plates.grammar import RULES, PlateColour, choose_kind
 from models.plates.reading import PlateRead
 from models.plates.rectify import STRIP_HEIGHT, STRIP_WIDTH, moved_corners, plate_height, rectify
 from models.session import CPU, Session, Signature, open_session
@@ -23,6 +24,11 @@ LARGEST_BATCH: Final = 16
 SECOND_LOOK: Final = 0.95
 """A read less confident than this is repeated from the corners that the network itself proposes,
 and, where the shape allows, with the other number of rows; the most confident read counts."""
+DISAGREEMENT: Final = 0.4
+"""What is left of a read's worth when no kind of plate has such a text on such a colour."""
+LOOSENED: Final = (0.02, 0.04)
+"""Shares of width and height by which detected corners are moved outwards before reading: a little
+too much background costs less than a character cut off."""
 EITHER_ROWS: Final = 2.7
 """Plates less wide than this many times their height may have one row or two."""
 DOUBLE_ASPECT: Final = 2.4
@@ -89,7 +95,7 @@ class PlateReader:
             detections: of each picture.
         """
         owners = [i for i, found in enumerate(detections) for _ in found]
-        plates = [plate for found in detections for plate in found]
+        plates = [_loosened(plate) for found in detections for plate in found]
         reads = iter(self._read_plates([images[i] for i in owners], plates))
         return [[next(reads) for _ in found] for found in detections]
 
@@ -121,7 +127,9 @@ class PlateReader:
         rows = [int(plate.rows) for plate in plates]
         corners = np.stack([plate.corners for plate in plates])
         reads, offsets = self._look(_strips(images, corners, rows), rows)
-        doubtful = [i for i, r in enumerate(reads) if r.text and r.confidence < SECOND_LOOK]
+        doubtful = [
+            i for i, read in enumerate(reads) if read.text and _standing(read) < SECOND_LOOK
+        ]
         single = [i for i in doubtful if rows[i] == 1]
         square = [i for i in doubtful if _aspect(corners[i]) < EITHER_ROWS]
         better = moved_corners(corners[single], offsets[single])
@@ -178,6 +186,12 @@ def _strips(
     return np.concatenate(strips)
 
 
+def _loosened(plate: PlateDetection) -> PlateDetection:
+    outwards = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
+    offsets = outwards * np.array(LOOSENED, np.float32)
+    return replace(plate, corners=moved_corners(plate.corners[None], offsets[None])[0])
+
+
 def _aspect(corners: NDArray[np.float32]) -> float:
     """Width of a plate over its height."""
     width = np.linalg.norm(corners[1] - corners[0]) + np.linalg.norm(corners[2] - corners[3])
@@ -190,6 +204,10 @@ def _whole(crop: Image) -> PlateDetection:
     return PlateDetection(corners, 1.0, 2 if width < DOUBLE_ASPECT * height else 1)
 
 
-def _standing(read: PlateRead) -> tuple[bool, float]:
-    """Which of two looks at one plate counts: text before none, then confidence."""
-    return bool(read.text), read.confidence
+def _standing(read: PlateRead) -> float:
+    """How much a look at a plate is worth: its confidence, less where text and colour disagree.
+
+    A plate cut off at one end is often read with confidence, a character short.
+    """
+    agrees = read.kind is not None and RULES[read.kind].colour == read.colour
+    return read.confidence if agrees else read.confidence * DISAGREEMENT

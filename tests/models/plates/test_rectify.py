@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.plates.grammar import PlateKind, PlateText
-from models.plates.rectify import STRIP_HEIGHT, STRIP_WIDTH, UPPER_WIDTH, rectify
+from models.plates.rectify import (
+    STRIP_HEIGHT,
+    STRIP_WIDTH,
+    UPPER_WIDTH,
+    moved_corners,
+    rectify,
+)
 from models.plates.render import render_plate
 
 COORDINATE = st.floats(-1e6, 1e6, allow_nan=False, width=32)
@@ -83,3 +89,12 @@ def test_no_corners_upset_it(
 def test_no_plates_give_no_strips() -> None:
     picture = np.zeros((10, 10, 3), np.uint8)
     assert rectify(picture, np.zeros((0, 4, 2), np.float32), []).shape == (0, 48, 160, 3)
+
+
+def test_corners_move_by_shares_of_the_plate() -> None:
+    quad = np.array([[[10, 20], [110, 20], [110, 60], [10, 60]]], np.float32)
+    offsets = np.array([[[0.1, 0.5]] * 4], np.float32)
+    assert moved_corners(quad, offsets)[0] == pytest.approx(quad[0] + [10, 20])
+    point = np.full((1, 4, 2), 5, np.float32)
+    assert moved_corners(point, offsets) == pytest.approx(point)
+    assert moved_corners(quad[:0], offsets[:0]).shape == (0, 4, 2)

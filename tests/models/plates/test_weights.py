@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from config.errors import UserError
-from models.plates.detector import PlateDetector
+from models.plates.detector import PlateDetection, PlateDetector
 from models.plates.grammar import RULES, PlateColour, PlateKind, random_plate
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateReader
+from models.plates.rectify import moved_corners
 from models.plates.render import render_plate
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "models" / "weights"
@@ -87,6 +88,21 @@ def test_corners_come_out_in_order_and_in_place(pipeline: PlatePipeline) -> None
     assert large.corners == pytest.approx(small.corners * 2.5, abs=10)
 
 
+@pytest.mark.parametrize("shift", [(0.07, 0.0), (-0.07, 0.0), (0.0, 0.15), (0.05, -0.15)])
+def test_corners_a_little_off_are_put_right(
+    pipeline: PlatePipeline, shift: tuple[float, float]
+) -> None:
+    right = 0
+    for seed in range(8):
+        plate = random_plate(np.random.default_rng(seed), PlateKind.BLUE)
+        picture = street(render_plate(plate, height_px=200), width=170, seed=seed)
+        (found,) = pipeline.detector.detect([picture])
+        moved = moved_corners(found[0].corners[None], np.full((1, 4, 2), shift, np.float32))[0]
+        (read,) = pipeline.reader.read(picture, [PlateDetection(moved, 0.9, 1)])
+        right += read.text == plate.text
+    assert right >= 6
+
+
 def test_several_pictures_give_the_answers_of_each_alone(pipeline: PlatePipeline) -> None:
     pictures = [
         street(render_plate(random_plate(np.random.default_rng(i)), height_px=200), width=w, seed=i)
@@ -147,6 +163,16 @@ def test_views_and_read_only_pictures_are_taken_too(pipeline: PlatePipeline) -> 
     (found,) = pipeline.read([view])
     assert found[0].read is not None
     assert found[0].read.text == plate.text
+
+
+def test_a_crop_is_read_as_a_whole_with_one_row_or_two(pipeline: PlatePipeline) -> None:
+    plates = [
+        random_plate(np.random.default_rng(4), kind)
+        for kind in (PlateKind.BLUE, PlateKind.YELLOW_DOUBLE)
+    ]
+    reads = pipeline.reader.read_crops([render_plate(p, height_px=60) for p in plates])
+    assert [(read.text, read.rows) for read in reads] == [(plates[0].text, 1), (plates[1].text, 2)]
+    assert pipeline.reader.read_crops([]) == []
 
 
 def test_one_network_is_not_taken_for_the_other(tmp_path: Path) -> None:

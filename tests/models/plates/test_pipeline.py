@@ -1,0 +1,42 @@
+"""Detector and reader vouch for each other: what counts as a plate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.plates.detector import PlateDetection
+from models.plates.grammar import PlateColour, choose_kind
+from models.plates.pipeline import is_plate
+from models.plates.reading import PlateRead
+
+
+def candidate(score: float) -> PlateDetection:
+    return PlateDetection(np.zeros((4, 2), np.float32), score, 1)
+
+
+def read(text: str, confidence: float) -> PlateRead:
+    return PlateRead(
+        text=text,
+        raw=text,
+        confidence=confidence,
+        characters=tuple((character, confidence) for character in text),
+        colour=PlateColour.BLUE,
+        kind=choose_kind(text, PlateColour.BLUE, 1),
+        rows=1,
+    )
+
+
+@pytest.mark.parametrize("text", ["皖A12345", "123", "?", "民航12345"])
+def test_where_the_detector_is_sure_any_text_counts(text: str) -> None:
+    assert is_plate(candidate(0.7), read(text, 0.05))
+
+
+def test_where_it_is_not_a_legal_text_must_vouch_for_it() -> None:
+    assert is_plate(candidate(0.45), read("皖A12345", 0.6))
+    assert not is_plate(candidate(0.45), read("皖A12345", 0.1))
+    assert not is_plate(candidate(0.45), read("JAC", 0.99))
+
+
+def test_a_plate_on_which_nothing_is_written_is_none() -> None:
+    assert not is_plate(candidate(0.99), read("", 0.0))
