@@ -181,6 +181,8 @@ def _open_faces(
     store: Store, name: str, family: Family, options: dict[str, Any], long_side: int
 ) -> FaceDetector:
     entry = entry_named(name)
+    if entry.research_only:
+        _log.warning("research-only weights in use", model=name, licence=entry.licence)
     return FaceDetector.open(
         checked_file(store, name),
         family=family,
