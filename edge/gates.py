@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -35,13 +36,22 @@ class PictureSink(Protocol):
 
 @dataclass(slots=True)
 class Counters:
-    """What one camera's threads have done since their child started."""
+    """What one camera's threads have done since their child started.
 
+    ``decode_s``, ``motion_s`` and ``picture_s`` (colour, masks, copying) are seconds of processor
+    time, so they stay true on a busy machine.
+    """
+
+    packets: int = 0
+    bytes: int = 0
     decoded: int = 0
     watched: int = 0
     sampled: int = 0
     dropped: int = 0
     corrupt: int = 0
+    decode_s: float = 0.0
+    motion_s: float = 0.0
+    picture_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -80,7 +90,10 @@ class SubWatch:
         """Decode one packet and look for motion."""
         if packet.pts_s is not None:
             self._timer.observe(packet.pts_s, packet.arrived_s)
-        for picture in stream.decode(packet):
+        begun = time.thread_time()
+        pictures = stream.decode(packet)
+        self._counters.decode_s += time.thread_time() - begun
+        for picture in pictures:
             self._counters.decoded += 1
             self.look(picture, packet, _utc_s(self._timer, picture, packet))
 
@@ -91,10 +104,12 @@ class SubWatch:
         if not self._looked:
             self._looked = True
             self._trigger.look_around(packet.at_s)
+        begun = time.thread_time()
         grey = picture.grey(WIDTH)
         self._masks.burn(grey)
-        self._counters.watched += 1
         motion = self._motion.update(grey, utc_s)
+        self._counters.watched += 1
+        self._counters.motion_s += time.thread_time() - begun
         self._trigger.saw(motion, at_s=packet.at_s, utc_s=utc_s)
 
 
@@ -161,6 +176,8 @@ class MainWatch:
         """Keep one packet, and decode what is wanted."""
         if packet.pts_s is not None:
             self._timer.observe(packet.pts_s, packet.arrived_s)
+        self.counters.packets += 1
+        self.counters.bytes += packet.size
         self._keys.observe(packet)
         self._ring.append(packet)
         gate = self.gate or self._keys.gate()
@@ -170,8 +187,10 @@ class MainWatch:
             # Whoever stands still is looked at now and then, or loitering could not be seen.
             present = self.trigger.present(packet.at_s)
             if packet.is_keyframe and (present or gate is Gate.KEYFRAMES):
-                watch = gate is Gate.KEYFRAMES
-                self._show(stream.decode_key(packet), packet, watch=watch, sample=present)
+                begun = time.thread_time()
+                pictures = stream.decode_key(packet)
+                self.counters.decode_s += time.thread_time() - begun
+                self._show(pictures, packet, watch=gate is Gate.KEYFRAMES, sample=present)
         elif self._decoding:
             self._decode(stream, packet, gate)
         elif len(self._ring) > 0:  # else there is no key frame yet to start from
@@ -185,7 +204,9 @@ class MainWatch:
         wanted = self.trigger.wanted(packet.at_s)
         # What the ring holds from before `since_s` is decoded for reference only.
         sample = wanted is not None and packet.at_s >= wanted.since_s
+        begun = time.thread_time()
         pictures = stream.decode(packet)
+        self.counters.decode_s += time.thread_time() - begun
         self._show(pictures, packet, watch=gate is not Gate.SUBSTREAM, sample=sample)
 
     def _show(
@@ -200,6 +221,7 @@ class MainWatch:
                 self._hand_on(picture, utc_s)
 
     def _hand_on(self, picture: Picture, utc_s: float) -> None:
+        begun = time.thread_time()
         image = picture.bgr()
         self.masks.burn(image)
         area = picture.width * picture.height
@@ -209,6 +231,7 @@ class MainWatch:
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         self.counters.sampled += 1
         self.sink.put(datetime.fromtimestamp(utc_s, UTC), image, self.trigger.boxes_at(utc_s))
+        self.counters.picture_s += time.thread_time() - begun
 
 
 def _utc_s(timer: FrameTimer, picture: Picture, packet: StreamPacket) -> float:

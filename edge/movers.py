@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edge.drafts import Visit
-from edge.geometry import Box, centre, clip, holds, overlap, touches
+from edge.geometry import Box, car_around, centre, holds, overlap, touches
 from edge.tracker import ObjectClass
 
 NEAR = 0.03
@@ -49,17 +49,6 @@ def largest_part(visit: Visit, others: Iterable[Visit]) -> Visit | None:
         if other.host is visit and other.is_part() and touches(visit.box, other.box, reach=NEAR)
     ]
     return max(parts, key=lambda part: part.box[2] * part.box[3], default=None)
-
-
-def car_around(plate: Box) -> Box:
-    """Where the car is that carries a plate at ``plate``, seen from the front or the back.
-
-    A plate is 0.44 m wide and 0.14 m high (GA 36-2018), a car 1.8 m and 1.5 m, a lorry 2.5 m
-    and 3 m; the plate sits low and in the middle.
-    """
-    x, y, width, height = plate
-    tall = max(height, width * 0.3)
-    return clip((x - 2.2 * width, y - 9 * tall, 5.4 * width, 13 * tall))
 
 
 def link(seen: Sequence[tuple[Visit, Box]]) -> None:

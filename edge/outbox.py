@@ -61,6 +61,8 @@ class Outbox:
         self._events, self._bytes = file.totals()
         self._flights = Flights(random.Random())
         self._closed = False
+        self.is_held_back = False
+        """The last :meth:`take` found more to send, but too much has no receipt yet."""
         self._live_floor = self._live_cursor = self._state.highest
         self._backlog_cursor = 0
         self._committer = Committer(self._write, self._error)
@@ -132,6 +134,7 @@ class Outbox:
             if self._closed:
                 return None
             now = self._clock.monotonic()
+            self.is_held_back = False
             batch = self._take_live(limit) or self._take_due(now) or self._take_backlog(limit)
             if batch is not None:
                 self._flights.add(batch.seqs, attempts=batch.attempt, now=now)
@@ -178,7 +181,7 @@ class Outbox:
     # -- publishing ------------------------------------------------------------------------
 
     def _take_live(self, limit: int) -> OutboxBatch | None:
-        if self._live_cursor >= self._state.highest or self._flights.count() >= 2 * WINDOW_EVENTS:
+        if self._live_cursor >= self._state.highest or self._is_full(2 * WINDOW_EVENTS):
             return None
         rows = self._file.between(self._live_cursor + 1, self._state.highest, limit=limit)
         batch = self._batch(rows, backlog=False, attempt=1)
@@ -196,7 +199,7 @@ class Outbox:
         return None
 
     def _take_backlog(self, limit: int) -> OutboxBatch | None:
-        if self._flights.count() >= WINDOW_EVENTS:
+        if self._backlog_cursor >= self._live_floor or self._is_full(WINDOW_EVENTS):
             return None
         flying = self._flights.seqs()
         while self._backlog_cursor < self._live_floor:
@@ -209,6 +212,10 @@ class Outbox:
                 return batch
             self._backlog_cursor = rows[-1].seq if rows else self._live_floor
         return None
+
+    def _is_full(self, window: int) -> bool:
+        self.is_held_back = self._flights.count() >= window
+        return self.is_held_back
 
     def _batch(self, rows: list[Row], *, backlog: bool, attempt: int) -> OutboxBatch | None:
         if not rows:

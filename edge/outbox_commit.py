@@ -26,6 +26,10 @@ class _Append:
     done: Future[int]
 
 
+class _Nudge:
+    """Wakes the thread for a receipt."""
+
+
 class Committer:
     """One thread that writes in groups.
 
@@ -46,10 +50,10 @@ class Committer:
         # A lock of its own: whoever waits to join the next group must not wait for this one's
         # fsync first, or groups stay small.
         self._gate = threading.Lock()
-        self._work: queue.SimpleQueue[_Append | SeqSet | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[_Append | _Nudge | None] = queue.SimpleQueue()
         self._closed = False
-        self._receipts: list[SeqSet] = []  # not on the disk yet; of the thread only
-        self._patience_ends = 0.0
+        self._receipts: list[SeqSet] = []  # not on the disk yet; under the gate
+        self._patience_ends: float | None = None
         self._thread = threading.Thread(target=self._run, name="outbox-committer")
         self._thread.start()
 
@@ -70,8 +74,9 @@ class Committer:
     def settle(self, covered: SeqSet) -> None:
         """Delete what is ``covered`` with one of the next commits."""
         with self._gate:
-            if not self._closed:
-                self._work.put(covered)
+            self._receipts.append(covered)
+            if len(self._receipts) == 1 and not self._closed:
+                self._work.put(_Nudge())  # the others find the thread awake, or waiting for more
 
     def close(self) -> None:
         """Commit what waits, then end the thread."""
@@ -87,39 +92,44 @@ class Committer:
             group = self._next_group()
             is_open = None not in group
             appends = [item for item in group if isinstance(item, _Append)]
-            self._take_receipts([item for item in group if isinstance(item, SeqSet)])
-            is_time = bool(self._receipts) and time.monotonic() >= self._patience_ends
-            if appends or is_time or (self._receipts and not is_open):
+            if appends or not is_open or self._is_time():
                 self._commit(appends)
+            elif self._patience_ends is None:
+                self._patience_ends = time.monotonic() + RECEIPT_PATIENCE_S
 
-    def _next_group(self) -> list[_Append | SeqSet | None]:
+    def _is_time(self) -> bool:
+        return self._patience_ends is not None and time.monotonic() >= self._patience_ends
+
+    def _next_group(self) -> list[_Append | _Nudge | None]:
         # The disk's time, not the story's: no test advances it.
-        patience = self._patience_ends - time.monotonic() if self._receipts else None
+        ends = self._patience_ends
         try:
-            group = [self._work.get(timeout=None if patience is None else max(patience, 0.001))]
+            left = None if ends is None else max(ends - time.monotonic(), 0.001)
+            group = [self._work.get(timeout=left)]
         except queue.Empty:
             return []
         while len(group) < GROUP_LIMIT and not self._work.empty():
             group.append(self._work.get())
         return group
 
-    def _take_receipts(self, receipts: list[SeqSet]) -> None:
-        if receipts and not self._receipts:
-            self._patience_ends = time.monotonic() + RECEIPT_PATIENCE_S
-        self._receipts += receipts
-
     def _commit(self, appends: list[_Append]) -> None:
         """One transaction for everybody who waits; all of them learn how it ended."""
+        with self._gate:
+            receipts, self._receipts = self._receipts, []
+            self._patience_ends = None
+        if not appends and not receipts:
+            return
         try:
-            seqs = self._write([item.row for item in appends], self._receipts)
+            seqs = self._write([item.row for item in appends], receipts)
         except Exception as error:  # noqa: BLE001 - a caller must never wait for ever
             log.error("outbox cannot write", why=str(error))
             # The deletions are tried again: a full disk may have room after them.
-            self._patience_ends = time.monotonic() + RECEIPT_PATIENCE_S
+            with self._gate:
+                self._receipts = [*receipts, *self._receipts]
+            self._patience_ends = time.monotonic() + RECEIPT_PATIENCE_S if receipts else None
             for waiting in appends:
                 waiting.done.set_exception(self._failure(str(error)))
             return
-        self._receipts = []
         for waiting, seq in zip(appends, seqs, strict=True):
             waiting.done.set_result(seq)
         if appends:

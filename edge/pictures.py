@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from config.event import THUMBNAIL_LIMIT_BYTES
-from edge.geometry import Box, clip, grown
+from edge.geometry import Box, car_around, clip, grown
 from edge.tracker import ObjectClass
 
 _THUMBNAIL_PX = 360
 _SCENE_WIDTH_PX = 1920
 _MARGINS: dict[ObjectClass, tuple[float, float]] = {
-    # Share of the box added on each side: a plate is shown with the front of its car.
-    ObjectClass.PLATE: (1.0, 3.0),
+    # Share of the box added on each side.
     ObjectClass.FACE: (0.6, 0.6),
     ObjectClass.MOVER: (0.1, 0.1),
 }
@@ -45,9 +44,7 @@ class Scene:
 
     def shot(self, box: Box, object_class: ObjectClass, score: float) -> Shot:
         """Scene, crop and thumbnail of the object at ``box``."""
-        sideways, up_down = _MARGINS[object_class]
-        region = grown(clip(box), sideways=sideways, up_down=up_down)
-        cut = self._cut(region)
+        cut = self._cut(_region(clip(box), object_class))
         return Shot(
             at=self.at,
             box=clip(box),
@@ -68,6 +65,14 @@ class Scene:
         left, right = _span(region[0], region[2], width)
         top, bottom = _span(region[1], region[3], height)
         return self.image[top:bottom, left:right]
+
+
+def _region(box: Box, object_class: ObjectClass) -> Box:
+    """What to cut out: a plate is shown with its car."""
+    if object_class is ObjectClass.PLATE:
+        return car_around(box)
+    sideways, up_down = _MARGINS[object_class]
+    return grown(box, sideways=sideways, up_down=up_down)
 
 
 def _span(start: float, length: float, size: int, least: int = 16) -> tuple[int, int]:

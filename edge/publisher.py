@@ -18,6 +18,8 @@ from edge.presence import PresenceSender
 log = get_logger(__name__)
 
 _LONGEST_NAP_S = 30.0
+_LINGER_S = 0.03
+"""After waking up, so that events of one moment share a message and the waking is paid once."""
 _UNANSWERED_MESSAGES = 16
 """How many messages may wait for the broker's acknowledgement at a time."""
 
@@ -69,8 +71,9 @@ class Publisher:
         )
         self._unanswered: set[int] = set()  # of this thread only, so no answer comes too early
         self._answers: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._is_held = False
         self._is_new = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher")
 
@@ -87,7 +90,7 @@ class Publisher:
 
     def stop(self) -> None:
         """Say goodbye and end; what has no receipt stays in the outbox."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -97,11 +100,11 @@ class Publisher:
     # -- the publishing thread -----------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._wake.clear()
             nap = self._work() if self._link.is_up else _LONGEST_NAP_S
-            if not self._stopping:
-                self._clock.wait(self._wake, nap)
+            if not self._stopping.is_set() and self._clock.wait(self._wake, nap):
+                self._clock.wait(self._stopping, _LINGER_S)
 
     def _work(self) -> float:
         """Send what may be sent now; seconds until there may be more, unless woken."""
@@ -119,10 +122,17 @@ class Publisher:
         return min(self._presence.beat(self._link), _LONGEST_NAP_S if due is None else due + 0.01)
 
     def _may_send(self) -> bool:
+        if not self._link.is_up or self._stopping.is_set() or self._is_new.is_set():
+            return False
+        self._is_held = False
+        if not self._has_room():
+            self._is_held = True  # from here on an answer wakes us; one may have come just before
+        return not self._is_held or self._has_room()
+
+    def _has_room(self) -> bool:
         while not self._answers.empty():
             self._unanswered.discard(self._answers.get())
-        is_free = len(self._unanswered) < _UNANSWERED_MESSAGES
-        return is_free and self._link.is_up and not (self._stopping or self._is_new.is_set())
+        return len(self._unanswered) < _UNANSWERED_MESSAGES
 
     # -- callbacks, in the connection's thread -------------------------------------------------
 
@@ -136,7 +146,8 @@ class Publisher:
         if refusal is not None:
             # The event stays in the outbox and comes again, later each time.
             log.warning("broker refused a message", node=self._node, reason=refusal)
-        self._wake.set()
+        if self._is_held:
+            self._wake.set()
 
     def _receipt(self, delivery: Delivery) -> None:
         self._link.acknowledge(delivery)
@@ -145,5 +156,5 @@ class Publisher:
         except UserError as error:
             log.warning("receipt ignored", node=self._node, reason=str(error))
             return
-        if self._outbox.receive(receipt):
-            self._wake.set()  # there is room in flight for more of the backlog
+        if self._outbox.receive(receipt) and self._outbox.is_held_back:
+            self._wake.set()  # there is room in flight for more

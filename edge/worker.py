@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ class Worker:
         self._unsent: deque[Event] = deque()
         self._groups = grouped(tuple(camera.spec for camera in cameras), limits, clock)
         self._stop = threading.Event()
+        self._inference_s = self._events_s = 0.0
         self._cameras: dict[str, _Watched] = {}
         for camera in cameras:
             pipeline = CameraPipeline(
@@ -171,7 +173,10 @@ class Worker:
             batch.extend(taken)
         if not batch:
             return False
+        begun = time.process_time()
         detections = self._vision.analyse([frame.image for _, frame, _ in batch])
+        analysed = time.process_time()
+        self._inference_s += analysed - begun
         for (spec, frame, ring), found in zip(batch, detections, strict=True):
             pipeline = self._cameras[spec.id].pipeline
             pipeline.feed(Scene(frame.image, frame.at), found, frame.boxes)
@@ -179,6 +184,7 @@ class Worker:
                 ring.release(frame)
             except RingBrokenError:
                 _LOG.debug("ring of a dead child", camera=spec.id)
+        self._events_s += time.process_time() - analysed
         return True
 
     def _shut_down(self) -> None:
@@ -190,7 +196,10 @@ class Worker:
             watched.pipeline.finish(now)
 
     def report(self) -> dict[str, Any]:
-        """Per camera: frames decoded, analysed, dropped, damaged; events by kind; restarts."""
+        """Per camera: frames decoded, analysed, dropped, damaged; events by kind; restarts.
+
+        Names ending in ``_s`` are seconds of processor time.
+        """
         cameras: dict[str, dict[str, Any]] = {}
         for name, watched in self._cameras.items():
             counters = watched.group.counters(name)
@@ -200,12 +209,17 @@ class Worker:
                 "frames_analysed": watched.pipeline.analysed,
                 "frames_dropped": counters.dropped,
                 "packets_damaged": counters.corrupt,
+                "decode_s": round(counters.decode_s, 3),
+                "motion_s": round(counters.motion_s, 3),
+                "picture_s": round(counters.picture_s, 3),
                 "events": {kind.value: n for kind, n in sorted(watched.pipeline.events.items())},
             }
         return {
             "frames_decoded": sum(int(item["frames_decoded"]) for item in cameras.values()),
             "events": sum(sum(item["events"].values()) for item in cameras.values()),
             "events_not_kept": len(self._unsent),
+            "inference_s": round(self._inference_s, 3),
+            "events_s": round(self._events_s, 3),
             "group_restarts": {group.name: group.restarts for group in self._groups},
             "cameras": cameras,
         }

@@ -15,7 +15,7 @@ from config.errors import UserError
 from config.logs import get_logger
 from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
 from config.topics import Topics, node_of
-from config.wire import EventBatch, Presence, decode, encode
+from config.wire import EventBatch, Presence, Receipt, decode, encode
 from ingest.failures import UNSTORABLE, is_poison
 from ingest.letters import DeadLetter, read_events
 from ingest.presence import record_presence
@@ -27,6 +27,8 @@ _QUEUE_MESSAGES = 64
 _GROUP_EVENTS = 4_000
 _LONGEST_PAUSE_S = 10.0
 _POLL_S = 0.2
+_RECEIPTS_EVERY_S = 0.1
+"""Receipts of a node that follow each other this closely are sent as one, the newest."""
 
 
 @dataclass(slots=True)
@@ -78,6 +80,8 @@ class Subscriber:
         self._arrivals: queue.Queue[Delivery] = queue.Queue(_QUEUE_MESSAGES)
         self._stopping = threading.Event()
         self._subscribed = threading.Event()
+        self._unsent: dict[tuple[str, str], Receipt] = {}
+        self._send_at = 0.0
         self._thread = threading.Thread(target=self._run, name="ingest")
 
     @property
@@ -126,12 +130,16 @@ class Subscriber:
             group = self._collect()
             if group.deliveries:
                 self._settle(group)
+            if self._unsent and self._clock.monotonic() >= self._send_at:
+                self._send_receipts()
+        self._send_receipts()
 
     def _collect(self) -> _Group:
         """Everything that waits now, up to a limit; returns empty after a moment of silence."""
         group = _Group()
         try:
-            self._sort(self._arrivals.get(timeout=_POLL_S), group)
+            wait = _RECEIPTS_EVERY_S / 4 if self._unsent else _POLL_S
+            self._sort(self._arrivals.get(timeout=wait), group)
             while group.events() < _GROUP_EVENTS:
                 self._sort(self._arrivals.get_nowait(), group)
         except queue.Empty:
@@ -163,7 +171,7 @@ class Subscriber:
         group.signs.append(sign)
 
     def _settle(self, group: _Group) -> None:
-        """Commit, however long it takes; then acknowledge and send receipts."""
+        """Commit, however long it takes; then acknowledge, and let receipts follow."""
         failures = 0
         while True:
             try:
@@ -178,8 +186,14 @@ class Subscriber:
                 return  # not committed: neither acknowledged nor receipted
         for delivery in group.deliveries:
             self._link.acknowledge(delivery)
-        for receipt in receipts:
+        if receipts and not self._unsent:
+            self._send_at = self._clock.monotonic() + _RECEIPTS_EVERY_S
+        self._unsent |= {(receipt.node, receipt.epoch): receipt for receipt in receipts}
+
+    def _send_receipts(self) -> None:
+        for receipt in self._unsent.values():
             self._link.publish(self._topics.receipt(receipt.node), encode(receipt), qos=0)
+        self._unsent.clear()
 
     def _record(self, signs: list[Presence]) -> None:
         for sign in signs:

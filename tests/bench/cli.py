@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tests.bench import curves, delivery, faces, inference, pairs, plates
+from tests.bench import curves, delivery, edge, faces, inference, pairs, plates
 
 app = typer.Typer(no_args_is_help=True)
 app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
@@ -27,3 +27,8 @@ app.command(
     "delivery",
     epilog="Example: menshen bench delivery --nodes 151 --rate 1840 --seconds 60 --json",
 )(delivery.bench)
+app.command(
+    "edge",
+    epilog="Example: menshen bench edge --clip ../shared/eval/clips/car-detection.mp4 --cameras 4 "
+    "--activity 0.1 --json",
+)(edge.bench)
