@@ -16,6 +16,7 @@ from models.images import check_image
 from models.letterbox import Shrinker
 from models.planes import Picture, PlanarFrame
 from models.plates.detector import SIGNATURE as DETECTOR_SIGNATURE
+from models.plates.detector import PlateDetector
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateReader
 from models.session import CPU, open_session, resolve_providers
@@ -29,6 +30,8 @@ PLATE_DETECTOR: Final = "plate-detector"
 PLATE_READER: Final = "plate-reader"
 PLATE_READER_INT8: Final = "plate-reader-int8"
 """Nearly four times as fast on a CPU with VNNI at the same accuracy (docs/performance.md)."""
+SOURCE_KEY: Final = "source_sha256"
+"""Metadata of an integer network: the sha256 of the float one it was made from."""
 _Part = TypeVar("_Part")
 _log = get_logger(__name__)
 
@@ -196,22 +199,26 @@ def _open_faces(
 def _open_plates(
     store: Store, options: dict[str, Any], long_side: int, tile: int | None
 ) -> PlatePipeline:
-    on_cpu = resolve_providers(options["providers"])[0] == CPU
-    detector = checked_file(store, PLATE_DETECTOR)
-    reader = checked_file(store, plate_reader_name(store, on_cpu=on_cpu))
-    if tile is None:
-        return PlatePipeline.open(detector=detector, reader=reader, long_side=long_side, **options)
-    session = open_session(detector, signature=DETECTOR_SIGNATURE, **options)
-    return PlatePipeline(
-        TiledPlateDetector(session, tile=tile, long_side=long_side),
-        PlateReader.open(reader, **options),
+    session = open_session(
+        checked_file(store, PLATE_DETECTOR), signature=DETECTOR_SIGNATURE, **options
     )
+    detector = (
+        PlateDetector(session, long_side=long_side)
+        if tile is None
+        else TiledPlateDetector(session, tile=tile, long_side=long_side)
+    )
+    return PlatePipeline(detector, _open_reader(store, options))
 
 
-def plate_reader_name(store: Store, *, on_cpu: bool) -> str:
-    """The reader to use: the integer one on the CPU, where it is here."""
-    here = store.find(entry_named(PLATE_READER_INT8)) is not None
-    return PLATE_READER_INT8 if on_cpu and here else PLATE_READER
+def _open_reader(store: Store, options: dict[str, Any]) -> PlateReader:
+    on_cpu = resolve_providers(options["providers"])[0] == CPU
+    if on_cpu and store.find(entry_named(PLATE_READER_INT8)) is not None:
+        reader = PlateReader.open(checked_file(store, PLATE_READER_INT8), **options)
+        if reader.session.metadata.get(SOURCE_KEY) == entry_named(PLATE_READER).sha256:
+            return reader
+        _log.warning("integer plate reader is of another float one, not used", model=PLATE_READER)
+        reader.close()
+    return PlateReader.open(checked_file(store, PLATE_READER), **options)
 
 
 def checked_file(store: Store, name: str) -> Path:

@@ -22,6 +22,8 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from models.catalogue import sha256_of
+from models.core import SOURCE_KEY
 from models.letterbox import input_size
 from models.plates.rectify import rectify
 from models.session import open_session
@@ -114,6 +116,8 @@ def _keep_metadata(source: Path, target: Path) -> None:
         if entry.key not in have:
             model.metadata_props.add(key=entry.key, value=entry.value)
     model.metadata_props.add(key="quantised", value="int8, onnxruntime static")
+    # Held against the float network's hash before use, so that a new one makes this one stale.
+    model.metadata_props.add(key=SOURCE_KEY, value=sha256_of(source))
     onnx.save(model, target)
 
 

@@ -9,7 +9,9 @@ from typing import Annotated, Final
 import typer
 
 from config.settings import load_settings
-from models.catalogue import Store
+from models.catalogue import Store, sha256_of
+from models.core import SOURCE_KEY
+from models.session import open_session
 
 BESIDE: Final = Path(__file__).resolve().parents[3] / "shared" / "models"
 """Model files for development may lie beside the checkout."""
@@ -40,7 +42,14 @@ def model_store(mirror: Path | None) -> Store:
 
 def reader_file(weights: Path, precision: Precision) -> Path:
     """The plate reader in ``weights``; ``auto`` is what an edge worker takes on a CPU."""
-    integer = weights / "plate_reader_int8.onnx"
-    if precision is Precision.INT8 or (precision is Precision.AUTO and integer.is_file()):
+    plain, integer = weights / "plate_reader.onnx", weights / "plate_reader_int8.onnx"
+    if precision is Precision.INT8 or (precision is Precision.AUTO and _made_from(integer, plain)):
         return integer
-    return weights / "plate_reader.onnx"
+    return plain
+
+
+def _made_from(integer: Path, plain: Path) -> bool:
+    if not integer.is_file():
+        return False
+    with open_session(integer) as session:
+        return session.metadata.get(SOURCE_KEY) == sha256_of(plain)

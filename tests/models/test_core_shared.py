@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from models import catalogue
 from models.core import VisionCore
 from models.images import load_image
 from models.planes import Picture
@@ -77,3 +79,27 @@ def test_research_weights_are_used_only_by_name_and_say_so(
         ).close()
         out = capsys.readouterr()
         assert ("research only" in out.out + out.err) is told
+
+
+def test_an_integer_reader_of_another_float_one_is_not_used(
+    shared: Path,
+    tmp_path: Path,
+    scene: tuple[Image, PlateLabel],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stale = tmp_path / "plate_reader_int8.onnx"
+    for name in ("plate_detector.onnx", "plate_reader.onnx"):
+        shutil.copy(catalogue.WEIGHTS / name, tmp_path)
+    shutil.copy(catalogue.WEIGHTS / "plate_reader.onnx", stale)
+    entries = dict(catalogue.load_catalogue())
+    entries["plate-reader-int8"] = entries["plate-reader-int8"].model_copy(
+        update={"sha256": catalogue.sha256_of(stale)}
+    )
+    monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(catalogue, "load_catalogue", lambda: entries)
+    with VisionCore.open(models_dir=tmp_path, want=frozenset({"plates"})) as core:
+        (found,) = core.analyse([scene[0]])
+    out = capsys.readouterr()
+    assert "integer plate reader is of another float one" in out.out + out.err
+    assert found.plates
