@@ -23,6 +23,7 @@ from models.catalogue import (
     load_catalogue,
     sha256_of,
 )
+from models.core import PLATE_READER, PLATE_READER_INT8, integer_is_of
 from models.fetch import pull as fetch
 
 app = typer.Typer(no_args_is_help=True)
@@ -99,7 +100,10 @@ def verify(names: Names = None, mirror: Mirror = None) -> None:
 
 @app.command(hidden=True, epilog="Example: menshen models pin")
 def pin() -> None:
-    """For maintainers: write the hashes and sizes of models/weights into the catalogue."""
+    """For maintainers: write the hashes and sizes of models/weights into the catalogue.
+
+    Exit code 1 when the integer reader was made from another float reader than the one here.
+    """
     text = CATALOGUE.read_text(encoding="utf-8")
     for entry in load_catalogue().values():
         path = WEIGHTS / entry.file
@@ -107,6 +111,16 @@ def pin() -> None:
             text = _pinned(text, entry.file, sha256_of(path), path.stat().st_size)
             typer.echo(f"{entry.name}: {entry.file} pinned")
     CATALOGUE.write_text(text, encoding="utf-8")
+    plain, integer = (
+        WEIGHTS / entry_named(name).file for name in (PLATE_READER, PLATE_READER_INT8)
+    )
+    if not integer_is_of(integer, plain):
+        raise UserError(
+            where=str(integer),
+            problem="was made from another plate_reader.onnx and will not be used",
+            remedy=f"run: python -m models.training.quantise {plain} {integer} --shared DIR, "
+            "compare both with menshen bench plates --precision, and pin again",
+        )
 
 
 def _pinned(text: str, file: str, sha256: str, size: int) -> str:

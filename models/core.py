@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar
 
 from config.errors import UserError
 from config.logs import get_logger
-from models.catalogue import State, Store, entry_named
+from models.catalogue import State, Store, entry_named, sha256_of
 from models.faces import FaceDetector, Family
 from models.images import check_image
 from models.letterbox import Shrinker
@@ -219,6 +219,14 @@ def _open_reader(store: Store, options: dict[str, Any]) -> PlateReader:
         _log.warning("integer plate reader is of another float one, not used", model=PLATE_READER)
         reader.close()
     return PlateReader.open(checked_file(store, PLATE_READER), **options)
+
+
+def integer_is_of(integer: Path, plain: Path) -> bool:
+    """Whether the integer network was made from the float one, or is not there at all."""
+    if not integer.is_file():
+        return True
+    with open_session(integer) as session:
+        return session.metadata.get(SOURCE_KEY) == sha256_of(plain)
 
 
 def checked_file(store: Store, name: str) -> Path:

@@ -9,9 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from config.settings import load_settings
-from models.catalogue import Store, sha256_of
-from models.core import SOURCE_KEY
-from models.session import open_session
+from models.catalogue import Store
+from models.core import integer_is_of
 
 BESIDE: Final = Path(__file__).resolve().parents[3] / "shared" / "models"
 """Model files for development may lie beside the checkout."""
@@ -43,13 +42,7 @@ def model_store(mirror: Path | None) -> Store:
 def reader_file(weights: Path, precision: Precision) -> Path:
     """The plate reader in ``weights``; ``auto`` is what an edge worker takes on a CPU."""
     plain, integer = weights / "plate_reader.onnx", weights / "plate_reader_int8.onnx"
-    if precision is Precision.INT8 or (precision is Precision.AUTO and _made_from(integer, plain)):
+    usual = integer.is_file() and integer_is_of(integer, plain)
+    if precision is Precision.INT8 or (precision is Precision.AUTO and usual):
         return integer
     return plain
-
-
-def _made_from(integer: Path, plain: Path) -> bool:
-    if not integer.is_file():
-        return False
-    with open_session(integer) as session:
-        return session.metadata.get(SOURCE_KEY) == sha256_of(plain)

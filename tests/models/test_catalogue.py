@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from config.errors import UserError
-from models.catalogue import CATALOGUE, State, Store, entry_named, load_catalogue, sha256_of
+from models.catalogue import (
+    CATALOGUE,
+    WEIGHTS,
+    State,
+    Store,
+    entry_named,
+    load_catalogue,
+    sha256_of,
+)
+from models.core import integer_is_of
 
 PERMITTED = {"Apache-2.0", "MIT"}
 
@@ -96,3 +105,8 @@ def test_the_bundled_files_that_are_here_are_the_pinned_ones() -> None:
         if path is not None:
             assert sha256_of(path) == entry.sha256, f"run: menshen models pin ({path})"
             assert path.stat().st_size <= 3_000_000
+
+
+def test_the_integer_reader_was_made_from_the_float_one_beside_it() -> None:
+    plain, integer = WEIGHTS / "plate_reader.onnx", WEIGHTS / "plate_reader_int8.onnx"
+    assert integer_is_of(integer, plain), "run: menshen models pin; it says what to do"
