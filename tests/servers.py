@@ -37,11 +37,27 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     pytest.fail(f"{process.args!r} does not listen on {port}")
 
 
+def _runs(pid: int) -> bool:
+    """True while the process can still do something: a zombie cannot."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 class Mosquitto:
-    """A mosquitto that keeps nothing on disk; ``kill`` and ``start`` again lose all its state."""
+    """A mosquitto that keeps nothing on disk; ``kill`` and ``start`` again lose all its state.
+
+    With ``is_persistent`` it writes a database each second, until :meth:`wipe`.
+    """
 
     def __init__(
-        self, folder: Path, *, extra: str = "allow_anonymous true\n", is_verbose: bool = True
+        self,
+        folder: Path,
+        *,
+        extra: str = "allow_anonymous true\n",
+        is_verbose: bool = True,
+        is_persistent: bool = False,
     ) -> None:
         binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
         if binary is None:
@@ -52,8 +68,10 @@ class Mosquitto:
         user = "user root\n" if os.geteuid() == 0 else ""
         self._config.write_text(
             f"{user}listener {self.port} 127.0.0.1\n"
-            f"persistence false\nmax_inflight_messages 200\n{extra}"
+            f"max_inflight_messages 200\npersistence {str(is_persistent).lower()}\n"
+            f"persistence_location {folder}/\nautosave_interval 1\n{extra}"
         )
+        self._database = folder / "mosquitto.db"
         self._words = [binary, "-c", str(self._config), *(["-v"] if is_verbose else [])]
         self._log = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,6 +103,11 @@ class Mosquitto:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+    def wipe(self) -> None:
+        """Remove what a killed one has kept."""
+        self._database.unlink(missing_ok=True)
 
 
 class Postgres:
@@ -148,17 +171,27 @@ class Postgres:
         )
 
     def kill(self) -> None:
-        """``kill -9`` of the server and of its backends, one of which could commit once more."""
-        if self._process is not None:
-            found = subprocess.run(
-                ["pgrep", "-P", str(self._process.pid)], capture_output=True, check=False
-            )
-            self._process.kill()
-            for backend in found.stdout.split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(backend), signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        """``kill -9`` of the server and of its backends, one of which could commit once more.
+
+        Stopped first, so that it starts no other backend meanwhile; returns when all are gone.
+        """
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGSTOP)
+        listing = subprocess.run(
+            ["pgrep", "-P", str(self._process.pid)], capture_output=True, check=False
+        )
+        backends = [int(pid) for pid in listing.stdout.split()]
+        for pid in [*backends, self._process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        until = time.monotonic() + _START_TIMEOUT_S
+        while any(_runs(pid) for pid in backends):
+            if time.monotonic() > until:
+                pytest.fail("a backend of PostgreSQL survives kill -9")
+            time.sleep(0.005)
 
     def stop(self) -> None:
         """Stop at once, orderly."""

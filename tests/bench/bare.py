@@ -24,11 +24,10 @@ from ingest.schema import events
 
 _TOPIC = "bare/limit"
 _UNANSWERED = 100
-_SECONDS = 4.0
 Row = tuple[Any, ...]
 
 
-def messages_per_s(broker_url: str, payload_bytes: int, seconds: float = _SECONDS) -> float:
+def messages_per_s(broker_url: str, payload_bytes: int, seconds: float) -> float:
     """QoS-1 messages of that size a second, from one bare paho client through to another."""
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
@@ -99,7 +98,7 @@ def sample_rows(database: str, limit: int = 40_000) -> list[Row]:
     return rows
 
 
-def inserts_per_s(database: str, rows: Sequence[Row], group: int) -> float:
+def inserts_per_s(database: str, rows: Sequence[Row], group: int, seconds: float) -> float:
     """Events a second into empty tables of our schema, ``group`` of them per transaction.
 
     With the database's driver alone: prepared inserts on SQLite, one statement per group from JSON
@@ -111,7 +110,7 @@ def inserts_per_s(database: str, rows: Sequence[Row], group: int) -> float:
     groups = [rows[start : start + group] for start in range(0, len(rows), group)]
     insert = _into_sqlite if database.startswith("sqlite") else _into_postgresql
     started = time.monotonic()
-    count = insert(database, groups, started + _SECONDS)
+    count = insert(database, groups, started + seconds)
     return count / (time.monotonic() - started)
 
 

@@ -83,6 +83,9 @@ def bench(
         Path | None,
         typer.Option(help="Outboxes here, such as /dev/shm: 151 nodes own 151 disks, not one."),
     ] = None,
+    bare_seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long each bare limit is measured.")
+    ] = 4.0,
     as_json: JsonFlag = False,
 ) -> None:
     """Real outboxes, mosquitto, ingest and database, beside what the machine does without us."""
@@ -116,7 +119,7 @@ def bench(
         engine = open_engine(address)
         result = account(sorted(outboxes.glob("*.sqlite")), engine)
         engine.dispose()
-        limits = _limits(books, broker, server, address, folder)
+        limits = _limits(books, broker, server, address, folder, bare_seconds)
     _report(books, usage, result, limits, database=database, as_json=as_json)
 
 
@@ -253,15 +256,20 @@ class Limits:
 
 
 def _limits(
-    books: Books, broker: Mosquitto, server: Postgres | None, address: str, folder: Path
+    books: Books,
+    broker: Mosquitto,
+    server: Postgres | None,
+    address: str,
+    folder: Path,
+    seconds: float,
 ) -> Limits:
     per_message = sum(books.groups) / max(books.messages, 1)
     per_group = fmean(books.groups) if books.groups else 1.0
     rows = bare.sample_rows(address)
     body_bytes = fmean([len(row[-1]) for row in rows]) if rows else 700.0
-    messages = bare.messages_per_s(broker.url, round(body_bytes * per_message))
+    messages = bare.messages_per_s(broker.url, round(body_bytes * per_message), seconds)
     fresh = server.new_database() if server else f"sqlite:///{folder / 'bare.db'}"
-    inserts = bare.inserts_per_s(fresh, rows, max(1, round(per_group)))
+    inserts = bare.inserts_per_s(fresh, rows, max(1, round(per_group)), seconds)
     return Limits(messages * per_message, inserts, per_message, per_group)
 
 
