@@ -6,6 +6,8 @@ RUN := $(VENV)/bin
 # Model files for machines without internet; a folder like this one may lie beside the checkout.
 MIRROR := $(wildcard ../shared/models)
 export MENSHEN_MODELS_MIRROR ?= $(MIRROR)
+# Trust what the machine trusts: behind a company's proxy, uv's own list is not enough.
+export UV_SYSTEM_CERTS ?= true
 APT_PACKAGES := mosquitto postgresql chromium ffmpeg fonts-noto-cjk python3-gi \
   gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
