@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -17,80 +15,25 @@ import numpy as np
 import numpy.typing as npt
 from av.codec.context import ThreadType
 
-from config.errors import UserError
-
-_SECRET_PAIR = re.compile(r"((?:^|[?&/;])(?:user(?:name)?|pass(?:word|wd)?|pwd)=)[^&]*", re.I)
+from edge.stream_error import Fault, StreamError, public_url
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EIO}
 
 OPEN_TIMEOUT_S = 6.0
 READ_TIMEOUT_S = 5.0
 
-
-class Fault(StrEnum):
-    """Why a stream is not there; decides how long to wait and which health event to send."""
-
-    CREDENTIALS = "credentials"
-    NOT_FOUND = "not_found"
-    UNREACHABLE = "unreachable"
-    SILENT = "silent"
-    ENDED = "ended"
-    NOT_VIDEO = "not_video"
-    BROKEN = "broken"
-
-
-_WORDS: dict[Fault, tuple[str, str]] = {
-    Fault.CREDENTIALS: (
-        "the camera refused the user name or password",
-        "correct them in the secrets file or address; after 3 tries we wait 10 minutes",
-    ),
-    Fault.NOT_FOUND: (
-        "the camera has no stream at this path",
-        "check the path; the maker's manual or `menshen edge probe` tells the right one",
-    ),
-    Fault.UNREACHABLE: (
-        "nobody answers at this address",
-        "check power, network cable, IP address and port (RTSP is 554)",
-    ),
-    Fault.SILENT: (
-        "the camera answers but sends no video",
-        "check how many viewers it allows, and restart it if this goes on",
-    ),
-    Fault.ENDED: ("the camera ended the stream", "nothing: it is opened again by itself"),
-    Fault.NOT_VIDEO: (
-        "there is no H.264 or H.265 video in this stream",
-        "set the camera's video encoding to H.264 (or H.265)",
-    ),
-    Fault.BROKEN: (
-        "the stream cannot be understood",
-        "check that the address is an RTSP address, and restart the camera",
-    ),
-}
-
-
-class StreamError(UserError):
-    """A stream could not be opened or went away; ``fault`` says why. Holds no credentials."""
-
-    def __init__(self, *, camera: str, url: str, fault: Fault) -> None:
-        problem, remedy = _WORDS[fault]
-        super().__init__(
-            where=f"camera {camera} ({public_url(url)})", problem=problem, remedy=remedy
-        )
-        self.fault = fault
-
-
-def public_url(url: str) -> str:
-    """``url`` without user, password and query secrets, fit for a log or a person's eyes.
-
-    Everything up to the last ``@`` goes, since passwords with an unescaped ``/`` or ``@`` are
-    common; so do ``user=…&password=…`` pairs, which some cameras put into the path.
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url
-    rest = rest.rpartition("@")[2]
-    hidden = _SECRET_PAIR.sub(r"\1***", rest)
-    return f"{scheme}{separator}{hidden}"
+__all__ = [
+    "OPEN_TIMEOUT_S",
+    "READ_TIMEOUT_S",
+    "Fault",
+    "PacketSource",
+    "Picture",
+    "StreamError",
+    "StreamInfo",
+    "StreamPacket",
+    "VideoStream",
+    "public_url",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +122,8 @@ class VideoStream:
         self.corrupt = 0
         self._whole_keys = False
         self.info = _info(self._stream)
+        self.parameter_sets = bytes(self._context.extradata or b"")
+        """What came with the stream's description: parameter sets as an Annex B byte stream."""
 
     @classmethod
     def open(
@@ -286,6 +231,36 @@ class VideoStream:
     def close(self) -> None:
         """Close the connection; the stream is of no use afterwards."""
         self._container.close()
+
+
+class SecondDecoder:
+    """Decodes copies of a stream's packets, for a picture that somebody asked for.
+
+    The stream's own decoder is left alone: what it has decoded so far decides what it can next.
+    """
+
+    def __init__(self, codec: str, extradata: bytes) -> None:
+        self._context: Any = av.CodecContext.create(codec, "r")
+        self._context.thread_count = 1
+        if extradata:
+            self._context.extradata = extradata
+
+    def decode(self, coded: bytes, *, alone: bool = False) -> list[Picture]:
+        """Pictures that these bytes complete; [] for damaged ones.
+
+        Args:
+            coded: one packet.
+            alone: it is a key frame to be shown by itself; nothing is kept for the next one.
+        """
+        try:
+            frames = self._context.decode(av.Packet(coded))
+            if alone:
+                frames += self._context.decode(None)
+        except (av.error.FFmpegError, ValueError):
+            frames = []
+        if alone:
+            self._context.flush_buffers()
+        return [Picture(frame, None) for frame in frames if not frame.is_corrupt]
 
 
 def _seconds(stamp: int | None, base: Fraction | None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tests.bench import curves, delivery, edge, faces, inference, pairs, plates
+from tests.bench import chaos, curves, delivery, edge, faces, inference, pairs, plates
 
 app = typer.Typer(no_args_is_help=True)
 app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
@@ -32,3 +32,4 @@ app.command(
     epilog="Example: menshen bench edge --clip ../shared/eval/clips/car-detection.mp4 --cameras 4 "
     "--activity 0.1 --json",
 )(edge.bench)
+app.command("chaos", epilog="Example: menshen bench chaos --kills 100 --json")(chaos.bench)

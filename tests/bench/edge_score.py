@@ -1,0 +1,65 @@
+"""Compares what two gates saw of the same loop: which visits both told, and how soon; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+SLACK_S = 1.5
+"""Two gates look at different pictures of one object, so its visit begins a little apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One visit, in seconds of its camera's loop; ``told_s`` when it was first told."""
+
+    camera: str
+    kind: str
+    start_s: float
+    end_s: float
+    told_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """``recall`` of the reference's visits, and the delay of the first telling in ms (median)."""
+
+    expected: int
+    found: int
+    delay_ms_p50: float | None
+
+    @property
+    def recall(self) -> float | None:
+        """0 to 1; None when there was nothing to find."""
+        return None if self.expected == 0 else self.found / self.expected
+
+
+def compare(reference: Sequence[Seen], visits: Sequence[Seen]) -> Score:
+    """How much of ``reference`` is in ``visits``; each of these answers for one visit only.
+
+    The delay counts from the start of the visit as the reference saw it.
+    """
+    left = list(visits)
+    delays: list[float] = []
+    for wanted in sorted(reference, key=lambda seen: seen.start_s):
+        near = [seen for seen in left if _same(wanted, seen)]
+        if near:
+            best = min(near, key=lambda seen: abs(seen.start_s - wanted.start_s))
+            left.remove(best)
+            delays.append(1000 * (best.told_s - wanted.start_s))
+    return Score(len(reference), len(delays), round(median(delays), 1) if delays else None)
+
+
+def _same(first: Seen, second: Seen) -> bool:
+    return (
+        first.camera == second.camera
+        and first.kind == second.kind
+        and first.start_s <= second.end_s + SLACK_S
+        and second.start_s <= first.end_s + SLACK_S
+    )
+
+
+def within(visits: Iterable[Seen], *, start_s: float, end_s: float) -> list[Seen]:
+    """The visits that lie wholly between two moments."""
+    return [seen for seen in visits if seen.start_s >= start_s and seen.end_s <= end_s]
