@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tests.bench import chaos, curves, delivery, edge, faces, inference, pairs, plates
+from tests.bench import chaos, curves, delivery, edge, faces, inference, pairs, plates, tracks
 
 app = typer.Typer(no_args_is_help=True)
 app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
@@ -16,6 +16,9 @@ app.command("pairs", epilog="Example: menshen bench pairs --data ../shared/eval/
 app.command(
     "plates", epilog="Example: menshen bench plates --scenes ../shared/eval/plate_street --json"
 )(plates.bench)
+app.command("tracks", epilog="Example: menshen bench tracks --data ../shared/eval/plate_scenes")(
+    tracks.bench
+)
 app.command("inference", epilog="Example: menshen bench inference --repeat 50 --json")(
     inference.bench
 )

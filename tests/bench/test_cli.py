@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from models.catalogue import WEIGHTS
 from tests.bench.cli import app
 
 pytestmark = pytest.mark.shared
@@ -56,7 +55,6 @@ def test_pairs(shared: Path, tmp_path: Path) -> None:
     assert result["accuracy"] > 0.8
 
 
-@pytest.mark.skipif(not (WEIGHTS / "plate_reader.onnx").is_file(), reason="no plate weights yet")
 def test_plates(shared: Path, tmp_path: Path) -> None:
     crops = tmp_path / "crops"
     crops.mkdir()
@@ -68,6 +66,10 @@ def test_plates(shared: Path, tmp_path: Path) -> None:
     data = part(shared / "eval/plate_street", tmp_path / "street", 6)
     result = last_line("plates", "--scenes", str(data))
     assert set(result) == {"recall", "exact", "corner_error", "false_per_image", "ms", "n"}
+    data = part(shared / "eval/plate_scenes", tmp_path / "scenes", 4)
+    result = last_line("tracks", "--data", str(data), "--frames", "3")
+    assert set(result) == {"single", "surest", "voted", "frames", "n"}
+    assert result["n"] == 4
 
 
 def test_inference(shared: Path) -> None:
