@@ -13,6 +13,7 @@ from config.logs import get_logger
 from config.site import Gate
 from edge.backoff import Backoff, LockOut, RetryPolicy
 from edge.gates import Counters, MainWatch, PictureSink, SubWatch
+from edge.live_tap import PacketTap
 from edge.masks import MaskBurner, Polygon
 from edge.stream import Fault, StreamError, StreamInfo, StreamPacket, VideoStream
 from edge.trigger import Trigger
@@ -80,6 +81,7 @@ class CameraThreads:
         tell: Callable[[CameraState], None],
         clock: Clock,
         opener: Opener = open_stream,
+        tap: PacketTap | None = None,
     ) -> None:
         self.spec = spec
         self.counters = Counters()
@@ -87,6 +89,7 @@ class CameraThreads:
         self._tell = tell
         self._clock = clock
         self._opener = opener
+        self._tap = tap
         self._stop = threading.Event()
         self._main_seen = threading.Event()
         self._lock_out = LockOut(spec.retry)
@@ -113,6 +116,11 @@ class CameraThreads:
         return threading.Thread(
             target=self._run, args=(role, url, watcher), name=f"{self.spec.id}-{role}", daemon=True
         )
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The streams this camera is watched by."""
+        return tuple(self.beats)
 
     def start(self) -> None:
         """Start connecting."""
@@ -174,11 +182,15 @@ class CameraThreads:
                     connected = True
                     backoff.succeeded()
                     self._connected(role, stream)
+                if self._tap is not None:
+                    self._tap.packet(self.spec.id, role, stream, packet)
                 watcher.packet(stream, packet)
                 self.counters.corrupt += stream.corrupt - corrupt
                 corrupt = stream.corrupt
         finally:
             stream.close()
+            if self._tap is not None:
+                self._tap.lost(self.spec.id, role)
 
     def _connected(self, role: Role, stream: VideoStream) -> None:
         self._lock_out.succeeded(role)

@@ -24,6 +24,7 @@ from edge.camera import CameraSpec, CameraState, CameraThreads
 from edge.frame_ring import FrameRing, RingBrokenError
 from edge.gates import Counters
 from edge.geometry import Box
+from edge.live_tap import LiveTap
 
 _PR_SET_PDEATHSIG = 1
 BEAT_INTERVAL_S = 1.0
@@ -73,7 +74,9 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
-def run_child(job: ChildJob, pipe: Connection, lock: Lock, parent_pid: int) -> None:
+def run_child(
+    job: ChildJob, pipe: Connection, lock: Lock, parent_pid: int, live: Connection | None = None
+) -> None:
     """Entry of the child process: until told to stop or the parent's end of the pipe closes."""
     die_with_parent(parent_pid)
     faulthandler.enable()
@@ -91,10 +94,15 @@ def run_child(job: ChildJob, pipe: Connection, lock: Lock, parent_pid: int) -> N
 
     counters: list[Counters] = []
     cameras: list[CameraThreads] = []
+    tap = None if live is None else LiveTap(live)
     for index, spec in enumerate(job.cameras):
         sink = _RingSink(ring, index, counters)
-        cameras.append(CameraThreads(spec, sink=sink, tell=tell, clock=SystemClock()))
+        cameras.append(CameraThreads(spec, sink=sink, tell=tell, clock=SystemClock(), tap=tap))
         counters.append(cameras[-1].counters)
+        if tap is not None:
+            tap.add(spec.id, cameras[-1].roles, spec.masks)
+    if tap is not None:
+        tap.start()
     for camera in cameras:
         camera.start()
     try:

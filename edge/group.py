@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
@@ -49,6 +49,8 @@ class CameraGroup:
         self.name = name
         self.cameras = cameras
         self.restarts = 0
+        self.live: Callable[[Connection], None] | None = None
+        """Takes our end of each new child's live pipe, and closes it once the child has gone."""
         self._limits = limits
         self._clock = clock
         self._context: SpawnContext = multiprocessing.get_context("spawn")
@@ -80,14 +82,18 @@ class CameraGroup:
             log_style="json" if self._limits.log_style == "json" else "console",
             log_level=self._limits.log_level,
         )
+        live_ours, live_theirs = (None, None) if self.live is None else self._context.Pipe()
         process = self._context.Process(
             target=run_child,
-            args=(job, theirs, lock, os.getpid()),
+            args=(job, theirs, lock, os.getpid(), live_theirs),
             name=f"menshen-{self.name}",
             daemon=True,
         )
         process.start()
         theirs.close()
+        if self.live is not None and live_ours is not None and live_theirs is not None:
+            live_theirs.close()
+            self.live(live_ours)
         assert process.pid is not None
         reduction.send_handle(ours, ring.fd, process.pid)
         self._process, self._pipe, self._ring = process, ours, ring

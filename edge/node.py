@@ -16,6 +16,7 @@ from config.settings import Settings
 from config.site import Site
 from edge.evidence import EvidenceStore
 from edge.group import GroupLimits
+from edge.live import LiveAgent
 from edge.outbox import Outbox
 from edge.publisher import Publisher
 from edge.uploader import Uploader
@@ -125,9 +126,17 @@ class EdgeNode:
             self._outbox.close()
             raise
         self._uploader: Uploader | None = None
+        self._live: LiveAgent | None = None
         if centre_url is not None and token is not None:
             self._uploader = Uploader(
                 evidence=self._evidence, centre_url=centre_url, node=node, token=token, clock=clock
+            )
+            self._live = LiveAgent(
+                centre_url=centre_url,
+                node=node,
+                token=token,
+                groups=self._worker.groups,
+                clock=clock,
             )
         else:
             _LOG.warning("pictures stay on this disk: no --centre given", node=node)
@@ -150,9 +159,13 @@ class EdgeNode:
         try:
             if self._uploader is not None:
                 self._uploader.start()
+            if self._live is not None:
+                self._live.start()
             self._worker.run(seconds=seconds)
             self._drain(drain_s)
         finally:
+            if self._live is not None:
+                self._live.stop()
             if self._uploader is not None:
                 self._uploader.stop()
             self._publisher.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -16,12 +15,11 @@ from starlette.requests import ClientDisconnect
 from config.logs import get_logger
 from ingest.engine import writing
 from ingest.media import LIMIT_BYTES, MediaError, MediaStore, StoredMedia, too_large
+from ingest.node_auth import REMEDY, is_node
 from ingest.schema import media as media_table
 from ingest.store import EventStore
 
 log = get_logger(__name__)
-
-_NOBODY = SecretStr("no node has this token: it is compared so that a wrong name takes as long")
 
 
 class MediaAnswer(BaseModel):
@@ -98,16 +96,12 @@ def _refusal(error: MediaError) -> JSONResponse:
 
 
 def _authorise(tokens: Mapping[str, SecretStr], *, node: str, authorization: str) -> None:
-    expected = tokens.get(node, _NOBODY).get_secret_value()
-    scheme, _, given = authorization.partition(" ")
-    is_same = hmac.compare_digest(given.strip().encode(), expected.encode())
-    if not (is_same and node in tokens and scheme.lower() == "bearer"):
+    if not is_node(tokens, node=node, authorization=authorization):
         raise MediaError(
             status=401,
             where="Authorization",
             problem="the node's name and token do not match",
-            remedy="send X-Menshen-Node and Authorization: Bearer with the token of [nodes] "
-            "in the centre's secrets file",
+            remedy=REMEDY,
         )
 
 
