@@ -1,0 +1,207 @@
+"""``menshen bench chaos``: kill -9 of anything, again and again; then count what was lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from sqlalchemy import Engine, func, select
+
+from alerts.schema import alert_events, decisions
+from config.logs import configure_logs
+from ingest.accounting import Accounting, account
+from ingest.engine import open_engine, reading
+from ingest.schema import dead_letters, events, routing_queue
+from tests.bench.chaos_plan import Step, schedule
+from tests.bench.chaos_watch import ReceiptWatch, Verdict
+from tests.bench.chaos_world import World
+from tests.bench.report import JsonFlag, finish, show
+
+_DRAIN_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is left when everything has healed; all but the first three should be 0."""
+
+    kills: int
+    promised: int
+    result: Accounting
+    missing: int
+    """Events that a node had told to be committed, and that are not stored under that number."""
+    undecided: int
+    """Stored events that no router has decided about."""
+    decided_twice: int
+    verdict: Verdict
+
+    @property
+    def lost(self) -> int:
+        """Events that were committed and are not where they belong."""
+        return max(self.result.lost + self.result.outbox_left, self.missing)
+
+    @property
+    def duplicates(self) -> int:
+        """Rows stored twice, and events decided about twice."""
+        return self.result.duplicates + self.decided_twice
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing is wrong."""
+        wrong = (self.lost, self.duplicates, self.undecided, self.result.dead_letters)
+        return not any(wrong) and not self.verdict.early
+
+
+def bench(
+    kills: Annotated[int, typer.Option(min=1, help="How many kill -9.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same schedule.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Edge nodes, all in one process.")] = 3,
+    rate: Annotated[float, typer.Option(min=1, help="Events a second.")] = 30.0,
+    pause: Annotated[float, typer.Option(min=0.01, help="Mean seconds between steps.")] = 0.6,
+    database: Annotated[
+        Literal["sqlite", "postgresql"], typer.Option(help="The centre's database.")
+    ] = "postgresql",
+    long_cuts: Annotated[
+        bool, typer.Option(help="Also cut the network for a minute after every 150 kills.")
+    ] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="A JSON line per step here; default: standard error.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Kill edge, broker, ingest, router and database; break the network, the disk, the clock.
+
+    Exits with 1 when an event was lost, shown twice, never decided about, or receipted before it
+    was committed.
+    """
+    steps = schedule(
+        kills, seed=seed, pause_s=pause, is_sqlite=database == "sqlite", is_long=long_cuts
+    )
+    # Our own connection to a database that is killed says so at length.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL + 1)
+    configure_logs(level="error")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="menshen-chaos-") as folder:
+        world = World(Path(folder), nodes=nodes, rate=rate, is_sqlite=database == "sqlite")
+        engine = open_engine(world.database)
+        watch = ReceiptWatch(world.broker.url, engine)
+        try:
+            world.start()
+            watch.start()
+            for name in world.actors:
+                world.wait_ready(name)
+            count = _play(world, steps, watch, log)
+            world.drain(_DRAIN_S)
+            _wait_for_router(engine)
+            outcome = _count(world, engine, count, watch.stop())
+        finally:
+            watch.stop()
+            engine.dispose()
+            world.stop()
+    _report(outcome, time.monotonic() - started, database=database, as_json=as_json)
+    if not outcome.is_good:
+        raise typer.Exit(1)
+
+
+def _play(world: World, steps: list[Step], watch: ReceiptWatch, path: Path | None) -> int:
+    """Go through the steps; how many kills met a process that ran."""
+    began = time.monotonic()
+    kills = 0
+    wanted = sum(step.is_kill for step in steps)
+    position = 0
+    while kills < wanted:
+        # A victim that was still starting is no kill: the schedule goes round again for it.
+        step = steps[position % len(steps)]
+        position += 1
+        time.sleep(step.pause_s)
+        is_done = world.do(step)
+        kills += step.is_kill and is_done
+        line: dict[str, Any] = {
+            "at_s": round(time.monotonic() - began, 2),
+            "action": step.action,
+            "done": is_done,
+            "kills": kills,
+            "promised": len(world.promised),
+            "receipts_checked": watch.verdict.checked,
+            "receipts_wrong": len(watch.verdict.early),
+        }
+        if not step.is_kill:
+            line["strength"] = round(step.strength, 2)
+        with path.open("a", encoding="utf-8") if path else nullcontext(sys.stderr) as log:
+            log.write(json.dumps(line) + "\n")
+    return kills
+
+
+def _wait_for_router(engine: Engine) -> None:
+    until = time.monotonic() + _DRAIN_S
+    while time.monotonic() < until:
+        with reading(engine) as connection:
+            if (
+                connection.execute(select(func.count()).select_from(routing_queue)).scalar_one()
+                == 0
+            ):
+                return
+        time.sleep(0.2)
+
+
+def _count(world: World, engine: Engine, kills: int, verdict: Verdict) -> Outcome:
+    result = account(sorted(world.outboxes.glob("*.sqlite")), engine)
+    of_event = select(decisions.c.event_id).where(decisions.c.stage == "rule")
+    with reading(engine) as connection:
+        stored = {
+            tuple(row)
+            for row in connection.execute(select(events.c.node, events.c.seq, events.c.id))
+        }
+        undecided = connection.execute(
+            select(func.count())
+            .select_from(events)
+            .where(
+                events.c.id.not_in(select(alert_events.c.event_id)),
+                events.c.id.not_in(of_event.where(decisions.c.event_id.is_not(None))),
+            )
+        ).scalar_one()
+        twice = connection.execute(
+            of_event.where(decisions.c.event_id.is_not(None))
+            .group_by(decisions.c.event_id)
+            .having(func.count() > 1)
+        ).all()
+        buried = connection.execute(select(dead_letters.c.reason)).scalars().all()
+    verdict.early.extend(f"dead letter: {reason}" for reason in buried)
+    missing = sum(1 for promise in world.promised if promise not in stored)
+    return Outcome(kills, len(world.promised), result, missing, int(undecided), len(twice), verdict)
+
+
+def _report(outcome: Outcome, seconds: float, *, database: str, as_json: bool) -> None:
+    result = outcome.result
+    rows = [
+        ("kills (kill -9)", outcome.kills),
+        ("events committed at the edges", result.committed),
+        ("of these promised by a line on a pipe", outcome.promised),
+        ("stored", result.stored),
+        ("lost", outcome.lost),
+        ("stored or decided about twice", outcome.duplicates),
+        ("never decided about", outcome.undecided),
+        ("receipts compared with the store", outcome.verdict.checked),
+        ("receipts or letters that should not be", len(outcome.verdict.early)),
+        ("seconds", round(seconds)),
+    ]
+    show(f"Chaos on {database}", ("what", "count"), [(name, str(n)) for name, n in rows])
+    for line in outcome.verdict.early[:20]:
+        typer.echo(line, err=True)
+    finish(
+        {
+            "committed": result.committed,
+            "stored": result.stored,
+            "lost": outcome.lost,
+            "duplicates": outcome.duplicates,
+            "kills": outcome.kills,
+        },
+        as_json=as_json,
+    )

@@ -1,0 +1,66 @@
+"""What chaos does when: a schedule of kills and faults that the same seed repeats. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+KILLS = {
+    "edge": 5,
+    "ingest-0": 3,
+    "ingest-1": 3,
+    "router": 2,
+    "broker": 3,
+    "broker-wiped": 1,
+    "database": 2,
+}
+"""Whom ``kill -9`` meets, and how often against the others."""
+FAULTS = ("latency", "slow", "silent", "reset", "cut", "disk-full", "clock-step")
+LONG_CUT_EVERY = 300
+"""After so many kills the network is cut for a minute or more, when there is that much time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Wait ``pause_s``, then do ``action`` (a key of KILLS or of FAULTS); faults end by then.
+
+    ``strength`` from 0 to 1 says how bad a fault is; a weak kill does not wait until its victim
+    works.
+    """
+
+    pause_s: float
+    action: str
+    strength: float = 0.0
+
+    @property
+    def is_kill(self) -> bool:
+        """True for a ``kill -9``."""
+        return self.action in KILLS
+
+
+def schedule(
+    kills: int, *, seed: int, pause_s: float, is_sqlite: bool, is_long: bool
+) -> list[Step]:
+    """``kills`` kills with about one fault after every three of them.
+
+    Args:
+        pause_s: mean time between steps, in seconds.
+        is_sqlite: the centre has one ingest, and no database server to kill.
+        is_long: also cut the network for a minute now and then.
+    """
+    chance = random.Random(seed)
+    without = {"ingest-1", "database"} if is_sqlite else set()
+    names = [name for name in KILLS if name not in without]
+    steps: list[Step] = []
+    for number in range(1, kills + 1):
+        victim = chance.choices(names, [KILLS[name] for name in names])[0]
+        steps.append(Step(_pause(chance, pause_s), victim, chance.random()))
+        if chance.random() < 1 / 3:
+            steps.append(Step(_pause(chance, pause_s), chance.choice(FAULTS), chance.random()))
+        if is_long and number % LONG_CUT_EVERY == 0:
+            steps.append(Step(chance.uniform(60, 80), "cut", 1.0))
+    return steps
+
+
+def _pause(chance: random.Random, mean_s: float) -> float:
+    return min(chance.expovariate(1.0 / mean_s), 4 * mean_s)
