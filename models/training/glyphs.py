@@ -34,7 +34,7 @@ class GlyphBank:
         """A glyph source whose style and stroke width stay the same for one plate."""
         pictures = bool(self._inks) and rng.random() < _PICTURE_SHARE
         weight = int(rng.choice(_FONT_WEIGHTS))
-        thicken = float(rng.normal(0.0, 0.7))
+        thicken = float(rng.normal(0.0, 0.45))
 
         def glyph(character: str, width: int, height: int) -> NDArray[np.float32]:
             ink = self._picture(character, width > height, double=double, green=green)

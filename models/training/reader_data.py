@@ -19,8 +19,11 @@ from models.training import backdrops, effects
 from models.training.backdrops import plain_background, read_picture
 from models.training.flat import random_flat
 from models.training.glyphs import GlyphBank
+from models.training.swap import swap_province
 
 UNKNOWN_COLOUR: Final = -1
+SWAPPED: Final = 0.5
+"""Share of real plates that are shown with another province."""
 _COLOURS: Final = tuple(PlateColour)
 
 
@@ -72,7 +75,7 @@ class ReaderData:
         """One random sample."""
         if rng.random() < self._real_share:
             pool = self._crops if rng.random() < 0.6 or not self._scenes else self._scenes
-            return _real(pool[int(rng.integers(len(pool)))], rng)
+            return self._real(pool[int(rng.integers(len(pool)))], rng)
         if rng.random() < 0.06:
             return ReaderSample(self._nothing(rng), "", UNKNOWN_COLOUR)
         return self._rendered(rng)
@@ -82,6 +85,25 @@ class ReaderData:
         rng = np.random.default_rng(seed)
         while True:
             yield self.draw(rng)
+
+    def _real(self, plate: RealPlate, rng: np.random.Generator) -> ReaderSample:
+        picture, corners, text = plate.picture, plate.corners, plate.text
+        if rng.random() < SWAPPED and len(text) in (7, 8):
+            picture, text = swap_province(picture, corners, text, self._bank, rng)
+        strength = 0.35 if plate.loose else 0.7
+        if not plate.loose and rng.random() < 0.4:
+            factor = float(rng.uniform(0.25, 0.9))
+            shrunk = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+            picture, corners = np.asarray(shrunk, dtype=np.uint8), corners * factor
+        used = jitter(corners, rng)
+        if plate.loose:
+            shake = rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
+            used = np.asarray(corners + shake, dtype=np.float32)
+        picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
+        picture = effects.apply(picture, rng, effects.IN_THE_CAMERA, strength)
+        strip = rectify(picture, used[None], [1])[0]
+        offsets = None if plate.loose else corner_offsets(corners, used)
+        return ReaderSample(strip, text, plate.colour, offsets)
 
     def _rendered(self, rng: np.random.Generator) -> ReaderSample:
         height = float(np.exp(rng.uniform(np.log(11), np.log(64))))
@@ -249,21 +271,3 @@ def _covered(scene: NDArray[np.uint8], entry: dict[str, object]) -> NDArray[np.u
         shade = [int(v) for v in scene[max(0, int(grown[:, 1].min()) - 4), int(grown[0, 0])]]
         cv2.fillConvexPoly(scene, grown.astype(np.int32), shade)
     return scene
-
-
-def _real(plate: RealPlate, rng: np.random.Generator) -> ReaderSample:
-    picture, corners = plate.picture, plate.corners
-    strength = 0.35 if plate.loose else 0.7
-    if not plate.loose and rng.random() < 0.4:
-        factor = float(rng.uniform(0.25, 0.9))
-        shrunk = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        picture, corners = np.asarray(shrunk, dtype=np.uint8), corners * factor
-    used = jitter(corners, rng)
-    if plate.loose:
-        shake = rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
-        used = np.asarray(corners + shake, dtype=np.float32)
-    picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
-    picture = effects.apply(picture, rng, effects.IN_THE_CAMERA, strength)
-    strip = rectify(picture, used[None], [1])[0]
-    offsets = None if plate.loose else corner_offsets(corners, used)
-    return ReaderSample(strip, plate.text, plate.colour, offsets)
