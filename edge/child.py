@@ -84,8 +84,8 @@ def run_child(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logs(style=job.log_style, level=job.log_level)
     cv2.setNumThreads(1)
-    fd = reduction.recv_handle(pipe)
-    ring = FrameRing(fd, lock, slots=job.slots, slot_bytes=job.slot_bytes)
+    fd, bell = reduction.recv_handle(pipe), reduction.recv_handle(pipe)
+    ring = FrameRing(fd, lock, slots=job.slots, slot_bytes=job.slot_bytes, bell=bell)
     sending = threading.Lock()
 
     def tell(message: Message) -> None:

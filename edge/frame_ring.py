@@ -6,7 +6,7 @@ import mmap
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Lock
@@ -59,10 +59,14 @@ class FrameRing:
     lock, so neither side ever waits for the other's copying.
     """
 
-    def __init__(self, fd: int, lock: Lock, *, slots: int, slot_bytes: int) -> None:
+    def __init__(
+        self, fd: int, lock: Lock, *, slots: int, slot_bytes: int, bell: int | None = None
+    ) -> None:
         self.slots = slots
         self.slot_bytes = slot_bytes
         self.fd = fd
+        self.bell = bell
+        """An eventfd(2) that rings for each new picture, so that its reader can sleep."""
         self._lock = lock
         self._memory = mmap.mmap(fd, _size(slots, slot_bytes))
         self._table = np.frombuffer(self._memory, _SLOT, count=slots)
@@ -73,7 +77,8 @@ class FrameRing:
         """A new, empty ring. Memory is taken only as slots are first used."""
         fd = os.memfd_create("menshen-frames")
         os.ftruncate(fd, _size(slots, slot_bytes))
-        return cls(fd, lock, slots=slots, slot_bytes=slot_bytes)
+        bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return cls(fd, lock, slots=slots, slot_bytes=slot_bytes, bell=bell)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -112,6 +117,8 @@ class FrameRing:
         with self._locked():
             self._order += 1
             row["order"], row["state"] = self._order, _READY
+        if self.bell is not None:
+            os.eventfd_write(self.bell, 1)
         return victim
 
     def _claim(self) -> tuple[int | None, int | None]:
@@ -166,6 +173,14 @@ class FrameRing:
     def close(self) -> None:
         """Close the descriptor; memory goes when the last picture of it is forgotten."""
         os.close(self.fd)
+        if self.bell is not None:
+            os.close(self.bell)
+
+    def hear(self) -> None:
+        """Silence the bell."""
+        if self.bell is not None:
+            with suppress(BlockingIOError):
+                os.eventfd_read(self.bell)
 
 
 def _size(slots: int, slot_bytes: int) -> int:

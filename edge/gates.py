@@ -21,6 +21,8 @@ from edge.stream import PacketSource, Picture, StreamPacket
 from edge.trigger import Trigger
 
 MOTION_INTERVAL_S = 0.1
+IDLE_INTERVAL_S = 0.2
+"""While nothing moves, every other picture is compared: what was missed is in the ring."""
 SAMPLE_INTERVAL_S = 0.2
 LONG_GOP_S = 2.0
 _RING_BYTES = 24 * 1024 * 1024
@@ -78,7 +80,7 @@ class SubWatch:
         self._counters = counters
         self._motion = MotionDetector()
         self._timer = FrameTimer()
-        self._pace = _Pace(MOTION_INTERVAL_S)
+        self._pace = _Pace(IDLE_INTERVAL_S)
         self._looked = False
 
     def opened(self) -> None:
@@ -108,6 +110,7 @@ class SubWatch:
         grey = picture.grey(WIDTH)
         self._masks.burn(grey)
         motion = self._motion.update(grey, utc_s)
+        self._pace.interval_s = MOTION_INTERVAL_S if motion.present else IDLE_INTERVAL_S
         self._counters.watched += 1
         self._counters.motion_s += time.thread_time() - begun
         self._trigger.saw(motion, at_s=packet.at_s, utc_s=utc_s)

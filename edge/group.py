@@ -95,7 +95,9 @@ class CameraGroup:
             live_theirs.close()
             self.live(live_ours)
         assert process.pid is not None
-        reduction.send_handle(ours, ring.fd, process.pid)
+        assert ring.bell is not None
+        for shared in (ring.fd, ring.bell):
+            reduction.send_handle(ours, shared, process.pid)
         self._process, self._pipe, self._ring = process, ours, ring
         self._started_s = self._alive_s = self._clock.monotonic()
         self._heard = False
@@ -171,6 +173,16 @@ class CameraGroup:
             # A killed child held the lock: the watchdog sees its death and replaces the ring.
             return None
         return None if frame is None else (self.cameras[frame.camera], frame, ring)
+
+    @property
+    def bell(self) -> int | None:
+        """Readable when a picture waits; see :attr:`edge.frame_ring.FrameRing.bell`."""
+        return None if self._ring is None else self._ring.bell
+
+    def hear(self) -> None:
+        """Silence the bell, before the pictures are taken."""
+        if self._ring is not None:
+            self._ring.hear()
 
     def counters(self, camera: str) -> Counters:
         """What was done for a camera, over all children this group has had."""

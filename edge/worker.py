@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from collections import deque
@@ -26,7 +27,6 @@ from models.types import Detections, Image
 _LOG = get_logger(__name__)
 
 BATCH = 4
-_IDLE_S = 0.02
 _SUPERVISE_S = 0.25
 
 
@@ -128,9 +128,18 @@ class Worker:
                     if until is not None and until():
                         break
                 if not self._analyse_some():
-                    self._clock.wait(self._stop, _IDLE_S)
+                    self._sleep()
         finally:
             self._shut_down()
+
+    def _sleep(self) -> None:
+        """Until a picture comes, or it is time to look after the groups."""
+        bells = {group.bell: group for group in self._groups if group.bell is not None}
+        if not bells:
+            self._clock.wait(self._stop, _SUPERVISE_S)
+            return
+        for bell in select.select(list(bells), (), (), _SUPERVISE_S)[0]:
+            bells[bell].hear()
 
     def _supervise(self) -> None:
         now_s = self._clock.monotonic()
