@@ -31,6 +31,7 @@ from alerts.state import (
     Report,
     Skipped,
     State,
+    Summon,
     Suppress,
     Tell,
     Timer,
@@ -324,6 +325,23 @@ def _reopen(alert: Alert, command: Reopen, scene: Scene) -> Transition:
     return _fresh(alert, scene, "reopened", command.by)
 
 
+def _summon(alert: Alert, command: Summon, scene: Scene) -> Transition:
+    """Never downwards, and whoever stands there is told again: somebody asked for them."""
+    _require(alert, (State.OPEN, *_ACTIVE), "passed on")
+    rung = max(alert.step, _standing(scene.ladder, min(command.step, scene.ladder.last)))
+    called = _move(
+        alert,
+        scene,
+        State.OPEN,
+        step=rung,
+        turn=alert.turn + 1,
+        acked_by=None,
+        acked_at=None,
+    )
+    tell = (Tell(rung, called.turn),)
+    return _done(called, scene, "called for", command.by, f"step {rung}", tell)
+
+
 def _fire(alert: Alert, command: Fire, scene: Scene) -> Transition:
     due = scene.timer
     if due is None or due.kind is not command.kind or due.due_at > scene.now:
@@ -361,5 +379,6 @@ _HANDLERS: dict[type, Callable[[Alert, Any, Scene], Transition]] = {
     Join: _join,
     Recover: _recover,
     Reopen: _reopen,
+    Summon: _summon,
     Fire: _fire,
 }

@@ -24,6 +24,7 @@ from alerts.state import (
     Reopen,
     Report,
     State,
+    Summon,
     Verify,
     Whistle,
 )
@@ -163,6 +164,10 @@ class AlertService:
         """A called department reports in (errors as above)."""
         command = DepartmentReport(department=department, by=viewer.person_id)
         return self._act(viewer, alert_id, command)
+
+    def summon(self, viewer: Viewer, alert_id: str, *, step: int) -> AlertView:
+        """Call those on rung ``step`` of the ladder now (errors as :meth:`acknowledge`)."""
+        return self._act(viewer, alert_id, Summon(by=viewer.person_id, step=step))
 
     def stream(self, viewer: Viewer, *, after: int, limit: int = 200) -> list[StreamItem]:
         """Changes above position ``after`` that the viewer may see, in order.

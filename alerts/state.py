@@ -247,6 +247,14 @@ class Reopen:
 
 
 @dataclass(frozen=True, slots=True)
+class Summon:
+    """``by`` calls those on rung ``step`` at once, without waiting for the timer."""
+
+    by: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fire:
     """The timer of ``kind`` is due."""
 
@@ -255,5 +263,6 @@ class Fire:
 
 Command = (
     Open | Suppress | Release | Hold | Confirm | Reject | Acknowledge | Arrive | Report | Verify
-    | Whistle | DepartmentReport | Join | Recover | Reopen | Fire
+    | Whistle | DepartmentReport | Join | Recover | Reopen | Summon
+    | Fire
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Access: which role may do what on any page; which alerts, the service's scope decides."""
+"""Access: which role may do what on any page; which objects, scope and :mod:`permits` decide."""
 
 from __future__ import annotations
 
@@ -13,17 +13,47 @@ class Action(StrEnum):
     OWN_ACCOUNT = "own_account"
     SEE_ALERTS = "see_alerts"
     ANSWER_ALERTS = "answer_alerts"
+    WORK_ALERTS = "work_alerts"
     VIEW_EVIDENCE = "view_evidence"
+    SEE_DUTY = "see_duty"
+    MANAGE_HOME = "manage_home"
+    SEE_MAP = "see_map"
+    REVIEW_MATCHES = "review_matches"
+    WATCH_LIST = "watch_list"
+    SEARCH = "search"
+    EXPORT = "export"
+    READ_AUDIT = "read_audit"
+    SEE_STATISTICS = "see_statistics"
+    SEE_DEVICES = "see_devices"
+    SET_UP_CAMERAS = "set_up_cameras"
+    INVITE = "invite"
 
 
 _EVERYBODY = frozenset(Role)
+_GRID = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
+_CENTRE = frozenset({Role.TOWNSHIP, Role.POLICE, Role.ADMIN})
+_POLICE = frozenset({Role.POLICE})
+_SET_UP = frozenset({Role.INSTALLER, Role.ADMIN})
 
 RIGHTS: dict[Action, frozenset[Role]] = {
     Action.OWN_ACCOUNT: _EVERYBODY,
     Action.SEE_ALERTS: _EVERYBODY,
     Action.ANSWER_ALERTS: _EVERYBODY,
-    # An installer mends cameras; the pictures of people are none of that work.
+    # An installer mends cameras; an alert about people is none of that work.
+    Action.WORK_ALERTS: _EVERYBODY - {Role.INSTALLER},
     Action.VIEW_EVIDENCE: _EVERYBODY - {Role.INSTALLER},
+    Action.SEE_DUTY: _GRID | _CENTRE,
+    Action.MANAGE_HOME: frozenset({Role.HOME_OWNER}),
+    Action.SEE_MAP: _GRID | _CENTRE,
+    Action.REVIEW_MATCHES: _POLICE,
+    Action.WATCH_LIST: _POLICE,
+    Action.SEARCH: _POLICE,
+    Action.EXPORT: _POLICE,
+    Action.READ_AUDIT: frozenset({Role.POLICE, Role.ADMIN}),
+    Action.SEE_STATISTICS: _CENTRE | {Role.GRID_HEAD},
+    Action.SEE_DEVICES: _SET_UP | {Role.POLICE, Role.TOWNSHIP},
+    Action.SET_UP_CAMERAS: _SET_UP,
+    Action.INVITE: frozenset({Role.ADMIN, Role.TOWNSHIP}),
 }
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets as random_source
 import threading
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, Row, delete, insert, select, update
 
+from alerts.web.keys import shared_key
 from alerts.web.schema import accounts, sessions
 from config.clock import Clock
 from config.logs import get_logger
@@ -17,6 +21,7 @@ from config.site import Site
 from ingest.engine import reading, writing
 
 FROM_SECRETS = "secrets"
+FROM_INVITATION = "invitation"
 PASSWORD_LIMIT = 1024
 """Characters; a longer one is refused before any hashing work."""
 
@@ -35,6 +40,7 @@ class Accounts:
     def __init__(self, engine: Engine, clock: Clock, hasher: PasswordHasher | None = None) -> None:
         self._engine = engine
         self._clock = clock
+        self._key = shared_key(engine, clock, "password_fingerprints")
         self._hasher = hasher or PasswordHasher()
         # One hash takes 64 MiB: a burst of logins must not take the machine's memory.
         self._hashing = threading.BoundedSemaphore(2)
@@ -63,9 +69,9 @@ class Accounts:
         for person_id, password in wanted.items():
             known = kept.get(person_id)
             if known is None:
-                self._create(person_id, password)
-            elif known.source == FROM_SECRETS and not self._matches(known.password_hash, password):
-                self._replace(person_id, password)
+                self._create(person_id, password, FROM_SECRETS)
+            elif known.source == FROM_SECRETS:
+                self._keep_or_replace(known, password)
         return len({*wanted, *(p for p, row in kept.items() if row.source != FROM_SECRETS)})
 
     def check(self, person_id: str, password: str) -> bool:
@@ -79,8 +85,50 @@ class Accounts:
         matches = self._matches(stored or self._nobody, password)
         return matches and stored is not None
 
-    def _create(self, person_id: str, password: str) -> None:
+    def set_password(self, person_id: str, password: str) -> None:
+        """The password that somebody chose with an invitation; earlier sessions end."""
+        self.forget(person_id)
+        self._create(person_id, password, FROM_INVITATION)
+
+    def forget(self, person_id: str) -> None:
+        """Remove an account, if there is one, and end its sessions."""
+        self._remove(person_id)
+
+    def known(self) -> dict[str, str]:
+        """Who may log in, and where their password comes from."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(accounts.c.person_id, accounts.c.source)).all()
+        return {row.person_id: row.source for row in rows}
+
+    def _keep_or_replace(self, known: Row[Any], password: str) -> None:
+        """A fingerprint tells at once that the password is the same; the hash would take 50 ms."""
+        fingerprint = self._fingerprint(known.person_id, password)
+        if known.fingerprint is not None and hmac.compare_digest(known.fingerprint, fingerprint):
+            return
+        if not self._matches(known.password_hash, password):
+            self._replace(known.person_id, password)
+            return
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(accounts)
+                .where(accounts.c.person_id == known.person_id)
+                .values(fingerprint=fingerprint)
+            )
+
+    def _fingerprint(self, person_id: str, password: str) -> str:
+        """HMAC-SHA256 under the county's own key, for passwords of the secrets file only.
+
+        Whoever can read the key can read the file's passwords' fingerprints too; those are as
+        strong as the passwords, which the operator generates. A password that a person chose
+        gets none.
+        """
+        text = f"{person_id}\0{password}".encode()
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
+
+    def _create(self, person_id: str, password: str, source: str) -> None:
         hashed = self._hash(password)
+        is_from_file = source == FROM_SECRETS
+        fingerprint = self._fingerprint(person_id, password) if is_from_file else None
         now = self._clock.now()
         with writing(self._engine) as connection:
             # Two processes may start at once: the later one's hash is as good.
@@ -89,7 +137,8 @@ class Accounts:
                 insert(accounts).values(
                     person_id=person_id,
                     password_hash=hashed,
-                    source=FROM_SECRETS,
+                    source=source,
+                    fingerprint=fingerprint,
                     created_at=now,
                     changed_at=now,
                 )
@@ -102,7 +151,11 @@ class Accounts:
             connection.execute(
                 update(accounts)
                 .where(accounts.c.person_id == person_id)
-                .values(password_hash=hashed, changed_at=now)
+                .values(
+                    password_hash=hashed,
+                    fingerprint=self._fingerprint(person_id, password),
+                    changed_at=now,
+                )
             )
             connection.execute(
                 update(sessions)

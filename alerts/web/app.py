@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,16 +15,39 @@ from sqlalchemy import Engine
 
 from alerts.audit import AuditLog
 from alerts.service import AlertService
-from alerts.web import api, cards, errors, health, pages, pictures, shell, stream
+from alerts.web import (
+    api,
+    cameras,
+    cards,
+    duty,
+    errors,
+    handling,
+    health,
+    home,
+    invite,
+    notice,
+    pages,
+    pictures,
+    shell,
+    stream,
+)
 from alerts.web.accounts import Accounts
+from alerts.web.armings import Armings
 from alerts.web.assets import Assets
 from alerts.web.broadcast import Broadcaster
 from alerts.web.context import Web
+from alerts.web.drawings import Drawings
 from alerts.web.headers import SecurityHeaders
+from alerts.web.homes import Homes
+from alerts.web.invitations import Invitations
 from alerts.web.limits import BodyLimit
 from alerts.web.login_form import LoginForm
 from alerts.web.metrics import Metrics
+from alerts.web.reports import FieldReports
+from alerts.web.seen import Seen
 from alerts.web.sessions import Sessions
+from alerts.web.signs import Signs
+from alerts.web.swaps import Swaps
 from alerts.web.throttle import Throttle
 from config.clock import Clock
 from config.secrets import Secrets
@@ -32,6 +56,20 @@ from ingest.media import MediaStore
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEDIA_PREFIX = "/v1/media/"
+OURS = (
+    api.router,
+    stream.router,
+    pictures.router,
+    pages.router,
+    handling.router,
+    duty.router,
+    home.router,
+    cameras.router,
+    invite.router,
+    notice.router,
+    shell.router,
+    health.router,
+)
 
 
 def create_app(
@@ -72,11 +110,22 @@ def create_app(
         login_form=LoginForm(engine, clock),
         broadcaster=Broadcaster(service),
         audit=AuditLog(engine, clock),
+        homes=Homes(engine, clock),
+        reports=FieldReports(engine, clock),
+        signs=Signs(engine, clock),
+        swaps=Swaps(engine, clock),
+        armings=Armings(engine, clock),
+        seen=Seen(engine),
+        drawings=Drawings(engine, clock),
+        invitations=Invitations(engine, clock),
         metrics=Metrics(),
         assets=Assets(),
         templates=_templates(),
     )
     web.templates.env.globals.update(asset=web.assets.url, site=site, assets=web.assets)
+    names = partial(_person_name, site, web.homes)
+    web.templates.env.globals["person_name"] = names
+    web.templates.env.filters["person_name"] = names
     web.accounts.seed(site, secrets)
 
     @asynccontextmanager
@@ -101,10 +150,19 @@ def create_app(
     app.add_middleware(BodyLimit, except_prefix=MEDIA_PREFIX)
     app.add_middleware(SecurityHeaders)
     errors.install(app)
-    ours = (api.router, stream.router, pictures.router, pages.router, shell.router, health.router)
-    for router in (*ours, *routers):
+    for router in (*OURS, *routers):
         app.include_router(router)
     return app
+
+
+def _person_name(site: Site, homes: Homes, person_id: str | None) -> str:
+    """How somebody is called; an id that is nobody's any more is shown as it is."""
+    if person_id is None:
+        return "—"
+    person = site.person(person_id)
+    member = homes.member(person_id) if person is None else None
+    found = person or (member.person if member is not None else None)
+    return found.name if found is not None else person_id
 
 
 def _templates() -> Jinja2Templates:

@@ -72,10 +72,17 @@ def find_visitor(request: Request) -> Visitor | None:
     web = web_of(request)
     token = request.cookies.get(cookie_name(request, "session"))
     session = web.sessions.find(token) if token else None
-    person = web.site.person(session.person_id) if session is not None else None
-    if session is None or person is None:
+    if session is None:
         return None
-    return Visitor(person, session, Viewer(person.id, person.role, person.grid))
+    homes: tuple[str, ...] = ()
+    person = web.site.person(session.person_id)
+    if person is None:
+        member = web.homes.member(session.person_id)
+        if member is None:
+            return None
+        person, homes = member.person, (member.owner,)
+    granted = web.homes.granted_to(person.id)
+    return Visitor(person, session, Viewer(person.id, person.role, person.grid, homes, granted))
 
 
 def require(action: Action) -> Callable[..., Awaitable[Visitor]]:
@@ -124,4 +131,8 @@ WebParts = Annotated[Web, Depends(web_of)]
 AnyVisitor = Annotated[Visitor, Depends(require(Action.OWN_ACCOUNT))]
 Reader = Annotated[Visitor, Depends(require(Action.SEE_ALERTS))]
 Responder = Annotated[Visitor, Depends(require(Action.ANSWER_ALERTS))]
+Worker = Annotated[Visitor, Depends(require(Action.WORK_ALERTS))]
+DutyReader = Annotated[Visitor, Depends(require(Action.SEE_DUTY))]
+HomeOwner = Annotated[Visitor, Depends(require(Action.MANAGE_HOME))]
+Inviter = Annotated[Visitor, Depends(require(Action.INVITE))]
 EvidenceReader = Annotated[Visitor, Depends(require(Action.VIEW_EVIDENCE))]

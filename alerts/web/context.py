@@ -12,11 +12,19 @@ from sqlalchemy import Engine
 from alerts.audit import AuditLog
 from alerts.service import AlertService
 from alerts.web.accounts import Accounts
+from alerts.web.armings import Armings
 from alerts.web.assets import Assets
 from alerts.web.broadcast import Broadcaster
+from alerts.web.drawings import Drawings
+from alerts.web.homes import Homes
+from alerts.web.invitations import Invitations
 from alerts.web.login_form import LoginForm
 from alerts.web.metrics import Metrics
+from alerts.web.reports import FieldReports
+from alerts.web.seen import Seen
 from alerts.web.sessions import Sessions
+from alerts.web.signs import Signs
+from alerts.web.swaps import Swaps
 from alerts.web.throttle import Throttle
 from config.clock import Clock
 from config.site import Site
@@ -39,6 +47,14 @@ class Web:
     login_form: LoginForm
     broadcaster: Broadcaster
     audit: AuditLog
+    homes: Homes
+    reports: FieldReports
+    signs: Signs
+    swaps: Swaps
+    armings: Armings
+    seen: Seen
+    drawings: Drawings
+    invitations: Invitations
     metrics: Metrics
     assets: Assets
     templates: Jinja2Templates

@@ -6,12 +6,10 @@ import hashlib
 import hmac
 import secrets
 
-from sqlalchemy import Engine, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine
 
-from alerts.web.schema import keys
+from alerts.web.keys import shared_key
 from config.clock import Clock
-from ingest.engine import reading, writing
 
 _NAME = "login_form"
 
@@ -24,7 +22,7 @@ class LoginForm:
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
-        self._key = _shared_key(engine, clock)
+        self._key = shared_key(engine, clock, _NAME)
 
     def issue(self, nonce: str | None = None) -> tuple[str, str]:
         """A nonce for the cookie (``nonce`` again, if there is one) and the form's token."""
@@ -40,22 +38,3 @@ class LoginForm:
 
     def _sign(self, nonce: str) -> str:
         return hmac.new(self._key, nonce.encode(), hashlib.sha256).hexdigest()
-
-
-def _shared_key(engine: Engine, clock: Clock) -> bytes:
-    find = select(keys.c.value).where(keys.c.name == _NAME)
-    with reading(engine) as connection:
-        found = connection.execute(find).scalar_one_or_none()
-    if found is not None:
-        return bytes(found)
-    try:
-        with writing(engine) as connection:
-            connection.execute(
-                insert(keys).values(
-                    name=_NAME, value=secrets.token_bytes(32), created_at=clock.now()
-                )
-            )
-    except IntegrityError:
-        pass  # Another process was first; its key is everybody's.
-    with reading(engine) as connection:
-        return bytes(connection.execute(find).scalar_one())

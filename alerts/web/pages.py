@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -16,7 +16,6 @@ from alerts.web.auth import (
     AnyVisitor,
     Reader,
     Responder,
-    Visitor,
     WebParts,
     address_of,
     cookie_name,
@@ -28,11 +27,16 @@ from alerts.web.auth import (
 from alerts.web.cards import card_context, card_html, order
 from alerts.web.context import Web
 from alerts.web.errors import Refusal
+from alerts.web.handling import DEADLINES_MIN, DEPARTMENTS, may_see_photo
 from alerts.web.login import Credentials, log_in
+from alerts.web.permits import next_steps, owns
+from alerts.web.render import page
 from config.ids import is_uuid7
+from config.site import Role
 
 router = APIRouter(include_in_schema=False)
 _LOCAL = re.compile(r"/(?:[A-Za-z0-9_-]+/?)*")
+GRID_ROLES = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
 FRAGMENT_HEADER = "x-menshen-fragment"
 
 
@@ -43,7 +47,7 @@ def live_alerts(request: Request, web: WebParts, visitor: Reader) -> Response:
     position = web.service.position()
     alerts = order(web.service.open_alerts(visitor.viewer))
     cards = [card_context(web, visitor, alert) for alert in alerts]
-    return _page(
+    return page(
         request,
         web,
         visitor,
@@ -61,7 +65,7 @@ def one_alert(request: Request, web: WebParts, visitor: Reader, alert_id: str) -
         raise errors.not_found()
     position = web.service.position()
     alert = web.service.get(visitor.viewer, alert_id)
-    return _page(
+    return page(
         request,
         web,
         visitor,
@@ -69,6 +73,17 @@ def one_alert(request: Request, web: WebParts, visitor: Reader, alert_id: str) -
         position=position,
         card=card_context(web, visitor, alert),
         show_evidence=visitor.may(Action.VIEW_EVIDENCE),
+        camera=web.site.camera(alert.camera_id),
+        steps=next_steps(web.site, visitor.viewer, alert),
+        reports=[
+            (report, may_see_photo(web, visitor, alert, report))
+            for report in web.reports.of_alert(alert.id)
+        ],
+        is_owner=owns(web.site, visitor.viewer, alert),
+        grants=web.homes.grants_of(alert.id),
+        grantees=[p for p in web.site.people if p.role in GRID_ROLES and p.grid == alert.grid_id],
+        departments=DEPARTMENTS,
+        deadlines_min=DEADLINES_MIN,
     )
 
 
@@ -153,7 +168,7 @@ def log_out_page(request: Request, web: WebParts, visitor: AnyVisitor) -> Respon
 def account_page(request: Request, web: WebParts, visitor: AnyVisitor) -> Response:
     """Who one is, and every device that is logged in."""
     sessions = web.sessions.of_person(visitor.person.id)
-    return _page(request, web, visitor, "account.html", sessions=sessions, now=web.clock.now())
+    return page(request, web, visitor, "account.html", sessions=sessions, now=web.clock.now())
 
 
 @router.post("/account/sessions/{session_id}/revoke")
@@ -162,11 +177,6 @@ def revoke_session(web: WebParts, visitor: AnyVisitor, session_id: str) -> Respo
     if not is_uuid7(session_id) or not web.sessions.revoke(session_id, person_id=visitor.person.id):
         raise errors.not_found()
     return RedirectResponse("/account", status_code=303)
-
-
-def _page(request: Request, web: Web, visitor: Visitor, name: str, **values: Any) -> Response:
-    context = {"visitor": visitor, "zone": web.zone, "now": web.clock.now(), **values}
-    return web.templates.TemplateResponse(request, name, context)
 
 
 def _login_form(

@@ -10,6 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from alerts.web import errors
 from alerts.web.auth import EvidenceReader, Reader, WebParts
+from alerts.web.context import Web
 from config.ids import is_uuid7
 
 CHUNK_BYTES = 64 * 1024
@@ -32,6 +33,14 @@ def thumbnail(web: WebParts, visitor: Reader, alert_id: AlertId) -> Response:
     picture = web.service.thumbnail(visitor.viewer, alert_id)
     if picture is None:
         raise errors.not_found()
+    if alert_id in visitor.viewer.granted:
+        # The owner is shown who looked into their home.
+        web.audit.append(
+            actor=visitor.person.id,
+            action="view-thumbnail",
+            object=f"alert {alert_id}",
+            detail="purpose: the owner granted it",
+        )
     return Response(picture, media_type="image/jpeg", headers=PRIVATE)
 
 
@@ -56,10 +65,6 @@ def evidence(
     stored = web.media.find(sha256) if file is not None else None
     if file is None or stored is None:
         raise errors.not_found()
-    try:
-        opened = web.media.open(sha256)
-    except FileNotFoundError:
-        raise errors.not_found() from None
     # Written before a byte is sent: a view that cannot be audited does not happen.
     web.audit.append(
         actor=visitor.person.id,
@@ -68,6 +73,22 @@ def evidence(
         detail=f"{file.role} {sha256}; purpose: answering this alert",
     )
     web.metrics.evidence.inc()
+    return stored_picture(web, sha256)
+
+
+def stored_picture(web: Web, sha256: str) -> StreamingResponse:
+    """A file of the media store, in chunks.
+
+    Raises:
+        Refusal: 404, it is not here.
+    """
+    stored = web.media.find(sha256)
+    if stored is None:
+        raise errors.not_found()
+    try:
+        opened = web.media.open(sha256)
+    except FileNotFoundError:
+        raise errors.not_found() from None
     headers = {**PRIVATE, "Content-Length": str(stored.size_bytes)}
     return StreamingResponse(_chunks(opened), media_type=stored.media_type, headers=headers)
 

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from config.errors import UserError
+from config.live import MESSAGE_LIMIT_BYTES
 
 STOP_S = 10.0
 """Streams end at once when asked; this bounds a client that does not read."""
@@ -38,6 +39,9 @@ class WebServer:
             server_header=False,
             forwarded_allow_ips=trusted_proxies,
             timeout_graceful_shutdown=int(STOP_S),
+            ws_max_size=MESSAGE_LIMIT_BYTES,
+            # Video does not get smaller by compression, only later.
+            ws_per_message_deflate=False,
         )
         self._server = uvicorn.Server(config)
         self._socket: socket.socket | None = None

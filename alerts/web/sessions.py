@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from alerts.web.schema import sessions
@@ -129,6 +129,27 @@ class Sessions:
                 .values(revoked_at=self._clock.now())
             )
         return result.rowcount == 1
+
+    def counts(self) -> dict[str, int]:
+        """How many living sessions each person has who has any."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(
+                select(sessions.c.person_id, func.count())
+                .where(sessions.c.revoked_at.is_(None), sessions.c.expires_at > self._clock.now())
+                .group_by(sessions.c.person_id)
+            ).all()
+        return {row[0]: row[1] for row in rows}
+
+    def revoke_all(self, person_id: str) -> int:
+        """End every session of that person; returns how many were living."""
+        with writing(self._engine) as connection:
+            result = connection.execute(
+                update(sessions)
+                .where(sessions.c.person_id == person_id, sessions.c.revoked_at.is_(None))
+                .where(sessions.c.expires_at > self._clock.now())
+                .values(revoked_at=self._clock.now())
+            )
+        return result.rowcount
 
 
 def _digest(token: str) -> str:

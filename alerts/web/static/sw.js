@@ -2,7 +2,7 @@
 // Alerts, pictures and every page about people always come from the server.
 const VERSION = new URL(self.location).searchParams.get("v") ?? "0";
 const SHELL = `shell-${VERSION}`;
-const FILES = ["style.css", "cards.css", "icon.svg"].map((name) => `/static/${VERSION}/${name}`);
+const FILES = ["style.css", "cards.css", "pages.css", "icon.svg"].map((name) => `/static/${VERSION}/${name}`);
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(["/offline", ...FILES])));

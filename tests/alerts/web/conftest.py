@@ -100,6 +100,21 @@ def running(living_county: County) -> Iterator[RunningWeb]:
     site.stop()
 
 
+@pytest.fixture(scope="module")
+def town(
+    tmp_path_factory: pytest.TempPathFactory, migrated: Path, example_site: Site
+) -> Iterator[RunningWeb]:
+    """A county in real time with a running server, shared by the stories of one module."""
+    folder = tmp_path_factory.mktemp("town")
+    shutil.copy(migrated, folder / "centre.db")
+    engine = open_engine(f"sqlite:///{folder / 'centre.db'}")
+    site = RunningWeb(County(engine, with_second_home(example_site), SystemClock(), folder))
+    site.start()
+    yield site
+    site.stop()
+    engine.dispose()
+
+
 def form_login(client: httpx.Client, person: str, password: str | None = None) -> httpx.Response:
     """Open the login page and send its form, as a browser does."""
     page = client.get("/login")
@@ -137,6 +152,11 @@ def jpeg() -> Callable[..., bytes]:
 def csrf() -> Callable[[httpx.Client], dict[str, str]]:
     """:func:`csrf_of`."""
     return csrf_of
+
+
+def form_csrf(client: httpx.Client) -> dict[str, str]:
+    """The form field that a change of this client's session must carry."""
+    return {"csrf_token": client.get("/api/v1/session").json()["csrf_token"]}
 
 
 CHROMIUM_FLAGS = [
@@ -203,6 +223,16 @@ WALL = {"width": 1440, "height": 900}
 @pytest.fixture
 def somebody(chromium: Browser, running: RunningWeb) -> Iterator[Callable[..., Somebody]]:
     """Opens a browser for one more person; no page of theirs may break a rule of the policy."""
+    yield from _browsers(chromium, running)
+
+
+@pytest.fixture
+def townsman(chromium: Browser, town: RunningWeb) -> Iterator[Callable[..., Somebody]]:
+    """The same at the module's own server."""
+    yield from _browsers(chromium, town)
+
+
+def _browsers(chromium: Browser, running: RunningWeb) -> Iterator[Callable[..., Somebody]]:
     contexts: list[BrowserContext] = []
     people: list[Somebody] = []
 

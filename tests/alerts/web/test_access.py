@@ -24,11 +24,14 @@ PUBLIC = {
     "GET /sw.js",
     "GET /offline",
     "GET /manifest.webmanifest",
+    "GET /notice/{camera_id}",
+    "GET /join/{token}",
+    "POST /join/{token}",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
 }
-"""What a stranger may reach: nothing here tells of a person or a place."""
+"""What a stranger may reach: nothing here tells of a person, or of a place but its notice."""
 
 
 @pytest.fixture
