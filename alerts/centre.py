@@ -23,6 +23,7 @@ from alerts.service import AlertService
 from alerts.store import AlertStore
 from alerts.timers import Timers
 from alerts.web.app import create_app
+from alerts.web.live import live_router
 from alerts.web.server import WebServer
 from config.clock import Clock
 from config.errors import UserError
@@ -34,6 +35,8 @@ from config.wire import EventBatch, Receipt
 from ingest.broker import EmbeddedBroker
 from ingest.engine import open_engine
 from ingest.letters import DeadLetter
+from ingest.live import LiveRelay
+from ingest.live_door import live_door
 from ingest.media import MediaStore
 from ingest.media_http import media_router
 from ingest.migrate import upgrade
@@ -96,6 +99,8 @@ class Centre:
     url: str | None = None
     """Address of the pages once started; None without the part ``web``."""
     broker_url: str | None = None
+    relay: LiveRelay = field(default_factory=LiveRelay)
+    """Live streams of the nodes that are connected to this process."""
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
@@ -127,6 +132,7 @@ class Centre:
         media = MediaStore(plan.settings.data_dir / "media")
         listener = self.journal.changes if self.journal is not None else None
         service = AlertService(engine, plan.site, self.clock, hub=self.hub, listener=listener)
+        events, tokens = EventStore(engine, self.clock), plan.secrets.nodes
         app = create_app(
             service=service,
             engine=engine,
@@ -134,7 +140,11 @@ class Centre:
             secrets=plan.secrets,
             media=media,
             clock=self.clock,
-            routers=[media_router(EventStore(engine, self.clock), media, plan.secrets.nodes)],
+            routers=[
+                media_router(events, media, tokens),
+                live_door(self.relay, tokens),
+                live_router(self.relay),
+            ],
         )
         server = WebServer(app, host=plan.host, port=plan.port)
         server.start()

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Protocol
 
+from starlette.websockets import WebSocketDisconnect
+
 from config.live import (
     Command,
     LiveFrame,
@@ -91,7 +93,7 @@ class LiveRelay:
     @property
     def viewers(self) -> int:
         """Viewers of all streams."""
-        return sum(len(channel.viewers) for channel in self._channels.values())
+        return sum(len(channel.viewers) for channel in list(self._channels.values()))
 
     @contextlib.contextmanager
     def watch(
@@ -159,7 +161,7 @@ class LiveRelay:
                 for channel in self._of(node):
                     channel.say("node_offline")
             _log.info("live link closed", node=node)
-            with contextlib.suppress(RuntimeError, OSError):
+            with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
                 await socket.close()
 
     def _of(self, node: str) -> list[LiveChannel]:
