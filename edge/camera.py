@@ -106,6 +106,7 @@ class CameraThreads:
                 remedy="add sub_url, or choose gate 'keyframes' or 'always'",
             )
         main = MainWatch(trigger, masks, self.counters, sink, gate, spec.limit_px)
+        self.main = main
         self._threads = [self._thread("main", spec.url, main)]
         if gate is Gate.SUBSTREAM and spec.sub_url is not None:
             sub = SubWatch(trigger, masks, self.counters)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from config.clock import SystemClock
 from config.logs import configure_logs
 from edge.camera import CameraSpec, CameraState, CameraThreads
+from edge.clips import ClipOrder, CutClip, cut_clip
 from edge.frame_ring import FrameRing, RingBrokenError
 from edge.gates import Counters
 from edge.geometry import Box
@@ -50,7 +51,7 @@ class Beat:
     counters: dict[str, Counters]
 
 
-Message = Beat | CameraState
+Message = Beat | CameraState | CutClip
 
 
 class _RingSink:
@@ -106,8 +107,13 @@ def run_child(
     for camera in cameras:
         camera.start()
     try:
-        while not pipe.poll(BEAT_INTERVAL_S):
-            tell(_beat(cameras))
+        while True:
+            if not pipe.poll(BEAT_INTERVAL_S):
+                tell(_beat(cameras))
+            elif isinstance(order := pipe.recv(), ClipOrder):
+                tell(_cut(cameras, order))
+            else:
+                break
     except (OSError, EOFError, RingBrokenError):
         os._exit(1)
     for camera in cameras:
@@ -116,6 +122,12 @@ def run_child(
         tell(_beat(cameras))
     except OSError:
         os._exit(1)
+
+
+def _cut(cameras: list[CameraThreads], order: ClipOrder) -> CutClip:
+    camera = next(item for item in cameras if item.spec.id == order.camera)
+    packets, codec = camera.main.kept(order.since_s, order.until_s)
+    return CutClip(order.number, cut_clip(packets, codec=codec))
 
 
 def _beat(cameras: list[CameraThreads]) -> Beat:

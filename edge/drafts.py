@@ -36,6 +36,9 @@ class Draft:
     face: FaceShot | None = None
     zone: str | None = None
 
+    at: datetime = field(kw_only=True)
+    """When it was decided to tell it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -132,6 +135,7 @@ class Visit:
         }
         draft = Draft(
             visit=self.id,
+            at=now,
             revision=self.revision,
             kind=kinds[self.object_class],
             started_at=self.started_at,

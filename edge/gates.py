@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,7 +27,8 @@ IDLE_INTERVAL_S = 0.2
 SAMPLE_INTERVAL_S = 0.2
 LONG_GOP_S = 2.0
 _RING_BYTES = 24 * 1024 * 1024
-_RING_SECONDS = 8.0
+_RING_SECONDS = 24.0
+"""A clip reaches back this far; most cameras need half of the bytes for it."""
 
 
 class PictureSink(Protocol):
@@ -162,6 +164,8 @@ class MainWatch:
     _ring: GopRing[StreamPacket] = field(
         default_factory=lambda: GopRing(max_bytes=_RING_BYTES, max_seconds=_RING_SECONDS)
     )
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _codec: str = ""
     _watch: SubWatch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -171,7 +175,8 @@ class MainWatch:
         """A new connection: nothing from the last one can be decoded with it."""
         self._timer = FrameTimer()
         self._keys = KeyInterval()
-        self._ring.clear()
+        with self._lock:
+            self._ring.clear()
         self._watch.opened()
         self._decoding = False
 
@@ -182,7 +187,9 @@ class MainWatch:
         self.counters.packets += 1
         self.counters.bytes += packet.size
         self._keys.observe(packet)
-        self._ring.append(packet)
+        with self._lock:
+            self._ring.append(packet)
+            self._codec = stream.codec
         gate = self.gate or self._keys.gate()
         wanted = self.trigger.wanted(packet.at_s)
         if wanted is None and gate is not Gate.ALWAYS:
@@ -202,6 +209,20 @@ class MainWatch:
             since = packet.at_s if wanted is None else wanted.since_s
             for kept in self._ring.since(since):
                 self._decode(stream, kept, gate)
+
+    def kept(self, since_s: float, until_s: float) -> tuple[list[StreamPacket], str]:
+        """What the ring holds of a stretch of time (Unix seconds of arrival), and the codec.
+
+        Begins at the last key frame before it; empty where masks forbid to hand packets on,
+        because nothing can be burnt into what is not decoded. For any thread.
+        """
+        with self._lock:
+            packets, codec = list(self._ring.all()), self._codec
+        if self.masks.any:
+            return [], codec
+        keys = [i for i, p in enumerate(packets) if p.is_keyframe and p.arrived_s <= since_s]
+        first = keys[-1] if keys else 0
+        return [packet for packet in packets[first:] if packet.arrived_s <= until_s], codec
 
     def _decode(self, stream: PacketSource, packet: StreamPacket, gate: Gate) -> None:
         wanted = self.trigger.wanted(packet.at_s)

@@ -85,5 +85,10 @@ class GopRing(Generic[P]):
         for gop in list(self._gops)[first:]:
             yield from gop
 
+    def all(self) -> Iterator[P]:
+        """Everything that is kept, in order."""
+        for gop in self._gops:
+            yield from gop
+
     def __len__(self) -> int:
         return sum(len(gop) for gop in self._gops)

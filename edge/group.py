@@ -14,10 +14,12 @@ from config.clock import Clock
 from config.logs import get_logger
 from edge.camera import CameraSpec, CameraState
 from edge.child import Beat, ChildJob, run_child
+from edge.clips import ClipOrder, CutClip
 from edge.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.gates import Counters
 
 _LOG = get_logger(__name__)
+_MOST_CLIPS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class CameraGroup:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._ring: FrameRing | None = None
+        self._clips: dict[int, bytes | None] = {}
+        self._last_order = 0
         self._alive_s = 0.0
         self._started_s = 0.0
         self._heard = False
@@ -119,6 +123,10 @@ class CameraGroup:
                     self._heard = True
                     self._alive_s = max(self._alive_s, message.stuck_since_s)
                     self._current = message.counters
+                elif isinstance(message, CutClip):
+                    self._clips[message.number] = message.data
+                    if len(self._clips) > _MOST_CLIPS:  # ordered by somebody who gave up
+                        self._clips.pop(next(iter(self._clips)))
                 elif isinstance(message, CameraState):
                     yield message
         except (OSError, EOFError):
@@ -173,6 +181,23 @@ class CameraGroup:
             # A killed child held the lock: the watchdog sees its death and replaces the ring.
             return None
         return None if frame is None else (self.cameras[frame.camera], frame, ring)
+
+    def order_clip(self, camera: str, since_s: float, until_s: float) -> int | None:
+        """Ask the child for a clip (Unix seconds); its number, or None when there is no child."""
+        if self._pipe is None:
+            return None
+        self._last_order += 1
+        try:
+            self._pipe.send(ClipOrder(self._last_order, camera, since_s, until_s))
+        except OSError:
+            return None
+        return self._last_order
+
+    def take_clip(self, number: int) -> tuple[bool, bytes | None]:
+        """Whether an ordered clip has come, and the clip unless there was nothing to cut."""
+        if number not in self._clips:
+            return False, None
+        return True, self._clips.pop(number)
 
     @property
     def bell(self) -> int | None:

@@ -22,6 +22,11 @@ class MaskBurner:
         self._polygons = tuple(polygons)
         self._corners: dict[tuple[int, int], list[npt.NDArray[np.int32]]] = {}
 
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to hide."""
+        return bool(self._polygons)
+
     def burn(self, picture: npt.NDArray[Any]) -> None:
         """Blacken in place; ``picture`` is uint8 (H,W) luma or grey, or (H,W,3) BGR."""
         if not self._polygons:

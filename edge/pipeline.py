@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from config.errors import UserError
@@ -20,6 +20,7 @@ from config.event import (
 from config.ids import uuid7
 from config.logs import get_logger
 from config.site import FacePolicy, Line, Zone
+from edge.clip_times import LONGEST_S, POST_ROLL_S, PRE_ROLL_S
 from edge.drafts import Draft
 from edge.geometry import Box, clip
 from edge.pictures import Scene, Shot
@@ -29,6 +30,8 @@ from models.plates.reading import PlateRead
 from models.types import Detections, FaceDetection, PlateSighting
 
 _LOG = get_logger(__name__)
+
+_CLIP_PATIENCE_S = 4.0
 
 EventSink = Callable[[Event], None]
 """Takes an event for good: the outbox, or a printer."""
@@ -47,6 +50,16 @@ class EvidenceSink(Protocol):
         """Store ``data`` durably."""
 
 
+class ClipSource(Protocol):
+    """Cuts clips out of what one camera sent lately (Unix seconds)."""
+
+    def order(self, since_s: float, until_s: float) -> int | None:
+        """Ask for one; its number, or None when there can be none."""
+
+    def take(self, number: int) -> tuple[bool, bytes | None]:
+        """Whether it has come, and the MP4 unless there was nothing to cut."""
+
+
 class CameraPipeline:
     """Feed it analysed pictures of one camera in order of time. For one thread at a time.
 
@@ -55,6 +68,7 @@ class CameraPipeline:
         face: with ``off``, faces are dropped before anything remembers them. The other policies
             all make events that hold a quality and a picture, never an identity.
         evidence: None keeps no picture but the thumbnail inside the event.
+        clips: where clips come from; a visit's last event waits a few seconds for its clip.
     """
 
     def __init__(
@@ -67,8 +81,11 @@ class CameraPipeline:
         face: FacePolicy = FacePolicy.DETECT,
         zones: Sequence[Zone] = (),
         lines: Sequence[Line] = (),
+        clips: ClipSource | None = None,
     ) -> None:
         self.camera = camera
+        self._clips = clips
+        self._awaiting: list[tuple[Draft, int, datetime]] = []
         self.analysed = 0
         self.events: dict[EventKind, int] = {}
         """First tellings per kind: objects on visits, not messages."""
@@ -91,9 +108,19 @@ class CameraPipeline:
     def tick(self, now: datetime) -> None:
         """Let time pass while no pictures come."""
         self._write(self._visits.tick(now))
+        for waiting in list(self._awaiting):
+            draft, number, until = waiting
+            assert self._clips is not None
+            come, clip = self._clips.take(number)
+            if come or now >= until:
+                self._awaiting.remove(waiting)
+                self._send(self._event(draft, clip))
 
     def finish(self, now: datetime) -> None:
         """End what is open, as the node stops."""
+        waiting, self._awaiting, self._clips = self._awaiting, [], None
+        for draft, _, _ in waiting:
+            self._send(self._event(draft))
         self._write(self._visits.finish(now))
 
     def health(self, report: HealthReport, at: datetime) -> None:
@@ -115,30 +142,45 @@ class CameraPipeline:
 
     def _write(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
-            self._send(self._event(draft))
+            number = self._order_clip(draft)
+            if number is None:
+                self._send(self._event(draft))
+            else:
+                until = draft.at + timedelta(seconds=_CLIP_PATIENCE_S)
+                self._awaiting.append((draft, number, until))
+
+    def _order_clip(self, draft: Draft) -> int | None:
+        if self._clips is None or self._evidence is None or draft.ended_at is None:
+            return None
+        until_s = draft.ended_at.timestamp() + POST_ROLL_S
+        since_s = max(draft.started_at.timestamp() - PRE_ROLL_S, until_s - LONGEST_S)
+        return self._clips.order(since_s, until_s)
 
     def _send(self, event: Event) -> None:
         if event.revision == 0:
             self.events[event.kind] = self.events.get(event.kind, 0) + 1
         self._emit(event)
 
-    def _keep(self, shot: Shot) -> tuple[EvidenceRef, ...]:
-        """Both pictures on the disk; without them (disk full) the event still goes."""
+    def _keep(self, shot: Shot, clip: bytes | None) -> tuple[EvidenceRef, ...]:
+        """Pictures and clip on the disk; without them (disk full) the event still goes."""
         if self._evidence is None:
             return ()
         try:
-            return (
+            kept = [
                 self._evidence.put(shot.crop, media_type="image/jpeg", role="crop"),
                 self._evidence.put(shot.scene, media_type="image/jpeg", role="scene"),
-            )
+            ]
+            if clip is not None:
+                kept.append(self._evidence.put(clip, media_type="video/mp4", role="clip"))
+            return tuple(kept)
         except UserError as error:
             _LOG.error("event without its pictures", camera=self.camera, problem=str(error))
             return ()
 
-    def _event(self, draft: Draft) -> Event:
+    def _event(self, draft: Draft, clip: bytes | None = None) -> Event:
         """Evidence first: the event must never name a file that is not on the disk."""
         shot = draft.shot
-        evidence = self._keep(shot)
+        evidence = self._keep(shot, clip)
         ended = draft.ended_at
         return Event(
             id=uuid7(shot.at),

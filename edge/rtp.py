@@ -238,3 +238,13 @@ def sender_clock(packet: bytes | memoryview) -> float | None:
     _, seconds, fraction, _ = _REPORT.unpack_from(packet, 4)
     unix = seconds - _NTP_TO_UNIX + fraction / 2**32
     return unix if unix > 978_307_200 else None
+
+
+def says_goodbye(packet: bytes | memoryview) -> bool:
+    """Whether a compound RTCP packet holds a BYE (RFC 3550 section 6.6): the stream has ended."""
+    at = 0
+    while at + 4 <= len(packet):
+        if packet[at + 1] == 203:
+            return True
+        at += 4 + 4 * int.from_bytes(packet[at + 2 : at + 4])
+    return False

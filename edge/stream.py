@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from av.codec.context import ThreadType
 
-from edge.rtp import CLOCK_RATE, START_CODE, CodedPicture, Depacketizer, sender_clock
+from edge.rtp import CLOCK_RATE, START_CODE, CodedPicture, Depacketizer, says_goodbye, sender_clock
 from edge.rtsp import RtspError, RtspSession
 from edge.stream_error import Fault, StreamError, public_url
 
@@ -101,6 +101,10 @@ class Picture:
 class PacketSource(Protocol):
     """What the gates need of a stream (see :class:`VideoStream`)."""
 
+    @property
+    def codec(self) -> str:
+        """``h264`` or ``hevc``."""
+
     def packets(self) -> Iterator[StreamPacket]:
         """Coded pictures as they arrive."""
 
@@ -131,6 +135,11 @@ class VideoStream:
         self.info = _info(self._stream)
         self.parameter_sets = bytes(self._context.extradata or b"")
         """What came with the stream's description: parameter sets as an Annex B byte stream."""
+
+    @property
+    def codec(self) -> str:
+        """``h264`` or ``hevc``."""
+        return self.info.codec
 
     @classmethod
     def open(
@@ -305,6 +314,8 @@ class CameraStream(VideoStream):
                     yield picture
             elif (clock := sender_clock(data)) is not None:
                 self.clock_skew_s = clock - time.time()
+            if channel == 1 and says_goodbye(data):
+                raise RtspError(Fault.ENDED)
 
     def _know(self, picture: CodedPicture) -> None:
         """Learn the size from a key frame whose parameter sets are new.

@@ -195,6 +195,7 @@ class Visits:
         return [
             Draft(
                 visit=uuid7(scene.at),
+                at=scene.at,
                 revision=0,
                 kind=hit.kind,
                 started_at=visit.started_at,

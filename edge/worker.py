@@ -62,6 +62,20 @@ class _Watched:
     health: CameraHealth = field(default_factory=CameraHealth)
 
 
+@dataclass(frozen=True, slots=True)
+class _GroupClips:
+    """The clips of one camera, cut by its group's child."""
+
+    group: CameraGroup
+    camera: str
+
+    def order(self, since_s: float, until_s: float) -> int | None:
+        return self.group.order_clip(self.camera, since_s, until_s)
+
+    def take(self, number: int) -> tuple[bool, bytes | None]:
+        return self.group.take_clip(number)
+
+
 class Worker:
     """One node. :meth:`run` blocks; everything it starts has ended when it returns."""
 
@@ -86,6 +100,7 @@ class Worker:
         self._inference_s = self._events_s = 0.0
         self._cameras: dict[str, _Watched] = {}
         for camera in cameras:
+            group = next(item for item in self._groups if camera.spec in item.cameras)
             pipeline = CameraPipeline(
                 node=node,
                 camera=camera.spec.id,
@@ -94,8 +109,8 @@ class Worker:
                 face=camera.face,
                 zones=camera.zones,
                 lines=camera.lines,
+                clips=_GroupClips(group, camera.spec.id),
             )
-            group = next(item for item in self._groups if camera.spec in item.cameras)
             self._cameras[camera.spec.id] = _Watched(group, pipeline)
 
     @property

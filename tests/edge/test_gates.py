@@ -41,6 +41,7 @@ class Still:
 class Scripted:
     """A source that remembers which packets were decoded."""
 
+    codec = "h264"
     decoded: list[int] = field(default_factory=list)
     restarts: int = 0
 
