@@ -79,6 +79,15 @@ def recent_rows(engine: Engine, viewer: Viewer, limit: int) -> list[Row]:
     return _rows(engine, _alerts(viewer).order_by(*order).limit(limit))
 
 
+def found_rows(
+    engine: Engine, viewer: Viewer, conditions: Sequence[ColumnElement[bool]], limit: int
+) -> list[Row]:
+    """Alerts within the viewer's scope that meet every condition on ``alerts``, newest first."""
+    alerts = schema.alerts
+    order = alerts.c.opened_at.desc(), alerts.c.id.desc()
+    return _rows(engine, _alerts(viewer).where(*conditions).order_by(*order).limit(limit))
+
+
 def one_row(engine: Engine, viewer: Viewer, alert_id: str) -> Row | None:
     """The alert of that id, when it exists within the viewer's scope."""
     found = _rows(engine, _alerts(viewer).where(schema.alerts.c.id == alert_id))

@@ -33,6 +33,7 @@ _EVERYBODY = frozenset(Role)
 _GRID = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
 _CENTRE = frozenset({Role.TOWNSHIP, Role.POLICE, Role.ADMIN})
 _POLICE = frozenset({Role.POLICE})
+_CASES = frozenset({Role.POLICE, Role.ADMIN})
 _SET_UP = frozenset({Role.INSTALLER, Role.ADMIN})
 
 RIGHTS: dict[Action, frozenset[Role]] = {
@@ -46,10 +47,10 @@ RIGHTS: dict[Action, frozenset[Role]] = {
     Action.MANAGE_HOME: frozenset({Role.HOME_OWNER}),
     Action.SEE_MAP: _GRID | _CENTRE,
     Action.REVIEW_MATCHES: _POLICE,
-    Action.WATCH_LIST: _POLICE,
+    Action.WATCH_LIST: _CASES,
     Action.SEARCH: _POLICE,
-    Action.EXPORT: _POLICE,
-    Action.READ_AUDIT: frozenset({Role.POLICE, Role.ADMIN}),
+    Action.EXPORT: _CASES,
+    Action.READ_AUDIT: _CASES,
     Action.SEE_STATISTICS: _CENTRE | {Role.GRID_HEAD},
     Action.SEE_DEVICES: _SET_UP | {Role.POLICE, Role.TOWNSHIP},
     Action.SET_UP_CAMERAS: _SET_UP,

@@ -17,10 +17,14 @@ from alerts.audit import AuditLog
 from alerts.service import AlertService
 from alerts.web import (
     api,
+    audit_page,
     cameras,
     cards,
+    county_map,
     duty,
     errors,
+    export,
+    figures,
     handling,
     health,
     home,
@@ -28,8 +32,10 @@ from alerts.web import (
     notice,
     pages,
     pictures,
+    search,
     shell,
     stream,
+    watch,
 )
 from alerts.web.accounts import Accounts
 from alerts.web.armings import Armings
@@ -37,6 +43,7 @@ from alerts.web.assets import Assets
 from alerts.web.broadcast import Broadcaster
 from alerts.web.context import Web
 from alerts.web.drawings import Drawings
+from alerts.web.exporting import Exports
 from alerts.web.headers import SecurityHeaders
 from alerts.web.homes import Homes
 from alerts.web.invitations import Invitations
@@ -49,6 +56,7 @@ from alerts.web.sessions import Sessions
 from alerts.web.signs import Signs
 from alerts.web.swaps import Swaps
 from alerts.web.throttle import Throttle
+from alerts.web.watching import WatchList
 from config.clock import Clock
 from config.secrets import Secrets
 from config.site import Site
@@ -66,6 +74,12 @@ OURS = (
     home.router,
     cameras.router,
     invite.router,
+    watch.router,
+    county_map.router,
+    search.router,
+    export.router,
+    audit_page.router,
+    figures.router,
     notice.router,
     shell.router,
     health.router,
@@ -118,6 +132,8 @@ def create_app(
         seen=Seen(engine),
         drawings=Drawings(engine, clock),
         invitations=Invitations(engine, clock),
+        watch_list=WatchList(engine, clock),
+        exports=Exports(engine, clock),
         metrics=Metrics(),
         assets=Assets(),
         templates=_templates(),

@@ -16,6 +16,7 @@ from alerts.web.armings import Armings
 from alerts.web.assets import Assets
 from alerts.web.broadcast import Broadcaster
 from alerts.web.drawings import Drawings
+from alerts.web.exporting import Exports
 from alerts.web.homes import Homes
 from alerts.web.invitations import Invitations
 from alerts.web.login_form import LoginForm
@@ -26,6 +27,7 @@ from alerts.web.sessions import Sessions
 from alerts.web.signs import Signs
 from alerts.web.swaps import Swaps
 from alerts.web.throttle import Throttle
+from alerts.web.watching import WatchList
 from config.clock import Clock
 from config.site import Site
 from ingest.media import MediaStore
@@ -55,6 +57,8 @@ class Web:
     seen: Seen
     drawings: Drawings
     invitations: Invitations
+    watch_list: WatchList
+    exports: Exports
     metrics: Metrics
     assets: Assets
     templates: Jinja2Templates

@@ -36,6 +36,7 @@ from config.site import Role
 
 router = APIRouter(include_in_schema=False)
 _LOCAL = re.compile(r"/(?:[A-Za-z0-9_-]+/?)*")
+DESKS = frozenset({Role.TOWNSHIP, Role.ADMIN})
 GRID_ROLES = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
 FRAGMENT_HEADER = "x-menshen-fragment"
 
@@ -53,6 +54,7 @@ def live_alerts(request: Request, web: WebParts, visitor: Reader) -> Response:
         visitor,
         "alerts.html",
         position=position,
+        is_desk=visitor.may(Action.REVIEW_MATCHES) or visitor.person.role in DESKS,
         waiting=[card for card in cards if card["waiting"]],
         handled=[card for card in cards if not card["waiting"]],
     )

@@ -44,6 +44,9 @@ PASSWORDS = {
     "zhou-min": "zhou-min-secret",
     "police-desk": "police-desk-secret",
     "installer": "installer-secret",
+    "admin-gao": "admin-gao-secret",
+    "admin-lin": "admin-lin-secret",
+    "town-chengguan": "town-secret",
 }
 HASHER = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
 """Real argon2id, with less memory than in service: the tests log in often."""
@@ -197,6 +200,10 @@ def with_second_home(site: Site) -> Site:
     """The example county with one more home, whose pictures are nobody else's."""
     home = site.camera("home-li-qiang")
     assert home is not None
+    admins = [
+        Person(id=name, name=text, role=Role.ADMIN)
+        for name, text in (("admin-gao", "高主任"), ("admin-lin", "林科长"))
+    ]
     zhou = Person(id="zhou-min", name="周敏", role=Role.HOME_OWNER, grid="lixiang")
     camera = Camera.model_validate(
         {
@@ -209,5 +216,9 @@ def with_second_home(site: Site) -> Site:
         }
     )
     return Site.model_validate(
-        {**site.model_dump(), "people": (*site.people, zhou), "cameras": (*site.cameras, camera)}
+        {
+            **site.model_dump(),
+            "people": (*site.people, zhou, *admins),
+            "cameras": (*site.cameras, camera),
+        }
     )
