@@ -23,7 +23,8 @@ from edge.simulator.source import CameraSource
 from models.core import VisionCore
 from tests.alerts.web.conftest import form_login
 
-NODE = "node-live"
+NODE, OTHER_NODE = "node-live", "node-other"
+TOKEN = "the-token-of-the-node"
 PASSWORD = "a-long-password-for-tests"
 PEOPLE = ("head", "other-head", "desk", "owner", "neighbour", "fitter")
 _SITE = """
@@ -106,7 +107,7 @@ class LiveWorld:
         self.site = live_site(self.rtsp_port)
         self.secrets = Secrets(
             people={name: PersonSecret(password=SecretStr(PASSWORD)) for name in PEOPLE},
-            nodes={NODE: SecretStr("the-token-of-the-node")},
+            nodes={NODE: SecretStr(TOKEN), OTHER_NODE: SecretStr(TOKEN)},
         )
         self.settings = Settings(data_dir=self.folder / "centre")
         self.web_port = free_port("127.0.0.1")
