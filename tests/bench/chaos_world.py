@@ -190,7 +190,6 @@ class World:
             str(self.outboxes),
             urls["edge"],
             str(self.nodes),
-            str(rate),
         ]
         share = ["ingest"] if replicas > 1 else []
         ingest = [*us, "tests.bench.chaos_ingest", self.database, urls["centre"], *share]
