@@ -107,9 +107,14 @@ class CameraThreads:
             )
         main = MainWatch(trigger, masks, self.counters, sink, gate, spec.limit_px)
         self.main = main
+        self.pictures = main.health
+        """The health of what is decoded: of the sub-stream where there is one."""
+        self.playing: VideoStream | None = None
+        """The main stream while it is connected."""
         self._threads = [self._thread("main", spec.url, main)]
         if gate is Gate.SUBSTREAM and spec.sub_url is not None:
             sub = SubWatch(trigger, masks, self.counters)
+            self.pictures = sub.health
             self._threads.append(self._thread("sub", spec.sub_url, sub))
 
     def _thread(self, role: Role, url: str, watcher: Watcher) -> threading.Thread:
@@ -189,6 +194,8 @@ class CameraThreads:
                 self.counters.corrupt += stream.corrupt - corrupt
                 corrupt = stream.corrupt
         finally:
+            if role == "main":
+                self.playing = None
             stream.close()
             if self._tap is not None:
                 self._tap.lost(self.spec.id, role)
@@ -203,6 +210,7 @@ class CameraThreads:
             size=f"{stream.info.width}x{stream.info.height}",
         )
         if role == "main":
+            self.playing = stream
             self._main_seen.set()
             self._tell(CameraState(camera=self.spec.id, online=True, info=stream.info))
 

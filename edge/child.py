@@ -25,6 +25,7 @@ from edge.clips import ClipOrder, CutClip, cut_clip
 from edge.frame_ring import FrameRing, RingBrokenError
 from edge.gates import Counters
 from edge.geometry import Box
+from edge.health import Pulse
 from edge.live_tap import LiveTap
 
 _PR_SET_PDEATHSIG = 1
@@ -49,6 +50,7 @@ class Beat:
 
     stuck_since_s: float
     counters: dict[str, Counters]
+    pulses: dict[str, Pulse]
 
 
 Message = Beat | CameraState | CutClip
@@ -134,4 +136,18 @@ def _beat(cameras: list[CameraThreads]) -> Beat:
     return Beat(
         stuck_since_s=min(min(camera.beats.values()) for camera in cameras),
         counters={camera.spec.id: camera.counters for camera in cameras},
+        pulses={camera.spec.id: pulse for camera in cameras if (pulse := _pulse(camera))},
+    )
+
+
+def _pulse(camera: CameraThreads) -> Pulse | None:
+    stream = camera.playing
+    if stream is None:
+        return None
+    return Pulse(
+        pictures=camera.counters.packets,
+        width=stream.info.width,
+        height=stream.info.height,
+        trouble=camera.pictures.trouble,
+        skew_s=stream.clock_skew_s,
     )

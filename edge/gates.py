@@ -18,6 +18,7 @@ from edge.geometry import Box
 from edge.gop_ring import GopRing
 from edge.masks import MaskBurner
 from edge.motion import WIDTH, MotionDetector
+from edge.picture_health import PictureHealth
 from edge.stream import PacketSource, Picture, StreamPacket
 from edge.trigger import Trigger
 
@@ -81,6 +82,7 @@ class SubWatch:
         self._masks = masks
         self._counters = counters
         self._motion = MotionDetector()
+        self.health = PictureHealth()
         self._timer = FrameTimer()
         self._pace = _Pace(IDLE_INTERVAL_S)
         self._looked = False
@@ -112,6 +114,7 @@ class SubWatch:
         grey = picture.grey(WIDTH)
         self._masks.burn(grey)
         motion = self._motion.update(grey, utc_s)
+        self.health.update(grey, utc_s)
         self._pace.interval_s = MOTION_INTERVAL_S if motion.present else IDLE_INTERVAL_S
         self._counters.watched += 1
         self._counters.motion_s += time.thread_time() - begun
@@ -209,6 +212,11 @@ class MainWatch:
             since = packet.at_s if wanted is None else wanted.since_s
             for kept in self._ring.since(since):
                 self._decode(stream, kept, gate)
+
+    @property
+    def health(self) -> PictureHealth:
+        """The health of the pictures that were decoded from this stream."""
+        return self._watch.health
 
     def kept(self, since_s: float, until_s: float) -> tuple[list[StreamPacket], str]:
         """What the ring holds of a stretch of time (Unix seconds of arrival), and the codec.

@@ -17,6 +17,7 @@ from edge.child import Beat, ChildJob, run_child
 from edge.clips import ClipOrder, CutClip
 from edge.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.gates import Counters
+from edge.health import Pulse
 
 _LOG = get_logger(__name__)
 _MOST_CLIPS = 32
@@ -61,6 +62,8 @@ class CameraGroup:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._ring: FrameRing | None = None
+        self.pulses: dict[str, Pulse] = {}
+        """News of the cameras that are connected, by id."""
         self._clips: dict[int, bytes | None] = {}
         self._last_order = 0
         self._alive_s = 0.0
@@ -123,6 +126,7 @@ class CameraGroup:
                     self._heard = True
                     self._alive_s = max(self._alive_s, message.stuck_since_s)
                     self._current = message.counters
+                    self.pulses = message.pulses
                 elif isinstance(message, CutClip):
                     self._clips[message.number] = message.data
                     if len(self._clips) > _MOST_CLIPS:  # ordered by somebody who gave up
@@ -168,7 +172,8 @@ class CameraGroup:
             self._ring.close()
         self._process = self._pipe = self._ring = None
         self._earlier = {spec.id: self.counters(spec.id) for spec in self.cameras}
-        self._current = {}
+        self._current, self.pulses = {}, {}
+        self._clips.clear()
 
     def take(self) -> tuple[CameraSpec, RingFrame, FrameRing] | None:
         """The oldest waiting picture; give it back with ``ring.release(frame)``."""

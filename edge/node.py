@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from config.site import Site
 from edge.evidence import EvidenceStore
 from edge.group import GroupLimits
 from edge.live import LiveAgent
+from edge.node_health import Resources
 from edge.outbox import Outbox
 from edge.publisher import Publisher
 from edge.uploader import Uploader
@@ -113,6 +115,7 @@ class EdgeNode:
                 evidence=self._evidence,
                 clock=clock,
                 limits=limits,
+                resources=lambda: self._resources(folder),
             )
             self._publisher = Publisher(
                 outbox=self._outbox,
@@ -144,6 +147,10 @@ class EdgeNode:
     def _keep(self, event: Event) -> None:
         self._outbox.append(event)
         self._seen(event)
+
+    def _resources(self, folder: Path) -> Resources:
+        disk = shutil.disk_usage(folder)
+        return Resources(free=disk.free, total=disk.total, waiting=self._outbox.pending())
 
     def stop(self) -> None:
         """Make :meth:`run` stop watching and hand over. May be called from a signal handler."""

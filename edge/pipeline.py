@@ -125,20 +125,7 @@ class CameraPipeline:
 
     def health(self, report: HealthReport, at: datetime) -> None:
         """Send a health event of this camera."""
-        moment = uuid7(at)
-        self._send(
-            Event(
-                id=moment,
-                visit=moment,
-                node=self._node,
-                camera=self.camera,
-                kind=EventKind.HEALTH,
-                severity=Severity.WARNING if report.active else Severity.INFO,
-                started_at=at,
-                captured_at=at,
-                health=report,
-            )
-        )
+        self._send(health_event(report, node=self._node, camera=self.camera, at=at))
 
     def _write(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
@@ -200,6 +187,22 @@ class CameraPipeline:
             evidence=evidence,
             thumbnail=shot.thumbnail,
         )
+
+
+def health_event(report: HealthReport, *, node: str, camera: str, at: datetime) -> Event:
+    """What is told of a camera's health; of the node's own where ``camera`` is its name."""
+    moment = uuid7(at)
+    return Event(
+        id=moment,
+        visit=moment,
+        node=node,
+        camera=camera,
+        kind=EventKind.HEALTH,
+        severity=Severity.WARNING if report.active else Severity.INFO,
+        started_at=at,
+        captured_at=at,
+        health=report,
+    )
 
 
 def plate_reading(read: PlateRead) -> PlateReading:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 import av
-import cv2
-import numpy as np
-import numpy.typing as npt
 from av.codec.context import ThreadType
 
 from edge.rtp import CLOCK_RATE, START_CODE, CodedPicture, Depacketizer, says_goodbye, sender_clock
 from edge.rtsp import RtspError, RtspSession
 from edge.stream_error import Fault, StreamError, public_url
+from edge.stream_types import PacketSource, Picture, StreamInfo, StreamPacket
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EIO}
 
@@ -43,83 +41,11 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class StreamInfo:
-    """What a stream says of itself when it is opened; ``frame_rate`` in 1/s, None if unknown."""
-
-    codec: str
-    profile: str
-    width: int
-    height: int
-    frame_rate: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPacket:
-    """One coded picture.
-
-    ``pts_s`` is on the stream's own clock; ``arrived_s`` is Unix time; ``at_s`` is the arrival
-    on a clock that never jumps, which orders packets in the ring.
-    """
-
-    pts_s: float | None
-    arrived_s: float
-    at_s: float
-    size: int
-    is_keyframe: bool
-    coded: Any
-
-
-class Picture:
-    """One decoded picture, still in the decoder's own planes."""
-
-    def __init__(self, frame: Any, pts_s: float | None) -> None:
-        self._frame = frame
-        self.pts_s = pts_s
-        self.width: int = frame.width
-        self.height: int = frame.height
-
-    def grey(self, width: int) -> npt.NDArray[np.uint8]:
-        """The luma plane shrunk to at most ``width`` pixels: uint8 (H,W), ours to change."""
-        plane = self._frame.planes[0]
-        if self._frame.format.name in {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}:
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-            luma = rows[: self.height, : self.width]
-        else:
-            luma = self._frame.to_ndarray(format="gray")
-        if self.width <= width:
-            return np.array(luma)
-        size = (width, max(1, round(self.height * width / self.width)))
-        shrunk = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-        return np.asarray(shrunk, dtype=np.uint8)
-
-    def bgr(self) -> npt.NDArray[np.uint8]:
-        """The whole picture: uint8 (H,W,3) in B, G, R order, ours to change."""
-        return np.asarray(self._frame.to_ndarray(format="bgr24"), dtype=np.uint8)
-
-
-class PacketSource(Protocol):
-    """What the gates need of a stream (see :class:`VideoStream`)."""
-
-    @property
-    def codec(self) -> str:
-        """``h264`` or ``hevc``."""
-
-    def packets(self) -> Iterator[StreamPacket]:
-        """Coded pictures as they arrive."""
-
-    def decode(self, packet: StreamPacket) -> list[Picture]:
-        """Decoded pictures, in order."""
-
-    def decode_key(self, packet: StreamPacket) -> list[Picture]:
-        """The one picture of a key frame, on its own."""
-
-    def restart_decoder(self) -> None:
-        """Get ready for a key frame that does not follow the last decoded packet."""
-
-
 class VideoStream:
     """An open stream. Not thread-safe; may hang in libav, so it lives in a child process."""
+
+    clock_skew_s: float | None = None
+    """The camera's clock minus ours in seconds, where the camera tells (RTCP sender reports)."""
 
     def __init__(self, container: Any, *, camera: str, url: str) -> None:
         self._container = container
@@ -271,8 +197,6 @@ class CameraStream(VideoStream):
         self._sets = b""
         self.info = StreamInfo(track.codec, "unknown", 0, 0, track.frame_rate)
         self.parameter_sets = b"".join(START_CODE + unit for unit in track.parameter_sets)
-        self.clock_skew_s: float | None = None
-        """The camera's clock minus ours in seconds, from its last sender report."""
         self._frames = session.frames()
         self._first: list[CodedPicture] = []
         self._key_at_s = time.monotonic()

@@ -20,14 +20,16 @@ from edge.camera import CameraSpec, CameraState
 from edge.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.group import CameraGroup, GroupLimits, grouped
 from edge.health import CameraHealth
+from edge.node_health import NodeHealth, Report, Resources
 from edge.pictures import Scene
-from edge.pipeline import CameraPipeline, EventSink, EvidenceSink
+from edge.pipeline import CameraPipeline, EventSink, EvidenceSink, health_event
 from models.types import Detections, Image
 
 _LOG = get_logger(__name__)
 
 BATCH = 4
 _SUPERVISE_S = 0.25
+_RESOURCES_S = 10.0
 
 
 class Vision(Protocol):
@@ -89,8 +91,13 @@ class Worker:
         evidence: EvidenceSink | None,
         clock: Clock,
         limits: GroupLimits | None = None,
+        resources: Callable[[], Resources] | None = None,
     ) -> None:
         limits = limits or GroupLimits()
+        self._node = node
+        self._health = NodeHealth()
+        self._resources = resources
+        self._resources_at_s = 0.0
         self._vision = vision
         self._clock = clock
         self._emit = emit
@@ -162,10 +169,25 @@ class Worker:
         for group in self._groups:
             self._heed(group.supervise(), now_s)
         now = self._clock.now().astimezone(UTC)
-        for watched in self._cameras.values():
-            for report in watched.health.tick(now_s):
+        for name, watched in self._cameras.items():
+            pulse = watched.group.pulses.get(name)
+            for report in watched.health.pulse(pulse, now_s) if pulse is not None else ():
                 watched.pipeline.health(report, now)
             watched.pipeline.tick(now)
+        for camera, report in self._node_reports(now_s):
+            if camera is not None:
+                self._cameras[camera].pipeline.health(report, now)
+            else:
+                self._send(health_event(report, node=self._node, camera=self._node, at=now))
+
+    def _node_reports(self, now_s: float) -> list[Report]:
+        reports = self._health.tick(
+            {name: watched.health for name, watched in self._cameras.items()}, now_s
+        )
+        if self._resources is not None and now_s - self._resources_at_s >= _RESOURCES_S:
+            self._resources_at_s = now_s
+            reports += self._health.resources(self._resources())
+        return reports
 
     def _send(self, event: Event) -> None:
         """Hand an event over; one that cannot be kept now (disk full) is tried again in order."""
