@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ from edge.camera import CameraSpec
 from edge.event_text import event_json, event_line
 from edge.evidence import EvidenceStore
 from edge.group import GroupLimits
+from edge.metrics import MetricsServer
 from edge.node import EVIDENCE_BUDGET_BYTES, EdgeNode, watched_cameras
 from edge.probe import probe as look_at
 from edge.stream import public_url
@@ -34,6 +36,7 @@ from models.core import VisionCore
 app = typer.Typer(no_args_is_help=True)
 
 _OUT = Console(highlight=False, soft_wrap=True)
+_ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @app.command(
@@ -57,6 +60,9 @@ def run(
     drain: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for receipts when stopping.")
     ] = 10.0,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Serve Prometheus metrics here.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Events as JSON lines; the last line is the summary.")
     ] = False,
@@ -67,9 +73,12 @@ def run(
     configure_logs(style=settings.log_style, level=settings.log_level)
     show = _printer(as_json)
     if camera is not None and site is None and node is None:
-        summary = _run_camera(_spec(camera, sub, gate), settings, evidence, seconds, show)
+        spec = _spec(camera, sub, gate)
+        summary = _run_camera(spec, settings, evidence, seconds, show, metrics_port)
     elif site is not None and node is not None and camera is None:
-        summary = _run_node(site, node, secrets, centre, settings, seconds, drain, show)
+        summary = _run_node(
+            site, node, secrets, centre, settings, seconds, drain, show, metrics_port
+        )
     else:
         raise UserError(
             where="menshen edge run",
@@ -101,6 +110,7 @@ def _run_camera(
     folder: Path | None,
     seconds: float | None,
     show: Callable[[Event], None],
+    metrics_port: int | None,
 ) -> dict[str, Any]:
     store = None if folder is None else EvidenceStore(folder, EVIDENCE_BUDGET_BYTES)
     with _vision(settings, faces=True) as vision:
@@ -114,7 +124,8 @@ def _run_camera(
             limits=_limits(settings),
         )
         _stop_on_signal(worker.stop)
-        worker.run(seconds=seconds)
+        with _metrics(worker.report, metrics_port):
+            worker.run(seconds=seconds)
     return worker.report()
 
 
@@ -127,6 +138,7 @@ def _run_node(
     seconds: float | None,
     drain: float,
     show: Callable[[Event], None],
+    metrics_port: int | None,
 ) -> dict[str, Any]:
     site, secrets = load_site(site_file), load_secrets(secrets_file)
     cameras = watched_cameras(site, node, secrets)
@@ -144,7 +156,8 @@ def _run_node(
             limits=_limits(settings),
         )
         _stop_on_signal(edge.stop)
-        return edge.run(seconds=seconds, drain_s=drain)
+        with _metrics(edge.report, metrics_port):
+            return edge.run(seconds=seconds, drain_s=drain)
 
 
 def _vision(settings: Settings, *, faces: bool) -> VisionCore:
@@ -160,6 +173,19 @@ def _vision(settings: Settings, *, faces: bool) -> VisionCore:
             f"[yellow]Without {missing.name}:[/] {missing.remedy}", soft_wrap=True
         )
     return vision
+
+
+@contextmanager
+def _metrics(report: Callable[[], dict[str, Any]], port: int | None) -> Iterator[None]:
+    if port is None:
+        yield
+        return
+    server = MetricsServer(report, port=port)
+    _ERR.print(f"Metrics at http://127.0.0.1:{server.port}/metrics")
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 def _limits(settings: Settings) -> GroupLimits:

@@ -152,6 +152,10 @@ class EdgeNode:
         disk = shutil.disk_usage(folder)
         return Resources(free=disk.free, total=disk.total, waiting=self._outbox.pending())
 
+    def report(self) -> dict[str, Any]:
+        """What was done so far (see :meth:`edge.worker.Worker.report`). For any thread."""
+        return self._worker.report()
+
     def stop(self) -> None:
         """Make :meth:`run` stop watching and hand over. May be called from a signal handler."""
         self._worker.stop()

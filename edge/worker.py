@@ -250,7 +250,11 @@ class Worker:
         for name, watched in self._cameras.items():
             counters = watched.group.counters(name)
             cameras[name] = {
+                "online": watched.health.online,
+                "packets": counters.packets,
+                "bytes": counters.bytes,
                 "frames_decoded": counters.decoded,
+                "frames_watched": counters.watched,
                 "frames_sampled": counters.sampled,
                 "frames_analysed": watched.pipeline.analysed,
                 "frames_dropped": counters.dropped,
