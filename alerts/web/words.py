@@ -66,6 +66,22 @@ LEGAL_CLASS = {
     LegalClass.STREET: Words("街道", "Street"),
     LegalClass.SCHOOL: Words("学校", "School"),
 }
+TROUBLE = {
+    "offline": "离线",
+    "frozen": "画面冻结",
+    "black": "黑屏",
+    "blurred": "模糊",
+    "covered": "被遮挡",
+    "moved": "被移动",
+    "low_frame_rate": "帧率低",
+    "wrong_resolution": "分辨率不对",
+    "clock_skew": "时钟不准",
+    "disk_full": "磁盘满",
+    "queue_depth": "积压",
+    "temperature": "过热",
+    "wrong_credentials": "密码不对",
+    "outbox_damaged": "发件箱损坏",
+}
 CHANNEL = {
     "inapp": Words("页面", "Page"),
     "webhook": Words("接口", "Webhook"),

@@ -1,6 +1,6 @@
 // Live view of one camera: fragmented MP4 into Media Source Extensions, stills where that fails.
 const INIT = 1, FRAGMENT = 2, STILL = 3, HEADER = 14;
-const BEHIND_S = 1.5, CALM_S = 0.7, KEPT_S = 8, QUEUE_MAX = 400;
+const BEHIND_S = 1.2, CALM_S = 0.4, KEPT_S = 8, QUEUE_MAX = 400;
 const FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 10000;
 const Source = window.ManagedMediaSource ?? window.MediaSource;
 const WORDS = {
@@ -164,7 +164,7 @@ class LiveView {
     if (!ranges?.length) return;
     const last = ranges.length - 1, start = ranges.start(last), end = ranges.end(last);
     const behind = end - this.video.currentTime;
-    if (this.video.currentTime < start || behind > BEHIND_S || behind < 0) {
+    if (!this.showing || this.video.currentTime < start || behind > BEHIND_S || behind < 0) {
       this.video.currentTime = Math.max(start, end - 0.1);
     }
     this.video.playbackRate = behind > CALM_S && behind <= BEHIND_S ? 1.1 : 1;
