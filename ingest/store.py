@@ -20,6 +20,7 @@ from config.wire import EventBatch, Receipt
 from ingest.engine import reading, writing
 from ingest.failures import UNSTORABLE, is_deadlock, is_poison, sqlstate
 from ingest.letters import DeadLetter
+from ingest.partitions import Partitions
 from ingest.schema import dead_letters, events, nodes, routing_queue
 from ingest.share import Share, shares_of
 from ingest.store_sql import (
@@ -62,6 +63,7 @@ class EventStore:
         self.engine = engine
         self.clock = clock
         self._sql = statements_for(engine.dialect.name)
+        self._partitions = Partitions(engine)
 
     def insert(self, batch: EventBatch) -> Receipt:
         """Store one batch in one transaction; the receipt tells what is then committed.
@@ -84,6 +86,10 @@ class EventStore:
             sqlalchemy.exc.DBAPIError: nothing was stored; see :mod:`ingest.failures`.
         """
         given = list(letters)
+        self._partitions.prepare(
+            (numbered.event.id for batch in batches for numbered in batch.events),
+            self.clock.now(),
+        )
         attempt = 1
         while True:
             shares = shares_of(batches)
