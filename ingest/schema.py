@@ -180,3 +180,17 @@ presence = Table(
     Column("cameras_online", Integer, nullable=False),
     comment="Whether each node lives, from its birth, heartbeat and last will.",
 )
+
+node_configs = Table(
+    "node_configs",
+    metadata,
+    Column("node", String(63), primary_key=True),
+    Column("revision", BigInteger, nullable=False, comment="of what is wanted"),
+    Column("body", Text, nullable=False, comment="config.desired.DesiredConfig as JSON"),
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("running", BigInteger, comment="revision the node says it runs"),
+    Column("state", String(16), comment="trying, applied, refused or rolled_back"),
+    Column("problem", Text, nullable=False, comment="why it was not applied, or empty"),
+    Column("reported_at", UtcDateTime),
+    comment="What each node shall run, and what it last said that it runs.",
+)
