@@ -29,6 +29,8 @@ from edge.group import GroupLimits
 from edge.metrics import MetricsServer
 from edge.node import EVIDENCE_BUDGET_BYTES, EdgeNode, watched_cameras
 from edge.probe import probe as look_at
+from edge.replay import Replayed, contact_sheet, recordings
+from edge.replay import replay as replay_file
 from edge.stream import public_url
 from edge.worker import WatchedCamera, Worker
 from models.core import VisionCore
@@ -208,13 +210,17 @@ def _printer(as_json: bool) -> Callable[[Event], None]:
 
 
 def _write(file: Path, summary: dict[str, Any]) -> None:
+    _write_bytes(file, json.dumps(summary, ensure_ascii=False, indent=2).encode())
+
+
+def _write_bytes(file: Path, data: bytes) -> None:
     try:
-        file.write_text(json.dumps(summary, ensure_ascii=False, indent=2), encoding="utf-8")
+        file.write_bytes(data)
     except OSError as error:
         raise UserError(
             where=str(file),
-            problem=f"the report cannot be written ({error.strerror})",
-            remedy="give --report a path in a folder that can be written",
+            problem=f"it cannot be written ({error.strerror})",
+            remedy="give a path in a folder that can be written",
         ) from None
 
 
@@ -236,6 +242,34 @@ def _show_summary(summary: dict[str, Any], as_json: bool) -> None:
             events or "none",
         )
     _OUT.print(table)
+
+
+@app.command(epilog="Example: menshen edge replay recordings/ --sheet sheet.jpg --json")
+def replay(
+    place: Annotated[Path, typer.Argument(help="A video file, or a folder of them.")],
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write the best shots as one JPEG here.")
+    ] = None,
+    gate: Annotated[Gate, typer.Option(help="When to decode.")] = Gate.ALWAYS,
+    faces: Annotated[bool, typer.Option(help="Look for faces too.")] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on the last line.")
+    ] = False,
+) -> None:
+    """Run the pipeline over recordings at full speed; the same file gives the same events."""
+    settings = load_settings()
+    configure_logs(style=settings.log_style, level=settings.log_level)
+    found: list[Replayed] = []
+    face = FacePolicy.DETECT if faces else FacePolicy.OFF
+    with _vision(settings, faces=faces) as vision:
+        for file in recordings(place):
+            found.append(replay_file(file, vision=vision, face=face, gate=gate))
+            for event in found[-1].events if not as_json else ():
+                _OUT.print(f"{file.name}  {event_line(event)}")
+    if sheet is not None and (picture := contact_sheet(found)) is not None:
+        _write_bytes(sheet, picture)
+    if as_json:
+        typer.echo(json.dumps({"files": [item.as_json() for item in found]}, ensure_ascii=False))
 
 
 @app.command(epilog="Example: menshen edge probe rtsp://user:pass@10.0.0.5/stream1")

@@ -166,6 +166,6 @@ def worth_telling(visit: Visit) -> bool:
             return False
         return plate.confidence >= _MIN_CONFIDENCE or visit.hits >= 4
     if visit.object_class is ObjectClass.FACE:
-        return visit.face is not None and visit.hits >= 2
+        return visit.face is not None and visit.face.quality > 0 and visit.hits >= 2
     moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S
     return moved and not visit.is_part() and not visit.explained()

@@ -136,7 +136,7 @@ class Visits:
             visit
             for visit in self._waiting
             if visit.object_class is ObjectClass.MOVER
-            and 0 < (at - visit.last_seen).total_seconds() <= self._settings.still_s
+            and 0 < (at - visit.last_seen).total_seconds() <= self._settings.mover_rejoin_s
             and touches(visit.box, box, reach=NEAR)
         ]
         return max(near, key=lambda visit: overlap(visit.box, box), default=None)

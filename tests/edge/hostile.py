@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from edge.simulator.behaviour import Behaviour
 from edge.simulator.loop import EncodedLoop
 from edge.simulator.server import RtspServer
 from edge.simulator.source import CameraSource
-from edge.simulator.video import load_loop, repeat_parameter_sets
+from edge.simulator.video import Encoding, VideoWriter, load_loop, repeat_parameter_sets
 from edge.stream import Picture, StreamError, StreamPacket, VideoStream
 from tests.edge.cameras import encode_clip
 
@@ -26,6 +28,21 @@ def loop(
         file = encode_clip(
             Path(folder) / "a.mp4", codec=codec, gop=gop, slices=slices, seconds=seconds
         )
+        found = load_loop(file)
+    assert found is not None
+    return repeat_parameter_sets(found)
+
+
+@cache
+def smaller_loop() -> EncodedLoop:
+    """The same at 160x120."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "small.mp4"
+        with VideoWriter(file, Encoding(160, 120, 10, gop_s=1.0)) as writer:
+            for number in range(60):
+                picture = np.full((120, 160, 3), 90, np.uint8)
+                picture[40:80, number : number + 30] = 240
+                writer.add(picture, number * 9000)
         found = load_loop(file)
     assert found is not None
     return repeat_parameter_sets(found)

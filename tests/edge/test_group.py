@@ -75,7 +75,7 @@ def test_a_killed_or_frozen_child_is_replaced_and_the_other_group_is_untouched(
         assert second.pid == other
         assert second.restarts == 0
         assert pictures["second"] > 0
-        assert first.counters("first").decoded > 0
+        until(lambda: first.counters("first").decoded > 0, step=step)
     finally:
         first.stop()
         second.stop()
