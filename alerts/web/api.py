@@ -42,6 +42,7 @@ class LoginBody(Strict):
 
     account: str = Field(max_length=64)
     password: SecretStr = Field(max_length=1024)
+    code: str = Field(default="", max_length=32, description="one-time code, where enrolled")
 
 
 class SessionBody(BaseModel):
@@ -92,7 +93,7 @@ def log_in_session(
     refuse_foreign_origin(request)
     token, session = log_in(
         web,
-        Credentials(body.account, body.password.get_secret_value()),
+        Credentials(body.account, body.password.get_secret_value(), body.code),
         address=address_of(request),
         device=request.headers.get("user-agent", ""),
     )

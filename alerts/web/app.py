@@ -26,6 +26,7 @@ from alerts.web import (
     duty,
     errors,
     export,
+    factor_pages,
     figures,
     handling,
     health,
@@ -43,6 +44,7 @@ from alerts.web.accounts import Accounts
 from alerts.web.armings import Armings
 from alerts.web.assets import Assets
 from alerts.web.broadcast import Broadcaster
+from alerts.web.card_cache import CardCache
 from alerts.web.context import Web
 from alerts.web.drawings import Drawings
 from alerts.web.exporting import Exports
@@ -53,6 +55,7 @@ from alerts.web.limits import BodyLimit
 from alerts.web.login_form import LoginForm
 from alerts.web.metrics import Metrics
 from alerts.web.reports import FieldReports
+from alerts.web.second_factors import SecondFactors
 from alerts.web.seen import Seen
 from alerts.web.sessions import Sessions
 from alerts.web.signs import Signs
@@ -61,7 +64,7 @@ from alerts.web.throttle import Throttle
 from alerts.web.watching import WatchList
 from config.clock import Clock
 from config.secrets import Secrets
-from config.site import Site
+from config.site import Role, Site
 from ingest.media import MediaStore
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -78,6 +81,7 @@ OURS = (
     draw.router,
     cameras.router,
     invite.router,
+    factor_pages.router,
     watch.router,
     county_map.router,
     search.router,
@@ -100,6 +104,7 @@ def create_app(
     clock: Clock,
     routers: Sequence[APIRouter] = (),
     hasher: PasswordHasher | None = None,
+    factor_roles: frozenset[Role] = frozenset(),
 ) -> FastAPI:
     """The web of one county, as an ASGI application.
 
@@ -112,6 +117,7 @@ def create_app(
         clock: the only source of time.
         routers: doors of others served at the same address (the nodes' media door).
         hasher: argon2id parameters, where the default (64 MiB) does not suit the machine.
+        factor_roles: roles that work only with a second factor; others may have one.
 
     Run it with :class:`alerts.web.server.WebServer`, which ends open streams when it stops.
     """
@@ -138,6 +144,9 @@ def create_app(
         invitations=Invitations(engine, clock),
         watch_list=WatchList(engine, clock),
         exports=Exports(engine, clock),
+        second_factors=SecondFactors(engine, clock),
+        factor_roles=factor_roles,
+        cards=CardCache(),
         metrics=Metrics(),
         assets=Assets(),
         templates=_templates(),

@@ -9,6 +9,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from alerts.service import Viewer
@@ -101,6 +102,12 @@ def require(action: Action) -> Callable[..., Awaitable[Visitor]]:
             await check_csrf(request, found.session)
         if not found.may(action):
             raise errors.forbidden()
+        web = web_of(request)
+        needs_factor = found.person.role in web.factor_roles and action is not Action.OWN_ACCOUNT
+        if needs_factor and not await run_in_threadpool(
+            web.second_factors.enrolled, found.person.id
+        ):
+            raise errors.enrol_first()
         return found
 
     visitor.__dict__["action"] = action

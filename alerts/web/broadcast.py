@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class Broadcaster:
         self._task: asyncio.Task[None] | None = None
         self._waiter: ThreadPoolExecutor | None = None
         self._readers: ThreadPoolExecutor | None = None
+        self.open_streams: Counter[str] = Counter()
+        """How many streams each session has open; only the event loop touches it."""
         self._reads: dict[tuple[Viewer, int], asyncio.Future[Changes]] = {}
 
     @property

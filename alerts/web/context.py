@@ -15,6 +15,7 @@ from alerts.web.accounts import Accounts
 from alerts.web.armings import Armings
 from alerts.web.assets import Assets
 from alerts.web.broadcast import Broadcaster
+from alerts.web.card_cache import CardCache
 from alerts.web.drawings import Drawings
 from alerts.web.exporting import Exports
 from alerts.web.homes import Homes
@@ -22,6 +23,7 @@ from alerts.web.invitations import Invitations
 from alerts.web.login_form import LoginForm
 from alerts.web.metrics import Metrics
 from alerts.web.reports import FieldReports
+from alerts.web.second_factors import SecondFactors
 from alerts.web.seen import Seen
 from alerts.web.sessions import Sessions
 from alerts.web.signs import Signs
@@ -29,7 +31,7 @@ from alerts.web.swaps import Swaps
 from alerts.web.throttle import Throttle
 from alerts.web.watching import WatchList
 from config.clock import Clock
-from config.site import Site
+from config.site import Role, Site
 from ingest.media import MediaStore
 
 
@@ -59,6 +61,9 @@ class Web:
     invitations: Invitations
     watch_list: WatchList
     exports: Exports
+    second_factors: SecondFactors
+    factor_roles: frozenset[Role]
+    cards: CardCache
     metrics: Metrics
     assets: Assets
     templates: Jinja2Templates

@@ -95,13 +95,8 @@ def camera_states(web: Web) -> list[CameraState]:
                 select(alerts.c.camera, alerts.c.dedup_key).where(*condition)
             )
         }
-        last = dict(
-            connection.execute(
-                select(events.c.camera, func.max(events.c.received_at)).group_by(events.c.camera)
-            )
-            .tuples()
-            .all()
-        )
+        newest = select(events.c.camera, func.max(events.c.received_at)).group_by(events.c.camera)
+        last = {row[0]: row[1] for row in connection.execute(newest)}
     return [
         CameraState(camera, troubles.get(camera.id), last.get(camera.id))
         for camera in web.site.cameras

@@ -68,6 +68,26 @@ def csrf_refused() -> Refusal:
     )
 
 
+def wrong_code() -> Refusal:
+    """401: the second factor's code is wrong, old or used."""
+    return Refusal(
+        401,
+        "wrong_code",
+        zh="动态码不对或已用过，请等下一个",
+        en="The code is wrong or was used; wait for the next one",
+    )
+
+
+def enrol_first() -> Refusal:
+    """403: this role works only with a second factor."""
+    return Refusal(
+        403,
+        "enrol_first",
+        zh="请先绑定手机动态码",
+        en="Confirm a phone for one-time codes first",
+    )
+
+
 def conflict(error: AlertConflict) -> Refusal:
     """409: somebody was first."""
     who = error.first_by
@@ -101,6 +121,8 @@ def install(app: FastAPI) -> None:
         if error.status == 401 and request.method == "GET" and wants_page(request):
             target = quote(request.url.path, safe="/")
             return RedirectResponse(f"/login?next={target}", status_code=303)
+        if error.words.code == "enrol_first" and wants_page(request):
+            return RedirectResponse("/account/second-factor", status_code=303)
         if wants_page(request):
             page: Response = request.app.state.web.templates.TemplateResponse(
                 request, "error.html", {"error": error}, status_code=error.status

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from math import ceil
 
+from alerts.web import errors
 from alerts.web.context import Web
 from alerts.web.errors import Refusal
 from alerts.web.sessions import Session
@@ -20,25 +21,31 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What was typed: an account id or a person's own name, and a password."""
+    """What was typed: an account id or a person's own name, a password, perhaps a code."""
 
     account: str
     password: str
+    code: str = ""
+
+
+class CodeNeeded(Refusal):
+    """Name and password are right; the second factor's code is missing."""
+
+    def __init__(self, person_id: str) -> None:
+        en = "The one-time code is needed too"
+        super().__init__(401, "code_needed", zh="还需要动态码", en=en)
+        self.person_id = person_id
 
 
 def log_in(web: Web, typed: Credentials, *, address: str, device: str) -> tuple[str, Session]:
     """Check the password and open a session; returns its token and the session.
 
     Raises:
+        CodeNeeded: the password is right, and this person's second factor is asked for.
         Refusal: 401 when name and password do not fit, 429 when locked, with the minutes left.
     """
     account = _account_id(web, typed.account)
-    try:
-        attempt = web.throttle.begin(account, address)
-    except LockedOut as locked:
-        web.metrics.logins.labels("locked").inc()
-        _log.warning("login locked", account=account, address=address, limit=locked.limit.what)
-        raise _locked(web, locked) from None
+    attempt = begin_attempt(web, account, address)
     if not web.accounts.check(account, typed.password):
         web.metrics.logins.labels("wrong").inc()
         _log.info("login refused", account=account, address=address)
@@ -48,6 +55,43 @@ def log_in(web: Web, typed: Credentials, *, address: str, device: str) -> tuple[
             zh="姓名或密码不对，请再试一次",
             en="Name or password is wrong; try again",
         )
+    if web.second_factors.enrolled(account):
+        # The attempt stays counted until the code is right as well.
+        if not typed.code:
+            raise CodeNeeded(account)
+        return second_step(web, account, typed.code, address=address, device=device)
+    return _open(web, attempt, account, address=address, device=device)
+
+
+def second_step(
+    web: Web, account: str, code: str, *, address: str, device: str
+) -> tuple[str, Session]:
+    """Check the one-time code and open a session.
+
+    Raises:
+        Refusal: 401 when the code does not fit, 429 when locked.
+    """
+    attempt = begin_attempt(web, account, address)
+    if not web.second_factors.check(account, code):
+        web.metrics.logins.labels("wrong").inc()
+        _log.info("one-time code refused", account=account, address=address)
+        raise errors.wrong_code()
+    return _open(web, attempt, account, address=address, device=device)
+
+
+def begin_attempt(web: Web, account: str, address: str) -> int:
+    """Count an attempt before it is looked at (429 as :func:`log_in`); returns its id."""
+    try:
+        return web.throttle.begin(account, address)
+    except LockedOut as locked:
+        web.metrics.logins.labels("locked").inc()
+        _log.warning("login locked", account=account, address=address, limit=locked.limit.what)
+        raise _locked(web, locked) from None
+
+
+def _open(
+    web: Web, attempt: int, account: str, *, address: str, device: str
+) -> tuple[str, Session]:
     web.throttle.succeeded(attempt, account, address)
     web.metrics.logins.labels("ok").inc()
     _log.info("logged in", account=account, address=address)

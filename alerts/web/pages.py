@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -27,15 +26,16 @@ from alerts.web.auth import (
 from alerts.web.cards import card_context, card_html, order
 from alerts.web.context import Web
 from alerts.web.errors import Refusal
+from alerts.web.factor_pages import code_page
 from alerts.web.handling import DEADLINES_MIN, DEPARTMENTS, may_see_photo
-from alerts.web.login import Credentials, log_in
+from alerts.web.login import CodeNeeded, Credentials, log_in
+from alerts.web.login_form import local_path
 from alerts.web.permits import next_steps, owns
 from alerts.web.render import page
 from config.ids import is_uuid7
 from config.site import Role
 
 router = APIRouter(include_in_schema=False)
-_LOCAL = re.compile(r"/(?:[A-Za-z0-9_-]+/?)*")
 DESKS = frozenset({Role.TOWNSHIP, Role.ADMIN})
 GRID_ROLES = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
 FRAGMENT_HEADER = "x-menshen-fragment"
@@ -120,8 +120,8 @@ def login_page(
 ) -> Response:
     """The login form; somebody who is logged in goes on."""
     if find_visitor(request) is not None:
-        return RedirectResponse(_local(target), status_code=303)
-    return _login_form(request, web, target=_local(target))
+        return RedirectResponse(local_path(target), status_code=303)
+    return _login_form(request, web, target=local_path(target))
 
 
 @router.post("/login")
@@ -137,7 +137,7 @@ def log_in_page(
     refuse_foreign_origin(request)
     nonce = request.cookies.get(cookie_name(request, "login"))
     if not web.login_form.check(nonce, form_token):
-        return _login_form(request, web, target=_local(target), error=errors.csrf_refused())
+        return _login_form(request, web, target=local_path(target), error=errors.csrf_refused())
     before = find_visitor(request)
     typed = Credentials(account, password)
     try:
@@ -147,11 +147,14 @@ def log_in_page(
             address=address_of(request),
             device=request.headers.get("user-agent", ""),
         )
+    except CodeNeeded as needed:
+        ticket = web.login_form.ticket(nonce or "", needed.person_id)
+        return code_page(request, web, ticket=ticket, target=target)
     except Refusal as refusal:
-        return _login_form(request, web, target=_local(target), error=refusal, account=account)
+        return _login_form(request, web, target=local_path(target), error=refusal, account=account)
     if before is not None:
         web.sessions.revoke(before.session.id, person_id=before.person.id)
-    response = RedirectResponse(_local(target), status_code=303)
+    response = RedirectResponse(local_path(target), status_code=303)
     set_cookie(response, request, "session", token)
     drop_cookie(response, request, "login")
     return response
@@ -170,7 +173,8 @@ def log_out_page(request: Request, web: WebParts, visitor: AnyVisitor) -> Respon
 def account_page(request: Request, web: WebParts, visitor: AnyVisitor) -> Response:
     """Who one is, and every device that is logged in."""
     sessions = web.sessions.of_person(visitor.person.id)
-    return page(request, web, visitor, "account.html", sessions=sessions, now=web.clock.now())
+    has_factor = web.second_factors.enrolled(visitor.person.id)
+    return page(request, web, visitor, "account.html", sessions=sessions, has_factor=has_factor)
 
 
 @router.post("/account/sessions/{session_id}/revoke")
@@ -195,8 +199,3 @@ def _login_form(
     )
     set_cookie(response, request, "login", nonce)
     return response
-
-
-def _local(target: str) -> str:
-    """``target`` when it is a plain path of this site, else the first page (no open redirect)."""
-    return target if _LOCAL.fullmatch(target) else "/"

@@ -85,6 +85,14 @@ def manifest(web: WebParts) -> Response:
                 "type": "image/svg+xml",
                 "purpose": "maskable",
             },
+            *(
+                {
+                    "src": web.assets.url(f"icon-{side}.png"),
+                    "sizes": f"{side}x{side}",
+                    "type": "image/png",
+                }
+                for side in (192, 512)
+            ),
         ],
     }
     return JSONResponse(

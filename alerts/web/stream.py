@@ -19,6 +19,8 @@ from alerts.web.context import Web
 KEEP_ALIVE_S = 15.0
 """Proxies cut a silent connection after 30 to 60 s; a phone notices a dead one by this beat."""
 RETRY_MS = 2000
+STREAMS_PER_SESSION = 12
+"""Open pages of one person on one device; more is a broken or hostile client."""
 
 router = APIRouter()
 
@@ -74,6 +76,7 @@ async def messages(
     hub = web.broadcaster
     cursor = after
     web.metrics.streams.inc()
+    hub.open_streams[visitor.session.id] += 1
     try:
         yield f"retry: {RETRY_MS}\n\n" + _beat(web, cursor)
         while True:
@@ -93,6 +96,9 @@ async def messages(
             cursor = changes.upto
     finally:
         web.metrics.streams.dec()
+        hub.open_streams[visitor.session.id] -= 1
+        if hub.open_streams[visitor.session.id] <= 0:
+            del hub.open_streams[visitor.session.id]
 
 
 async def _respond(
@@ -106,6 +112,14 @@ async def _respond(
             zh="服务正在重启，稍后自动重连",
             en="The service is restarting; reconnect shortly",
             headers={"Retry-After": "2"},
+        )
+    if hub.open_streams[visitor.session.id] >= STREAMS_PER_SESSION:
+        raise errors.Refusal(
+            429,
+            "too_many_streams",
+            zh="打开的页面太多，请关掉几个",
+            en="Too many pages are open; close some",
+            headers={"Retry-After": "30"},
         )
     newest = await hub.call(web.service.position)
     body = (
@@ -145,7 +159,9 @@ def _as_card(web: Web, visitor: Visitor, alert: AlertView) -> str:
         {
             "id": alert.id,
             "version": alert.version,
-            "html": card_html(web, visitor, alert),
+            "html": web.cards.text(
+                visitor, alert, now=web.clock.now(), render=partial(card_html, web)
+            ),
         },
         ensure_ascii=False,
     )

@@ -1,0 +1,125 @@
+"""Second factors: one-time codes from a phone (TOTP), and recovery codes for when it is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets as random_source
+from typing import Any
+
+import pyotp
+from sqlalchemy import Engine, Row, delete, insert, select, update
+
+from alerts.web.schema import second_factors
+from config.clock import Clock
+from ingest.engine import reading, writing
+
+STEP_S = 30
+RECOVERY_CODES = 8
+
+
+class SecondFactors:
+    """The one-time code secrets of one county's people (RFC 6238: SHA-1, 6 digits, 30 s)."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def enrolled(self, person_id: str) -> bool:
+        """True when that person's phone has been confirmed."""
+        row = self._row(person_id)
+        return row is not None and row.confirmed_at is not None
+
+    def begin(self, person_id: str) -> str:
+        """The secret for that person's phone (base 32); the same until it is confirmed."""
+        row = self._row(person_id)
+        if row is not None and row.confirmed_at is None:
+            return str(row.secret)
+        if row is not None:
+            raise ValueError("this person's phone is confirmed already")
+        secret = pyotp.random_base32()
+        with writing(self._engine) as connection:
+            connection.execute(
+                insert(second_factors).values(
+                    person_id=person_id,
+                    secret=secret,
+                    recovery="[]",
+                    last_step=0,
+                    created_at=self._clock.now(),
+                )
+            )
+        return secret
+
+    def confirm(self, person_id: str, code: str) -> list[str] | None:
+        """Confirm the phone with its first code: recovery codes to show once; None if wrong."""
+        row = self._row(person_id)
+        if row is None or row.confirmed_at is not None:
+            return None
+        step = self._step(row.secret, code, after=0)
+        if step is None:
+            return None
+        codes = [random_source.token_hex(5) for _ in range(RECOVERY_CODES)]
+        kept = json.dumps([_digest(recovery) for recovery in codes])
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(second_factors)
+                .where(second_factors.c.person_id == person_id)
+                .values(confirmed_at=self._clock.now(), last_step=step, recovery=kept)
+            )
+        return codes
+
+    def check(self, person_id: str, code: str) -> bool:
+        """True for a fresh code or an unused recovery code; either counts once only."""
+        row = self._row(person_id)
+        if row is None or row.confirmed_at is None:
+            return False
+        typed = "".join(code.split()).lower()[:32]
+        table = second_factors.c
+        step = self._step(row.secret, typed, after=row.last_step)
+        if step is not None:
+            change = update(second_factors).values(last_step=step)
+            condition = table.last_step < step
+        else:
+            kept: list[str] = json.loads(row.recovery)
+            if _digest(typed) not in kept:
+                return False
+            kept.remove(_digest(typed))
+            change = update(second_factors).values(recovery=json.dumps(kept))
+            condition = table.recovery == row.recovery
+        with writing(self._engine) as connection:
+            # Two browsers with the same code at once: one of them changes the row.
+            result = connection.execute(change.where(table.person_id == person_id, condition))
+        return result.rowcount == 1
+
+    def forget(self, person_id: str) -> None:
+        """Remove it: the phone was lost, and the recovery codes too."""
+        with writing(self._engine) as connection:
+            connection.execute(
+                delete(second_factors).where(second_factors.c.person_id == person_id)
+            )
+
+    def _step(self, secret: str, code: str, *, after: int) -> int | None:
+        """The time step that ``code`` is of: now, or one off for a phone's clock; else None."""
+        now = int(self._clock.now().timestamp()) // STEP_S
+        generator = pyotp.TOTP(secret)
+        for step in (now, now - 1, now + 1):
+            expected = generator.at(step * STEP_S)
+            if step > after and hmac.compare_digest(expected.encode(), code.encode()):
+                return step
+        return None
+
+    def _row(self, person_id: str) -> Row[Any] | None:
+        with reading(self._engine) as connection:
+            return connection.execute(
+                select(second_factors).where(second_factors.c.person_id == person_id)
+            ).one_or_none()
+
+
+def address(secret: str, *, person_id: str, county: str) -> str:
+    """The ``otpauth:`` address that a phone's app reads from a QR code."""
+    return pyotp.TOTP(secret).provisioning_uri(name=person_id, issuer_name=f"Menshen {county}")
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()

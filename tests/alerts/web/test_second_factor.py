@@ -1,0 +1,141 @@
+"""One-time codes: enrolled by a QR code, asked at login, each used once, required of some roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pyotp
+import pytest
+from fastapi.testclient import TestClient
+
+from alerts.web.app import create_app
+from config.site import Role
+from tests.alerts.web.conftest import FORM_TOKEN, form_csrf, form_login
+from tests.alerts.web.county import HASHER
+
+SECRET = re.compile(r'<p class="address">([A-Z2-7]{32})</p>')
+TICKET = re.compile(r'name="ticket" value="([^"]+)"')
+
+
+@pytest.fixture
+def client(county) -> Iterator[TestClient]:
+    app = create_app(
+        service=county.service,
+        engine=county.engine,
+        site=county.site,
+        secrets=county.secrets,
+        media=county.media,
+        clock=county.clock,
+        hasher=HASHER,
+        factor_roles=frozenset({Role.POLICE, Role.ADMIN}),
+    )
+    with TestClient(app) as client:
+        yield client
+
+
+def code(county, secret: str) -> str:
+    return pyotp.TOTP(secret).at(int(county.clock.now().timestamp()))
+
+
+def enrol(client, county, person: str = "police-desk") -> tuple[str, list[str]]:
+    form_login(client, person)
+    found = SECRET.search(client.get("/account/second-factor").text)
+    assert found is not None
+    data = {**form_csrf(client), "code": code(county, found[1])}
+    page = client.post("/account/second-factor", data=data).text
+    recovery = re.findall(r"<code>([0-9a-f]{10})</code>", page)
+    assert len(recovery) == 8
+    client.cookies.clear()
+    county.clock.advance(30)
+    return found[1], recovery
+
+
+def ticket(client, person: str = "police-desk") -> str:
+    found = TICKET.search(form_login(client, person).text)
+    assert found is not None
+    return found[1]
+
+
+def send(client, proof: str, typed: str):
+    return client.post("/login/code", data={"ticket": proof, "code": typed}, follow_redirects=False)
+
+
+def test_a_role_that_needs_it_can_do_nothing_before_enrolling(client, county):
+    assert form_login(client, "police-desk").status_code == 303
+    page = client.get("/", headers={"accept": "text/html"}, follow_redirects=False)
+    assert page.headers["location"] == "/account/second-factor"
+    assert client.get("/api/v1/alerts").json()["error"]["code"] == "enrol_first"
+    client.cookies.clear()
+    enrol(client, county)
+    assert send(client, ticket(client), "000000").status_code == 401
+
+
+def test_others_may_but_need_not(client):
+    form_login(client, "wang-fang")
+    assert client.get("/api/v1/alerts").status_code == 200
+
+
+def test_login_asks_for_the_code_and_takes_each_once(client, county):
+    secret, _ = enrol(client, county)
+    proof = ticket(client)
+    assert client.get("/api/v1/me").status_code == 401, "the password alone opens nothing"
+    assert send(client, proof, "000000").status_code == 401
+    now = code(county, secret)
+    assert send(client, proof, now).status_code == 303
+    assert client.get("/api/v1/alerts").status_code == 200
+    client.cookies.clear()
+    assert send(client, ticket(client), now).status_code == 401, "used"
+    county.clock.advance(30)
+    assert send(client, ticket(client), code(county, secret)).status_code == 303
+
+
+def test_a_recovery_code_works_once(client, county):
+    _, recovery = enrol(client, county)
+    assert send(client, ticket(client), recovery[0].upper()).status_code == 303
+    client.cookies.clear()
+    assert send(client, ticket(client), recovery[0]).status_code == 401
+    assert send(client, ticket(client), recovery[1]).status_code == 303
+
+
+def test_guessing_codes_is_locked(client, county):
+    secret, _ = enrol(client, county)
+    proof = ticket(client)
+    answers = [send(client, proof, f"{n:06d}").status_code for n in range(6)]
+    assert answers[-1] == 429
+    assert send(client, proof, code(county, secret)).status_code == 429
+
+
+@pytest.mark.parametrize("how", ["altered", "late", "another browser", "none"])
+def test_a_ticket_is_of_this_browser_and_this_moment(client, county, how):
+    secret, _ = enrol(client, county)
+    proof = ticket(client)
+    if how == "altered":
+        proof = proof.replace("police-desk", "admin-gao")
+    elif how == "late":
+        county.clock.advance(301)
+    elif how == "another browser":
+        client.cookies.clear()
+    else:
+        proof = ""
+    answer = send(client, proof, code(county, secret))
+    assert answer.headers["location"] == "/login"
+    assert client.get("/api/v1/me").status_code == 401
+
+
+def test_the_api_takes_the_code_too(client, county):
+    secret, _ = enrol(client, county)
+    body = {"account": "police-desk", "password": "police-desk-secret"}
+    answer = client.post("/api/v1/session", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "code_needed")
+    answer = client.post("/api/v1/session", json={**body, "code": code(county, secret)})
+    assert answer.status_code == 201
+
+
+def test_a_wrong_password_never_shows_whether_there_is_a_second_factor(client, county):
+    enrol(client, county)
+    page = client.get("/login").text
+    assert FORM_TOKEN.search(page)
+    answer = form_login(client, "police-desk", "guess")
+    assert answer.status_code == 401
+    assert "动态码" not in answer.text
