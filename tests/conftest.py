@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,13 +57,18 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A real PostgreSQL that runs, shared by the tests of one session."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    server.create()
-    server.start()
-    yield server
-    server.stop()
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL that runs, shared by the tests of one session.
+
+    Its folder is not pytest's: another session that starts meanwhile closes that one to
+    everybody but its owner, and the server runs as another user.
+    """
+    with tempfile.TemporaryDirectory(prefix="menshen-postgres-") as folder:
+        server = Postgres(Path(folder))
+        server.create()
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture
