@@ -45,6 +45,19 @@ def redact_event(
     return {key: _redact(value, key) for key, value in event.items()}
 
 
+class _StandardError(logging.Handler):
+    """Writes to whatever standard error is now, also after somebody has replaced it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+        except (OSError, ValueError):
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """A closed standard error is no reason to stop watching cameras."""
+
+
 def configure_logs(*, style: Literal["console", "json"] = "console", level: str = "info") -> None:
     """Send all logs, ours and the libraries', to standard error, redacted.
 
@@ -65,7 +78,7 @@ def configure_logs(*, style: Literal["console", "json"] = "console", level: str 
         if style == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

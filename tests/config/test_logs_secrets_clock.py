@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
+import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 
 from config.clock import FakeClock, local_text
 from config.errors import UserError
-from config.logs import redact_event, redact_text
+from config.logs import configure_logs, get_logger, redact_event, redact_text
 from config.secrets import Secrets, load_secrets
 from config.settings import load_settings
 
@@ -111,3 +115,19 @@ def test_a_waiter_wakes_when_the_clock_is_moved_past_its_deadline() -> None:
     assert woke == [False]
     with pytest.raises(ValueError, match="forward"):
         clock.advance(-1)
+
+
+def test_a_replaced_or_closed_standard_error_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handlers, level = logging.getLogger().handlers, logging.getLogger().level
+    try:
+        configure_logs(style="json")
+        now = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", now)
+        get_logger("test").warning("open rtsp://u:geheim@camera/1")
+        assert json.loads(now.getvalue())["event"] == "open rtsp://***@camera/1"
+        now.close()
+        get_logger("test").warning("nobody hears this")
+    finally:
+        logging.getLogger().handlers, logging.getLogger().level = handlers, level
