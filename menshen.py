@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models.cli:app", "List, fetch and verify model files."),
     "config": ("config.cli:app", "Check, explain and import site descriptions."),
     "simulate": ("edge.simulator.cli:app", "Serve RTSP cameras from files or rendered scenes."),
+    "deploy": ("ingest.deploy_cli:app", "Write the broker's configuration and certificates."),
     "bench": ("tests.bench.cli:app", "Measure speed and accuracy on this machine."),
 }
 """Each value is ``module:attribute`` of a typer app, and the line that ``--help`` shows."""
