@@ -30,7 +30,7 @@ from config.errors import UserError
 from config.logs import get_logger
 from config.secrets import Secrets
 from config.settings import Settings
-from config.site import Site
+from config.site import Role, Site
 from config.wire import EventBatch, Receipt
 from ingest.broker import EmbeddedBroker
 from ingest.engine import open_engine
@@ -140,6 +140,7 @@ class Centre:
             secrets=plan.secrets,
             media=media,
             clock=self.clock,
+            factor_roles=_factor_roles(plan.settings),
             routers=[
                 media_router(events, media, tokens),
                 live_door(self.relay, tokens),
@@ -211,6 +212,11 @@ class Centre:
         loop.ask_to_stop()
         self.hub.ring()
         loop.join()
+
+
+def _factor_roles(settings: Settings) -> frozenset[Role]:
+    is_required = settings.second_factor == "required"
+    return frozenset({Role.POLICE, Role.ADMIN}) if is_required else frozenset()
 
 
 def chosen_parts(text: str | None) -> frozenset[str]:

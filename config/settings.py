@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     machine lacks is left out with a log line."""
     inference_threads: int = Field(default=1, ge=1, le=64)
     """Threads inside one network."""
+    second_factor: Literal["optional", "required"] = "optional"
+    """``required``: police and administrators work only with one-time codes of their phone."""
     log_style: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
