@@ -7,6 +7,7 @@ import faulthandler
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing import reduction
@@ -51,6 +52,14 @@ class Beat:
     stuck_since_s: float
     counters: dict[str, Counters]
     pulses: dict[str, Pulse]
+
+
+@dataclass(frozen=True, slots=True)
+class Appetite:
+    """Tells a child how often pictures of a camera are wanted while something moves there."""
+
+    camera: str
+    interval_s: float
 
 
 Message = Beat | CameraState | CutClip
@@ -109,11 +118,18 @@ def run_child(
     for camera in cameras:
         camera.start()
     try:
+        beat_s = time.monotonic()
         while True:
-            if not pipe.poll(BEAT_INTERVAL_S):
+            left = beat_s + BEAT_INTERVAL_S - time.monotonic()
+            if left <= 0 or not pipe.poll(left):
+                beat_s = time.monotonic()
                 tell(_beat(cameras))
-            elif isinstance(order := pipe.recv(), ClipOrder):
+                continue
+            order = pipe.recv()
+            if isinstance(order, ClipOrder):
                 tell(_cut(cameras, order))
+            elif isinstance(order, Appetite):
+                _camera(cameras, order.camera).main.hungry(order.interval_s)
             else:
                 break
     except (OSError, EOFError, RingBrokenError):
@@ -126,8 +142,12 @@ def run_child(
         os._exit(1)
 
 
+def _camera(cameras: list[CameraThreads], name: str) -> CameraThreads:
+    return next(item for item in cameras if item.spec.id == name)
+
+
 def _cut(cameras: list[CameraThreads], order: ClipOrder) -> CutClip:
-    camera = next(item for item in cameras if item.spec.id == order.camera)
+    camera = _camera(cameras, order.camera)
     packets, codec = camera.main.kept(order.since_s, order.until_s)
     return CutClip(order.number, cut_clip(packets, codec=codec))
 

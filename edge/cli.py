@@ -276,18 +276,32 @@ def replay(
 def probe(
     url: Annotated[str, typer.Argument(help="rtsp://user:password@host/path")],
     seconds: Annotated[float, typer.Option(min=1, max=120, help="How long to look.")] = 12.0,
+    scene_m: Annotated[
+        float | None,
+        typer.Option("--scene-width", min=0.1, help="Metres across, where plates are to be read."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what a stream sends (codec, size, rate, key frames) and what to change on the camera."""
-    found = look_at(url, seconds=seconds)
+    found = look_at(url, seconds=seconds, scene_m=scene_m)
     if as_json:
         typer.echo(json.dumps(asdict(found), ensure_ascii=False))
         return
     _OUT.print(f"[bold]{public_url(url)}[/]")
     _OUT.print(f"{found.codec} {found.profile}, {found.width}x{found.height}")
     _OUT.print(f"{found.frame_rate or '?'} pictures/s, {found.bitrate_kbit_s or '?'} kbit/s")
-    _OUT.print(f"a key frame every {found.gop_s or '?'} s")
+    _OUT.print(f"a key frame every {found.gop_s or '?'} s, B-frames: {_yes(found.reordered)}")
+    _OUT.print(f"sub-stream: {found.sub_stream or 'none found; give it as sub_url'}")
+    skew = found.clock_skew_s
+    _OUT.print("clock: not told" if skew is None else f"clock: {skew:+.1f} s against ours")
+    _OUT.print(f"plates are read where the picture shows {found.widest_for_plates_m} m or less")
+    if (sizes := found.pixels) is not None:
+        _OUT.print(f"expected: plate {sizes.plate_px} px wide, face {sizes.face_px} px high")
     for line in found.advice:
         _OUT.print(f"[yellow]change:[/] {line}")
     if not found.advice:
         _OUT.print("[green]nothing to change[/]")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -213,6 +213,10 @@ class MainWatch:
             for kept in self._ring.since(since):
                 self._decode(stream, kept, gate)
 
+    def hungry(self, interval_s: float) -> None:
+        """Hand on pictures at this interval from now on (s). For any thread."""
+        self._pace.interval_s = interval_s
+
     @property
     def health(self) -> PictureHealth:
         """The health of the pictures that were decoded from this stream."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
@@ -13,7 +14,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from config.clock import Clock
 from config.logs import get_logger
 from edge.camera import CameraSpec, CameraState
-from edge.child import Beat, ChildJob, run_child
+from edge.child import Appetite, Beat, ChildJob, run_child
 from edge.clips import ClipOrder, CutClip
 from edge.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.gates import Counters
@@ -64,6 +65,7 @@ class CameraGroup:
         self._ring: FrameRing | None = None
         self.pulses: dict[str, Pulse] = {}
         """News of the cameras that are connected, by id."""
+        self._appetites: dict[str, float] = {}
         self._clips: dict[int, bytes | None] = {}
         self._last_order = 0
         self._alive_s = 0.0
@@ -174,6 +176,7 @@ class CameraGroup:
         self._earlier = {spec.id: self.counters(spec.id) for spec in self.cameras}
         self._current, self.pulses = {}, {}
         self._clips.clear()
+        self._appetites.clear()
 
     def take(self) -> tuple[CameraSpec, RingFrame, FrameRing] | None:
         """The oldest waiting picture; give it back with ``ring.release(frame)``."""
@@ -197,6 +200,14 @@ class CameraGroup:
         except OSError:
             return None
         return self._last_order
+
+    def hungry(self, camera: str, interval_s: float) -> None:
+        """Tell the child how often pictures of a camera are wanted (s); only news is sent."""
+        if self._pipe is None or self._appetites.get(camera) == interval_s:
+            return
+        self._appetites[camera] = interval_s
+        with suppress(OSError):
+            self._pipe.send(Appetite(camera, interval_s))
 
     def take_clip(self, number: int) -> tuple[bool, bytes | None]:
         """Whether an ordered clip has come, and the clip unless there was nothing to cut."""

@@ -105,6 +105,10 @@ class CameraPipeline:
         sightings += [Sighting(ObjectClass.MOVER, clip(box), 1.0) for box in moving]
         self._write(self._visits.see(scene, [s for s in sightings if _has_area(s.box)]))
 
+    def appetite_s(self) -> float:
+        """Seconds between the pictures that are worth looking at now."""
+        return self._visits.appetite_s()
+
     def tick(self, now: datetime) -> None:
         """Let time pass while no pictures come."""
         self._write(self._visits.tick(now))

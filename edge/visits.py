@@ -17,6 +17,9 @@ from edge.pictures import Scene
 from edge.tracker import ObjectClass, Sighting, Track, Tracker
 from models.plates.reading import PlateRead
 
+EAGER_S, USUAL_S, CONTENT_S = 0.12, 0.2, 0.4
+"""How often pictures are wanted, see :meth:`Visits.appetite_s`."""
+
 
 @dataclass(frozen=True, slots=True)
 class VisitSettings:
@@ -86,6 +89,26 @@ class Visits:
         for track in step.lost:
             self._lose(track)
         return drafts + self.tick(scene.at)
+
+    def appetite_s(self) -> float:
+        """Seconds between the pictures that are worth looking at now.
+
+        Many while a plate or face comes nearer and is not yet sure, few when all that is there is
+        known: a parked car, or a driver who waits at the gate.
+        """
+        carried = [v for v in self._visits.values() if v.object_class is not ObjectClass.MOVER]
+        if any(not self._is_sure(visit) for visit in carried):
+            return EAGER_S
+        movers = [v for v in self._visits.values() if v.object_class is ObjectClass.MOVER]
+        if carried and all(mover.explained() for mover in movers):
+            return CONTENT_S
+        return USUAL_S
+
+    def _is_sure(self, visit: Visit) -> bool:
+        if visit.object_class is ObjectClass.FACE:
+            return visit.told is not None
+        plate = visit.plate() if visit.told is not None else None
+        return plate is not None and plate.confidence >= self._settings.sure
 
     def tick(self, now: datetime) -> list[Draft]:
         """What is to be told because time has passed; call it also while nothing moves."""

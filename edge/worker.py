@@ -226,6 +226,7 @@ class Worker:
         for (spec, frame, ring), found in zip(batch, detections, strict=True):
             pipeline = self._cameras[spec.id].pipeline
             pipeline.feed(Scene(frame.image, frame.at), found, frame.boxes)
+            self._cameras[spec.id].group.hungry(spec.id, pipeline.appetite_s())
             try:
                 ring.release(frame)
             except RingBrokenError:

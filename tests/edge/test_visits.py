@@ -191,6 +191,20 @@ def test_a_plate_cut_by_the_border_changes_nothing_that_was_read_before() -> Non
     assert told.box[0] + told.box[2] < 0.99
 
 
+def test_more_pictures_are_wanted_of_what_is_not_sure_and_fewer_of_what_is() -> None:
+    watch = Watch()
+    watch.show(moving=[CAR])
+    usual = watch.pipeline.appetite_s()
+    for _ in range(3):
+        watch.show(plates=[plate(0.4, "京A12345", 0.5)], moving=[CAR])
+    assert watch.pipeline.appetite_s() < usual
+    for _ in range(10):
+        watch.show(plates=[plate(0.4, "京A12345", 0.97)], moving=[CAR])
+    assert watch.pipeline.appetite_s() > usual
+    watch.show(plates=[plate(0.4, "京A12345", 0.97)], moving=[CAR, (0.8, 0.1, 0.1, 0.2)])
+    assert watch.pipeline.appetite_s() == usual, "somebody else comes"
+
+
 def test_a_flicker_is_no_event() -> None:
     watch = Watch()
     watch.show(moving=[CAR], plates=[plate(0.5, "京A12345", 0.3)])
