@@ -278,6 +278,9 @@ def _admit(request: Request, camera_id: str) -> tuple[Visitor, Camera]:
     if visitor is None:
         raise errors.not_logged_in()
     web: Web = request.app.state.web
+    person = visitor.person
+    if person.role in web.factor_roles and not web.second_factors.enrolled(person.id):
+        raise errors.enrol_first()
     return visitor, watched_camera(web, visitor, camera_id)
 
 

@@ -73,7 +73,7 @@ sign = "门口"
 
 def live_site(port: int) -> Site:
     """Three cameras of one node: a village yard, a masked one, somebody's home."""
-    roles = ("grid_head", "grid_head", "police", "home_owner", "home_owner", "installer")
+    roles = ("grid_head", "grid_head", "township", "home_owner", "home_owner", "installer")
     grids = {"head": 'grid = "east"', "other-head": 'grid = "west"'}
     people = "".join(
         _PERSON.format(id=name, role=role, grid=grids.get(name, ""))

@@ -118,7 +118,7 @@ PLAYING = """() => {
 }"""
 
 
-def test_a_police_officer_watches_a_yard_in_a_real_browser_and_the_view_goes_on(
+def test_somebody_of_the_township_watches_a_yard_in_a_real_browser_and_the_view_goes_on(
     world: LiveWorld, chromium: Browser
 ) -> None:
     page = open_camera(chromium, world, "desk", "yard")

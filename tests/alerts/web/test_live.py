@@ -16,8 +16,11 @@ from starlette.websockets import WebSocketDisconnect
 
 from alerts.schema import audit
 from alerts.web import live
+from alerts.web.app import create_app
+from config.site import Role
 from ingest.engine import reading
 from ingest.live import LiveRelay
+from tests.alerts.web.county import HASHER
 from tests.edge.cameras import until
 
 HOME = "home-li-qiang"
@@ -108,6 +111,23 @@ def test_another_site_no_site_and_no_login_are_refused(
     ):
         assert refused(client, "east-gate-in", headers=headers) == (403, "csrf")
     assert looks(county) == []
+
+
+def test_who_needs_a_second_factor_and_has_none_watches_nothing(county: Any, log_in: Any) -> None:
+    app = create_app(
+        service=county.service,
+        engine=county.engine,
+        site=county.site,
+        secrets=county.secrets,
+        media=county.media,
+        clock=county.clock,
+        hasher=HASHER,
+        factor_roles=frozenset({Role.POLICE}),
+        routers=[live.live_router(LiveRelay())],
+    )
+    with TestClient(app) as client:
+        log_in(client, "police-desk")
+        assert refused(client, "east-gate-in") == (403, "enrol_first")
 
 
 def test_a_purpose_and_a_known_stream_are_asked(client: TestClient, log_in: Any) -> None:
