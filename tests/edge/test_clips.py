@@ -28,7 +28,7 @@ def packets() -> list[StreamPacket]:
 
 def played(data: bytes) -> list[float]:
     """Times of the pictures in a file, in s."""
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         return [float(frame.time) for frame in container.decode(video=0) if frame.time is not None]
 
 
@@ -119,7 +119,7 @@ class Shelf:
     def put(self, data: bytes, *, media_type: str, role: str) -> object:
         from config.event import EvidenceRef
 
-        return EvidenceRef(sha256="0" * 64, media_type=media_type, size_bytes=len(data), role=role)  # type: ignore[arg-type]
+        return EvidenceRef(sha256="0" * 64, media_type=media_type, size_bytes=len(data), role=role)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_refused_password_is_told_at_once_and_hides_the_offline_that_follows()
 def pulses(health: CameraHealth, seconds: range, **pulse: object) -> list[tuple[str, bool]]:
     """A pulse every second; what is told of it."""
     rate = pulse.pop("rate", 25)
-    told = []
+    told: list[tuple[str, bool]] = []
     for t in seconds:
         news = Pulse(**{"pictures": 25 * 1000 + t * rate, "width": 1920, "height": 1080} | pulse)  # type: ignore[arg-type, operator]
         told += [(report.condition, report.active) for report in health.pulse(news, t)]

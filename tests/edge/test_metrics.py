@@ -14,7 +14,7 @@ from edge.metrics import MetricsServer
 
 
 def report() -> dict[str, Any]:
-    camera = dict.fromkeys(
+    camera: dict[str, Any] = dict.fromkeys(
         ("packets", "bytes", "frames_decoded", "frames_watched", "frames_sampled",
          "frames_analysed", "frames_dropped", "packets_damaged"), 7,
     )  # fmt: skip

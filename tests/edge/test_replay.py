@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from config.errors import UserError
 from edge.replay import contact_sheet, recordings, replay
-from models.types import Detections, Image
+from models.types import Detections, FaceDetection, Image
 from tests.edge.cameras import encode_clip
 from tests.edge.scripted import face
 
@@ -23,7 +23,7 @@ class SeesAFaceOnTheSquare:
         found = []
         for image in images:
             column = (image[125, :, 0] > 230).nonzero()[0]
-            faces = ()
+            faces: tuple[FaceDetection, ...] = ()
             if column.size:
                 shot = face(0, 0.8)
                 shot.box[:] = (column[0], 100, 50, 50)

@@ -1,0 +1,42 @@
+"""The edge benchmark's own rules: what counts as seen, and what a camera's loop is made of."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.bench.edge_score import Seen, compare
+from tests.bench.processes import cpu_s, family, memory_mb
+
+
+def seen(start: float, *, kind: str = "plate", camera: str = "cam0", told: float = 1.0) -> Seen:
+    return Seen(camera, kind, start, start + 2, start + told)
+
+
+def test_each_visit_answers_for_one_only() -> None:
+    reference = [seen(10), seen(11), seen(30), seen(50, kind="motion")]
+    score = compare(reference, [seen(10.5, told=3), seen(30.2, told=2)])
+    assert (score.expected, score.found) == (4, 2)
+    assert score.recall == 0.5
+    assert score.delay_ms_p50 == pytest.approx((3500 + 2200) / 2, abs=1)
+
+
+def test_another_kind_camera_or_time_is_no_answer() -> None:
+    for other in (seen(10, kind="motion"), seen(10, camera="cam1"), seen(20)):
+        assert compare([seen(10)], [other]).found == 0
+
+
+def test_the_reference_finds_itself_and_nothing_has_no_recall() -> None:
+    visits = [seen(10), seen(12), seen(40)]
+    assert compare(visits, visits).recall == 1
+    assert compare([], visits).recall is None
+
+
+def test_a_process_is_accounted_for() -> None:
+    own = os.getpid()
+    assert own in family(own)
+    before = cpu_s([own])
+    while cpu_s([own]) <= before:
+        sum(range(10_000))
+    assert memory_mb([own]) > 10
