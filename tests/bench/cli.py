@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tests.bench import chaos, curves, delivery, edge, faces, inference, pairs, plates, tracks
+from tests.bench import chaos, curves, delivery, edge, faces, fuzz, inference, pairs, plates, tracks
 
 app = typer.Typer(no_args_is_help=True)
 app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
@@ -36,3 +36,6 @@ app.command(
     "--activity 0.1 --json",
 )(edge.bench)
 app.command("chaos", epilog="Example: menshen bench chaos --kills 100 --json")(chaos.bench)
+app.command("fuzz", epilog="Example: menshen bench fuzz --messages 90000 --requests 10000 --json")(
+    fuzz.bench
+)
