@@ -12,8 +12,11 @@ from ingest.migrate import upgrade
 from tests.bench.fuzz import run
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_no_crash_and_no_5xx(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+# Each refused event costs PostgreSQL a commit of its own, so it gets fewer.
+@pytest.mark.parametrize(("database", "messages"), [("sqlite", 1_000), ("postgresql", 200)])
+def test_no_crash_and_no_5xx(
+    database: str, messages: int, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     is_sqlite = database == "sqlite"
     url = f"sqlite:///{tmp_path / 'c.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
     engine = open_engine(url)
