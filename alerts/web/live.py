@@ -263,7 +263,7 @@ async def _first_still(viewer: LiveViewer) -> bytes:
         if isinstance(item, LiveFrame):
             if item.kind is FrameKind.STILL:
                 return item.payload
-        elif item != "masked":
+        elif item not in ("masked", "camera_offline"):  # a camera may come within our patience
             raise _unavailable(item)
 
 

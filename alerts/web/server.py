@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 
@@ -14,6 +15,17 @@ from config.live import MESSAGE_LIMIT_BYTES
 
 STOP_S = 10.0
 """Streams end at once when asked; this bounds a client that does not read."""
+
+
+class _RefusalIsNoFault(logging.Filter):
+    """uvicorn calls a WebSocket that was answered with a refusal unfinished: it is not."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "without completing handshake" not in record.getMessage()
+
+
+_REFUSALS = _RefusalIsNoFault()
+"""One object, so that it is added once however many servers there are."""
 
 
 class WebServer:
@@ -43,6 +55,7 @@ class WebServer:
             # Video does not get smaller by compression, only later.
             ws_per_message_deflate=False,
         )
+        logging.getLogger("uvicorn.error").addFilter(_REFUSALS)
         self._server = uvicorn.Server(config)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
