@@ -64,7 +64,7 @@ def draw(cameras: list[Camera], alerts: list[AlertView]) -> Drawn:
         x = left + (longitude - west) * narrow * scale
         y = top + (north - latitude) * scale
         crowd = sum(abs(d.x - x) < 16 and abs(d.y - y) < 40 for d in dots)
-        dots.append(Dot(camera, round(x, 1), round(y + 34 * crowd, 1)))
+        dots.append(Dot(camera, round(x, 1), round(y + 44 * crowd, 1)))
     by_camera = {dot.camera.id: dot for dot in dots}
     for alert in alerts:
         if alert.camera_id in by_camera:

@@ -90,6 +90,7 @@ def manifest(web: WebParts) -> Response:
                     "src": web.assets.url(f"icon-{side}.png"),
                     "sizes": f"{side}x{side}",
                     "type": "image/png",
+                    "purpose": "any",
                 }
                 for side in (192, 512)
             ),

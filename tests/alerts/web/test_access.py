@@ -27,6 +27,7 @@ PUBLIC = {
     "GET /notice/{camera_id}",
     "GET /join/{token}",
     "POST /join/{token}",
+    "POST /login/code",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",

@@ -183,14 +183,14 @@ def test_the_app_can_be_installed(client):
     assert {icon["purpose"] for icon in icons} == {"any", "maskable"}
     for icon in icons:
         answer = client.get(icon["src"])
-        assert answer.headers["content-type"] == "image/svg+xml"
+        assert answer.headers["content-type"] == icon["type"]
         assert "immutable" in answer.headers["cache-control"]
 
 
 def test_the_service_worker_keeps_no_alert_and_no_picture(client):
     script = client.get("/sw.js").text
     kept = re.findall(r'"(/[^"]*|[\w-]+\.(?:css|js|svg))"', script)
-    assert set(kept) == {"/offline", "style.css", "cards.css", "icon.svg"}
+    assert set(kept) == {"/offline", "style.css", "cards.css", "pages.css", "icon.svg"}
 
 
 def test_alive_ready_and_counted(client, county, log_in, csrf):

@@ -257,7 +257,7 @@ def test_every_camera_lies_on_the_map(example_site, points):
     assert len(drawn.dots) == len(points)
     for dot in drawn.dots:
         assert EDGE - 1 <= dot.x <= WIDTH - EDGE + 1
-        assert EDGE - 1 <= dot.y <= HEIGHT - EDGE + 1 + 34 * len(points)
+        assert EDGE - 1 <= dot.y <= HEIGHT - EDGE + 1 + 44 * len(points)
 
 
 @pytest.mark.browser
