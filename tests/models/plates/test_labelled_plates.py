@@ -36,7 +36,7 @@ def test_cropped_plates_are_read(shared: Path) -> None:
     assert right / count >= 0.95
 
 
-@pytest.mark.parametrize(("folder", "least"), [("plate_scenes", 0.92), ("plate_street", 0.75)])
+@pytest.mark.parametrize(("folder", "least"), [("plate_scenes", 0.92), ("plate_street", 0.85)])
 def test_plates_in_scenes_are_found_and_read(shared: Path, folder: str, least: float) -> None:
     pipeline, right, count = open_pipeline(), 0, 0
     lines = (shared / "eval" / folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()
