@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -197,6 +198,7 @@ class CameraStream(VideoStream):
         self._sets = b""
         self.info = StreamInfo(track.codec, "unknown", 0, 0, track.frame_rate)
         self.parameter_sets = b"".join(START_CODE + unit for unit in track.parameter_sets)
+        self._skews: deque[float] = deque(maxlen=6)
         self._frames = session.frames()
         self._first: list[CodedPicture] = []
         self._key_at_s = time.monotonic()
@@ -237,7 +239,9 @@ class CameraStream(VideoStream):
                     self._know(picture)
                     yield picture
             elif (clock := sender_clock(data)) is not None:
-                self.clock_skew_s = clock - time.time()
+                # A report that comes late makes the camera look slow: the best of six counts.
+                self._skews.append(clock - time.time())
+                self.clock_skew_s = max(self._skews)
             if channel == 1 and says_goodbye(data):
                 raise RtspError(Fault.ENDED)
 

@@ -40,6 +40,22 @@ def test_a_jump_of_the_cameras_clock_is_followed_at_once(jump: float) -> None:
     assert timer.jumps == 1
 
 
+def test_a_machine_that_was_busy_for_seconds_does_not_move_the_time_of_what_it_saw() -> None:
+    timer = FrameTimer()
+    for i in range(100):
+        late = 4.0 if 20 < i < 60 else 0.0
+        timer.observe(i * 0.1, T0 + i * 0.1 + late)
+        assert abs(timer.utc(i * 0.1).timestamp() - (T0 + i * 0.1)) < 0.05
+
+
+def test_a_camera_whose_time_stood_still_is_followed_after_half_a_minute() -> None:
+    timer = FrameTimer()
+    for i in range(1000):
+        pause = 4.0 if i > 100 else 0.0
+        timer.observe(i * 0.1, T0 + i * 0.1 + pause)
+    assert abs(timer.utc(99.9).timestamp() - (T0 + 103.9)) < 0.05
+
+
 def test_without_a_packet_there_is_no_time() -> None:
     with pytest.raises(ValueError, match="no packet"):
         FrameTimer().utc(1.0)
