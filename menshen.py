@@ -55,14 +55,20 @@ def build(asked: str | None) -> typer.Typer:
     return root
 
 
-def _options(
-    show_version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.")
-    ] = False,
-) -> None:
-    if show_version:
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"menshen {version('menshen')}")
         raise typer.Exit
+
+
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None: ...
 
 
 def _load(command: str, place: str) -> typer.Typer:

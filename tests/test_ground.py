@@ -74,6 +74,12 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "Usage" in result.output
 
 
+def test_the_version_is_told_without_a_command() -> None:
+    result = CliRunner().invoke(menshen.build(None), ["--version"])
+    assert result.exit_code == 0
+    assert result.output.startswith("menshen 0.")
+
+
 def test_a_missing_package_is_named_with_the_command_that_brings_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
