@@ -104,7 +104,6 @@ class Mosquitto:
             self._process.wait()
             self._process = None
 
-
     def wipe(self) -> None:
         """Remove what a killed one has kept."""
         self._database.unlink(missing_ok=True)
