@@ -138,8 +138,7 @@ def _work(
     answers.put("ready")
     begin.wait()
     stopping = threading.Event()
-    listener = threading.Thread(target=lambda: (stop.wait(), stopping.set()), daemon=True)
-    listener.start()
+    threading.Thread(target=_pass_on, args=(stop, stopping), daemon=True).start()
     fleet.publish()
     fleet.watch(run.seconds, stopping)
     fleet.settle()
@@ -147,6 +146,11 @@ def _work(
     fleet.close()
     book.close()
     answers.put(FleetReport(book.count, left))
+
+
+def _pass_on(stop: ProcessEvent, stopping: threading.Event) -> None:
+    stop.wait()
+    stopping.set()
 
 
 class _Ledger:
