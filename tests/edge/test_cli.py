@@ -50,8 +50,8 @@ def test_a_camera_needs_no_centre(clip: Path, tmp_path: Path) -> None:
     assert summary == json.loads(report.read_text())
     told = [Event.model_validate(event) for event in events]
     assert len({event.visit for event in told}) == summary["events"]
-    pictures = {path.stem for path in (tmp_path / "evidence").glob("??/*.jpg")}
-    assert {ref.sha256 for event in told for ref in event.evidence} == pictures
+    kept = {path.stem for path in (tmp_path / "evidence").glob("??/*.*")}
+    assert {ref.sha256 for event in told for ref in event.evidence} == kept
 
 
 def test_the_clip_with_cars_gives_events(shared: Path) -> None:
