@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from datetime import time
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -247,17 +249,36 @@ class Site(Frozen):
                 _known(f"rule {rule.id}: grids", name, ids["grids"])
         return self
 
+    @cached_property
+    def _cameras_by_id(self) -> dict[str, Camera]:
+        return {item.id: item for item in self.cameras}
+
+    @cached_property
+    def _grids_by_id(self) -> dict[str, Grid]:
+        return {item.id: item for item in self.grids}
+
+    @cached_property
+    def _people_by_id(self) -> dict[str, Person]:
+        return {item.id: item for item in self.people}
+
     def camera(self, camera_id: str) -> Camera | None:
         """The camera of that id, or None."""
-        return next((item for item in self.cameras if item.id == camera_id), None)
+        return self._cameras_by_id.get(camera_id)
 
     def grid(self, grid_id: str) -> Grid | None:
         """The grid of that id, or None."""
-        return next((item for item in self.grids if item.id == grid_id), None)
+        return self._grids_by_id.get(grid_id)
 
     def person(self, person_id: str) -> Person | None:
         """The person of that id, or None."""
-        return next((item for item in self.people if item.id == person_id), None)
+        return self._people_by_id.get(person_id)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic does it, without the indexes: they belong to what was copied from."""
+        copy = super().model_copy(update=update, deep=deep)
+        for index in ("_cameras_by_id", "_grids_by_id", "_people_by_id"):
+            copy.__dict__.pop(index, None)
+        return copy
 
     def cameras_of(self, node_id: str) -> tuple[Camera, ...]:
         """The cameras that ``node_id`` watches, in file order."""

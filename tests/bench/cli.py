@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from tests.bench import chaos, curves, delivery, edge, faces, fuzz, inference, pairs, plates, tracks
+from tests.bench import (
+    alerts,
+    chaos,
+    curves,
+    delivery,
+    edge,
+    faces,
+    fuzz,
+    inference,
+    pairs,
+    plates,
+    tracks,
+)
 
 app = typer.Typer(no_args_is_help=True)
 app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/faces --json")(
@@ -39,3 +51,7 @@ app.command("chaos", epilog="Example: menshen bench chaos --kills 100 --json")(c
 app.command("fuzz", epilog="Example: menshen bench fuzz --messages 90000 --requests 10000 --json")(
     fuzz.bench
 )
+app.command(
+    "alerts",
+    epilog="Example: menshen bench alerts --database postgresql --rate 184 --seconds 20 --json",
+)(alerts.bench)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import UserError
-from config.site import load_site, parse_site
+from config.site import Site, load_site, parse_site
 
 EXAMPLE = Path("config/example_county.toml").read_text(encoding="utf-8")
 
@@ -98,3 +98,14 @@ def test_no_damage_to_a_good_file_makes_it_fail_in_another_way(data: st.DataObje
         parse_site(EXAMPLE[:at] + junk + EXAMPLE[at + length :], where="county.toml")
     except UserError as error:
         assert error.where == "county.toml"
+
+
+def test_a_changed_copy_of_a_site_answers_from_its_own_cameras(example_site: Site) -> None:
+    first, second, *_ = example_site.cameras
+    assert example_site.camera(first.id) is first
+    assert example_site.camera("no-such-camera") is None
+    fewer = example_site.model_copy(update={"cameras": (second,)})
+    assert fewer.camera(first.id) is None
+    assert fewer.camera(second.id) is second
+    assert example_site.camera(first.id) is first
+    assert example_site == Site.model_validate(example_site.model_dump())

@@ -1,0 +1,327 @@
+"""``menshen bench alerts``: from the commit at the centre to the notice handed over, how fast."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from sqlalchemy import Engine, distinct, func, select, text
+
+from alerts import schema
+from alerts.channels.inapp import InApp
+from alerts.dispatcher import Dispatcher
+from alerts.hub import Hub
+from alerts.loops import Loop
+from alerts.router import Router
+from alerts.store import AlertStore
+from alerts.timers import Timers
+from config.clock import SystemClock
+from config.errors import UserError
+from config.ids import uuid7
+from config.site import Site
+from config.wire import EventBatch, Numbered
+from ingest.engine import open_engine, reading
+from ingest.migrate import upgrade
+from ingest.schema import routing_queue
+from ingest.store import EventStore
+from tests.bench.alerts_site import full_site, plate_event
+from tests.bench.delivery import quantile
+from tests.bench.report import JsonFlag, finish, show
+from tests.servers import Postgres
+
+_ROOT = Path(__file__).resolve().parents[2]
+_TICK_S = 0.02
+_GROUP = 200
+_PATIENCE_S = 180.0
+_HANDED_OVER = ("accepted", "delivered", "read")
+
+
+@dataclass
+class World:
+    """The centre under measure, and when which event was committed, in seconds of its clock."""
+
+    engine: Engine
+    address: str
+    site: Site
+    clock: SystemClock = field(default_factory=SystemClock)
+    hub: Hub = field(default_factory=Hub)
+    committed: dict[str, float] = field(default_factory=dict)
+    epochs: dict[str, str] = field(default_factory=dict)
+    seqs: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.events = EventStore(self.engine, self.clock)
+        store = AlertStore(self.engine, self.site, self.clock, hub=self.hub)
+        self.router = Router(self.engine, self.site, self.clock, store=store)
+        self.timers = Timers(self.engine, self.clock, store=store)
+        self.dispatcher = Dispatcher(
+            self.engine,
+            self.site,
+            self.clock,
+            channel=InApp(self.engine),
+            base_url="http://127.0.0.1",
+            hub=self.hub,
+        )
+
+    def feed(self, count: int) -> None:
+        """Commit ``count`` new events in one transaction, as ingest does, and ring."""
+        batches: dict[str, list[Numbered]] = {}
+        for _ in range(count):
+            number = len(self.committed) + sum(map(len, batches.values()))
+            event = plate_event(self.site, number, self.clock.now())
+            seq = self.seqs[event.node] = self.seqs.get(event.node, 0) + 1
+            batches.setdefault(event.node, []).append(Numbered(seq=seq, event=event))
+        self.events.insert_group([self._batch(node, part) for node, part in batches.items()])
+        now = self.clock.now().timestamp()
+        for part in batches.values():
+            self.committed.update((numbered.event.id, now) for numbered in part)
+        self.hub.ring()
+
+    def _batch(self, node: str, part: list[Numbered]) -> EventBatch:
+        epoch = self.epochs.setdefault(node, uuid7(self.clock.now()))
+        return EventBatch(node=node, epoch=epoch, oldest=1, events=tuple(part))
+
+    @contextmanager
+    def running(self, *names: str) -> Iterator[None]:
+        """The named loops of the centre, each in its thread, on one doorbell."""
+        works: dict[str, Callable[[], int]] = {
+            "router": self.router.run_once,
+            "timers": self.timers.run_once,
+            "dispatcher": self.dispatcher.run_once,
+        }
+        loops = [Loop(name, works[name], self.hub) for name in names]
+        for loop in loops:
+            loop.start()
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.ask_to_stop()
+            self.hub.ring()
+            for loop in loops:
+                loop.join()
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the tables say of the events that were committed."""
+
+    lost: int
+    """Events without an alert, or whose alert was handed over to nobody."""
+    repeated: int
+    """Alerts beyond one per event, and attempts beyond one per notice."""
+
+
+def bench(
+    database: Annotated[
+        Literal["sqlite", "postgresql"], typer.Option(help="The centre's database.")
+    ] = "sqlite",
+    rate: Annotated[float, typer.Option(min=1, help="Events a second.")] = 184.0,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long at that rate.")] = 20.0,
+    backlog: Annotated[int, typer.Option(min=10, help="Events that wait, routed flat out.")] = 2000,
+    kills: Annotated[
+        int, typer.Option(min=1, help="kill -9 of a router over another such backlog.")
+    ] = 3,
+    as_json: JsonFlag = False,
+) -> None:
+    """Real store, router, timers, dispatcher and database, for a county of full size."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="menshen-bench-")))
+        address = _address(stack, folder, database)
+        engine = open_engine(address)
+        stack.callback(engine.dispose)
+        upgrade(engine)
+        world = World(engine, address, full_site())
+        with world.running("router", "timers", "dispatcher"):
+            reached = _at_rate(world, rate, seconds)
+            _settle(world)
+        times = latencies(world)
+        flat = _flat_out(world, backlog)
+        with world.running("timers", "dispatcher"):
+            _killed(world, backlog, kills)
+            _settle(world)
+        books = count(engine, set(world.committed))
+        version = _version(engine)
+    rows = [
+        ("asked / committed, events/s", f"{rate:.0f} / {reached:.0f}"),
+        ("commit to handed over, p50", f"{quantile(times, 0.5) * 1000:.0f} ms"),
+        ("commit to handed over, p99", f"{quantile(times, 0.99) * 1000:.0f} ms"),
+        ("routed flat out, alerts/s", f"{flat:.0f}"),
+        ("events in all", f"{len(world.committed)}"),
+        (f"lost / repeated after {kills} kills", f"{books.lost} / {books.repeated}"),
+    ]
+    show(f"Alerts, {version}", ("what", "value"), rows)
+    finish(
+        {
+            "alerts_per_s": round(flat, 1),
+            "p50_ms": round(quantile(times, 0.5) * 1000, 1),
+            "p99_ms": round(quantile(times, 0.99) * 1000, 1),
+            "lost": books.lost,
+            "repeated": books.repeated,
+        },
+        as_json=as_json,
+    )
+
+
+def _address(stack: ExitStack, folder: Path, database: str) -> str:
+    if database == "sqlite":
+        return f"sqlite:///{folder / 'centre.db'}"
+    place = folder / "postgres"
+    place.mkdir()
+    folder.chmod(0o755)
+    server = Postgres(place)
+    server.create()
+    server.start()
+    stack.callback(server.stop)
+    return server.new_database()
+
+
+def _version(engine: Engine) -> str:
+    if engine.dialect.name == "sqlite":
+        with reading(engine) as connection:
+            return f"SQLite {connection.execute(text('select sqlite_version()')).scalar_one()}"
+    with reading(engine) as connection:
+        return f"PostgreSQL {connection.execute(text('show server_version')).scalar_one()}"
+
+
+def _at_rate(world: World, rate: float, seconds: float) -> float:
+    """Commit ``rate`` events a second; returns the rate that was reached."""
+    begun, sent = time.monotonic(), 0
+    wanted = max(1, round(rate * seconds))
+    while sent < wanted:
+        due = min(wanted, int((time.monotonic() - begun) * rate) + 1)
+        if due > sent:
+            world.feed(due - sent)
+            sent = due
+        else:
+            time.sleep(_TICK_S)
+    return sent / (time.monotonic() - begun)
+
+
+def _flat_out(world: World, backlog: int) -> float:
+    """Alerts a second while one router decides about a backlog and nothing else runs."""
+    _pile_up(world, backlog)
+    begun, routed = time.monotonic(), 0
+    while done := world.router.run_once():
+        routed += done
+    return routed / (time.monotonic() - begun)
+
+
+def _pile_up(world: World, backlog: int) -> None:
+    for start in range(0, backlog, _GROUP):
+        world.feed(min(_GROUP, backlog - start))
+
+
+def _killed(world: World, backlog: int, kills: int) -> None:
+    """A router in its own process works off a backlog and is killed ``kills`` times over it."""
+    _pile_up(world, backlog)
+    for number in range(kills + 1):
+        with _router(world.address):
+            # The last one is left alone until nothing waits.
+            left = 0 if number == kills else backlog * (kills - number) // (kills + 1)
+            _until(partial(_is_down_to, world.engine, left), "the router decides")
+
+
+@contextmanager
+def _router(address: str) -> Iterator[None]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.alerts_router", address],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=_ROOT,
+    )
+    try:
+        if process.stdout is None or process.stdout.readline().strip() != "ready":
+            raise UserError(
+                where="router", problem="did not start", remedy="see its messages above"
+            )
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _settle(world: World) -> None:
+    """Wait until every event is decided about and every notice has been tried."""
+    _until(partial(_is_down_to, world.engine, 0), "the router decides")
+    _until(lambda: _unsent(world.engine) == 0, "the dispatcher sends")
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while not holds():
+        if time.monotonic() > until:
+            raise UserError(
+                where="alerts benchmark",
+                problem=f"did not come about in {_PATIENCE_S:.0f} s: {what}",
+                remedy="give a lower --rate or --backlog",
+            )
+        time.sleep(0.05)
+
+
+def _waiting(engine: Engine) -> int:
+    with reading(engine) as connection:
+        return connection.execute(select(func.count()).select_from(routing_queue)).scalar_one()
+
+
+def _is_down_to(engine: Engine, left: int) -> bool:
+    return _waiting(engine) <= left
+
+
+def _unsent(engine: Engine) -> int:
+    sent = schema.deliveries.c
+    with reading(engine) as connection:
+        return connection.execute(
+            select(func.count()).where(sent.next_attempt_at.is_not(None))
+        ).scalar_one()
+
+
+def latencies(world: World) -> list[float]:
+    """Seconds from an event's commit to its first notice handed over, sorted."""
+    sent, links = schema.deliveries.c, schema.alert_events.c
+    with reading(world.engine) as connection:
+        rows = connection.execute(
+            select(links.event_id, func.min(sent.changed_at).label("at"))
+            .join_from(schema.alert_events, schema.deliveries, sent.alert_id == links.alert_id)
+            .where(sent.state.in_(_HANDED_OVER), links.relation == "opened")
+            .group_by(links.event_id)
+        ).all()
+    return sorted(row.at.timestamp() - world.committed[row.event_id] for row in rows)
+
+
+def count(engine: Engine, committed: set[str]) -> Books:
+    """Compare the tables with the events that were ``committed``, each of a plate of its own."""
+    sent, links = schema.deliveries, schema.alert_events
+    with reading(engine) as connection:
+        reached = set(
+            connection.execute(
+                select(links.c.event_id)
+                .distinct()
+                .join_from(links, sent, sent.c.alert_id == links.c.alert_id)
+                .where(sent.c.state.in_(_HANDED_OVER))
+            ).scalars()
+        )
+        alerts = connection.execute(select(func.count()).select_from(schema.alerts)).scalar_one()
+        keys = connection.execute(
+            select(func.count(distinct(schema.alerts.c.dedup_key)))
+        ).scalar_one()
+        again = connection.execute(
+            select(func.coalesce(func.sum(sent.c.attempts - 1), 0)).where(sent.c.attempts > 1)
+        ).scalar_one()
+        doubled = connection.execute(
+            select(sent.c.alert_id)
+            .group_by(sent.c.alert_id, sent.c.person, sent.c.step, sent.c.cycle)
+            .having(func.count() > 1)
+        ).all()
+    return Books(len(committed - reached), alerts - keys + int(again) + len(doubled))
