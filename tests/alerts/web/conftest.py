@@ -181,9 +181,13 @@ EventSource.prototype.addEventListener = function (name, handle) {
 """Notes the position of every alert that really came over the line, before the page sees it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A real Chromium, headless."""
+    """A real Chromium, headless.
+
+    One per module: Playwright's event loop lives in the main thread, where tests elsewhere want
+    to run their own.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.fail("needs Chromium; run: make test-setup")
