@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from sqlalchemy import Engine, func, select
 
 from alerts import schema
+from alerts.findings import CENTRE, duty_subject
 from alerts.roster import gaps
 from alerts.state import LIVE
 from config.clock import Clock
@@ -18,14 +20,20 @@ from ingest.schema import routing_queue
 OVERDUE = timedelta(seconds=60)
 """Longer than this past its time, a timer, an event or a delivery is stuck."""
 LOOK_AHEAD = timedelta(hours=24)
+Condition = Literal["nobody_on_duty", "no_next_step", "work_stuck"]
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """One thing found: ``about`` names the alert or grid, ``problem`` says what is wrong."""
+    """One thing found: ``about`` names the alert or grid, ``problem`` says what is wrong.
+
+    ``subject`` and ``condition`` are those of the event that tells people of it.
+    """
 
     about: str
     problem: str
+    subject: str
+    condition: Condition
 
 
 class Auditor:
@@ -51,7 +59,12 @@ class Auditor:
                 .order_by(alerts.c.opened_at)
             ).all()
         return [
-            Silence(f"alert {row.id}", f"is {row.state} but no timer is armed: nobody will be told")
+            Silence(
+                f"alert {row.id}",
+                f"is {row.state} but no timer is armed: nobody will be told",
+                CENTRE,
+                "no_next_step",
+            )
             for row in rows
         ]
 
@@ -68,7 +81,7 @@ class Auditor:
             for column, problem in checks:
                 count = connection.execute(select(func.count()).where(column <= late)).scalar_one()
                 if count:
-                    found.append(Silence("centre", f"{count} {problem}"))
+                    found.append(Silence("centre", f"{count} {problem}", CENTRE, "work_stuck"))
         return found
 
     def _empty_duty(self) -> list[Silence]:
@@ -79,5 +92,6 @@ class Auditor:
             if holes:
                 start, end = holes[0]
                 problem = f"nobody is on duty from {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC"
-                found.append(Silence(f"grid {grid.id}", problem))
+                subject = duty_subject(grid.id)
+                found.append(Silence(f"grid {grid.id}", problem, subject, "nobody_on_duty"))
         return found

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from alerts.alarm import Alarm
 from alerts.auditor import Auditor
 from alerts.channels.base import Channel
 from alerts.channels.inapp import InApp
 from alerts.channels.webhook import WebhookChannel
 from alerts.database import database_url
 from alerts.dispatcher import Dispatcher
+from alerts.heartbeat import EVERY_S, Heartbeat, Pulse
 from alerts.hub import Hub
 from alerts.journal import Journal
 from alerts.loops import Loop
@@ -160,8 +162,9 @@ class Centre:
         store = AlertStore(engine, plan.site, self.clock, hub=self.hub, listener=listener)
         router = Router(engine, plan.site, self.clock, store=store, journal=self.journal)
         timers = Timers(engine, self.clock, store=store)
-        self._run("router", router.run_once)
-        self._run("timers", timers.run_once)
+        pulse = Pulse(self.clock)
+        self._run("router", pulse.watch("router", router.run_once))
+        self._run("timers", pulse.watch("timers", timers.run_once))
         channels: list[Channel] = [InApp(engine)]
         if plan.site.webhooks:
             channels.append(WebhookChannel(plan.site, plan.secrets.webhooks, self.clock))
@@ -171,8 +174,14 @@ class Centre:
             dispatcher = Dispatcher(
                 engine, plan.site, self.clock, channel=channel, base_url=base_url, hub=self.hub
             )
-            self._run(f"dispatch-{channel.name}", dispatcher.run_once)
-        self._run_audit(Auditor(engine, plan.site, self.clock))
+            name = f"dispatch-{channel.name}"
+            self._run(name, pulse.watch(name, dispatcher.run_once))
+        alarm = Alarm(RingingEventStore(engine, self.clock, self.hub), self.clock)
+        self._run_audit(Auditor(engine, plan.site, self.clock), alarm)
+        if plan.settings.heartbeat_url is not None:
+            heartbeat = Heartbeat(plan.settings.heartbeat_url, pulse)
+            self._stack.callback(heartbeat.close)
+            self._run_slowly("heartbeat", heartbeat.run_once, EVERY_S)
 
     def _start_ingest(self, engine: Engine) -> None:
         plan = self.plan
@@ -198,13 +207,15 @@ class Centre:
         loop.start()
         self._stack.callback(self._end, loop)
 
-    def _run_audit(self, auditor: Auditor) -> None:
+    def _run_audit(self, auditor: Auditor, alarm: Alarm) -> None:
         def look() -> int:
-            for silence in auditor.run():
-                _log.warning("silence found", about=silence.about, problem=silence.problem)
+            alarm.tell(auditor.run())
             return 0
 
-        loop = Loop("auditor", look, self.hub, look_every_s=AUDIT_EVERY_S, heeds_rings=False)
+        self._run_slowly("auditor", look, AUDIT_EVERY_S)
+
+    def _run_slowly(self, name: str, work: Callable[[], int], every_s: float) -> None:
+        loop = Loop(name, work, self.hub, look_every_s=every_s, heeds_rings=False)
         loop.start()
         self._stack.callback(self._end, loop)
 

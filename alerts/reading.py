@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Engine, FromClause, and_, false, func, or_
 
 from alerts import schema
 from alerts.choices_schema import household
+from alerts.findings import subject_title
 from alerts.records import load_row
 from alerts.routing import STEP_NAMES
 from alerts.state import LIVE, Outcome, State
@@ -170,6 +171,8 @@ def tell_lines(engine: Engine, site: Site, ids: set[str]) -> dict[str, list[Tell
 
 def title(site: Site, *, camera: str, kind: EventKind, plate: str | None) -> tuple[str, str]:
     """What an alert is called, in Chinese and English; ``plate`` only where it may be shown."""
+    if (own := subject_title(site, camera)) is not None:
+        return own
     known = site.camera(camera)
     name = known.name if known is not None else camera
     zh, en = _KIND_NAMES[kind]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alerts.findings import grid_of_subject, is_centre
 from alerts.roster import Swap, on_duty
 from config.site import Grid, LegalClass, Person, Role, Site
 
@@ -79,7 +80,8 @@ def place_of(site: Site, camera_id: str) -> Place:
     """What the site knows of where ``camera_id`` hangs."""
     camera = site.camera(camera_id)
     if camera is None:
-        return Place(camera=camera_id, grid=None, owner=None, legal_class=None)
+        grid = grid_of_subject(site, camera_id)
+        return Place(camera_id, grid.id if grid is not None else None, None, None)
     return Place(
         camera=camera.id, grid=camera.grid, owner=camera.owner, legal_class=camera.legal_class
     )
@@ -97,7 +99,7 @@ def ladder(site: Site, place: Place, now: datetime, swaps: Sequence[Swap] = ()) 
             _first(site, place, now, swaps),
             _rung(1, _head(grid, "grid head"), "不知道属于哪个网格", "the grid is not known"),
             _rung(2, _beside(site, grid), "没有副职，也没有相邻网格", "no deputy, no neighbour"),
-            _rung(3, _township(site, grid), "没有登记乡镇人员", "no township person is listed"),
+            _third(site, place, grid),
             _rung(4, _root(site), "", ""),
         )
     )
@@ -112,6 +114,9 @@ def _rung(step: int, recipients: list[Recipient], empty_zh: str, empty_en: str) 
 
 
 def _first(site: Site, place: Place, now: datetime, swaps: Sequence[Swap]) -> Rung:
+    if grid_of_subject(site, place.camera) is not None:
+        zh = "值班空缺由网格长安排，不通知当班人"
+        return _rung(0, [], zh, "a hole in the duty is for the grid head to fill")
     told: list[Recipient] = []
     duty = on_duty(site, place.grid, now, swaps) if place.grid is not None else None
     if duty is not None:
@@ -142,6 +147,14 @@ def _beside(site: Site, grid: Grid | None) -> list[Recipient]:
             reason = f"相邻的{neighbour.name}的网格长", f"head of the neighbouring grid {name}"
             told.append(Recipient(neighbour.head, *reason))
     return told
+
+
+def _third(site: Site, place: Place, grid: Grid | None) -> Rung:
+    if is_centre(site, place.camera):
+        zh = "中心自身的问题直接通知公安值班台"
+        return _rung(3, [], zh, "trouble of the centre itself goes to the police desk")
+    people = _township(site, grid)
+    return _rung(3, people, "没有登记乡镇人员", "no township person is listed")
 
 
 def _township(site: Site, grid: Grid | None) -> list[Recipient]:

@@ -95,7 +95,11 @@ class FaceShot(Frozen):
 
 
 class HealthReport(Frozen):
-    """A condition of a camera or node that someone must put right, or its end."""
+    """A condition of a camera or node that someone must put right, or its end.
+
+    The last three are of the centre itself: a hole in a roster, an open alert of which nobody
+    will hear again, and work that is overdue.
+    """
 
     condition: Literal[
         "offline",
@@ -112,6 +116,9 @@ class HealthReport(Frozen):
         "temperature",
         "wrong_credentials",
         "outbox_damaged",
+        "nobody_on_duty",
+        "no_next_step",
+        "work_stuck",
     ]
     active: bool
     detail: Annotated[str, StringConstraints(max_length=500)] = ""

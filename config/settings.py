@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     """Threads inside one network."""
     second_factor: Literal["optional", "required"] = "optional"
     """``required``: police and administrators work only with one-time codes of their phone."""
+    heartbeat_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/\S*)?$")
+    """Called every minute while alerts are decided, timed and sent; whoever watches this address
+    notices when the calls stop. Absent: nobody is called."""
     log_style: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

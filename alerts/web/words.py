@@ -81,6 +81,9 @@ TROUBLE = {
     "temperature": "过热",
     "wrong_credentials": "密码不对",
     "outbox_damaged": "发件箱损坏",
+    "nobody_on_duty": "无人值班",
+    "no_next_step": "告警没有下一步",
+    "work_stuck": "通知停滞",
 }
 CHANNEL = {
     "inapp": Words("页面", "Page"),

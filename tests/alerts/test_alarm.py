@@ -1,0 +1,125 @@
+"""What the auditor finds reaches people: once per finding, by the normal path, until it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from alerts import schema
+from alerts.alarm import Alarm
+from alerts.auditor import Auditor
+from alerts.explain import explain_event
+from alerts.findings import CENTRE, duty_subject, grid_of_subject, is_centre
+from alerts.state import State
+from alerts.views import AlertView
+from config.site import Site
+from ingest.engine import writing
+from ingest.store import EventStore
+from tests.alerts.county import County, county_at, sqlite_url
+
+
+class Watched:
+    """A county with an auditor whose findings become events."""
+
+    def __init__(self, county: County) -> None:
+        self.county = county
+        self.restart()
+
+    def restart(self) -> None:
+        county = self.county
+        self.auditor = Auditor(county.engine, county.site, county.clock)
+        self.alarm = Alarm(EventStore(county.engine, county.clock), county.clock)
+
+    def look(self) -> int:
+        """One look of the auditor, then the router; returns how many findings began or ended."""
+        told = self.alarm.tell(self.auditor.run())
+        self.county.route()
+        return told
+
+    def open(self, subject: str) -> list[AlertView]:
+        alerts = self.county.service.open_alerts(self.county.viewer("police-desk"))
+        return [alert for alert in alerts if alert.camera_id == subject]
+
+
+@pytest.fixture
+def watched(tmp_path: Path, example_site: Site) -> Iterator[Watched]:
+    site = example_site.model_copy(
+        update={"rosters": tuple(r for r in example_site.rosters if r.grid != "east-gate")}
+    )
+    with county_at(sqlite_url(tmp_path), site) as county:
+        yield Watched(county)
+
+
+def test_an_empty_duty_is_told_to_the_grid_head_once(watched: Watched) -> None:
+    assert watched.look() >= 1
+    subject = duty_subject("east-gate")
+    alert = watched.open(subject)[0]
+    assert (alert.grid_id, alert.step) == ("east-gate", 1)
+    assert watched.county.told(alert.id) == ["wang-fang"], "the head, by the normal ladder"
+    assert "nobody on duty" in alert.title_en
+    for _ in range(3):
+        watched.county.clock.advance(30)
+        watched.county.inapp.run_once()
+        assert watched.look() == 0
+    watched.restart()
+    assert watched.look() == 0, "a restart remembers what was told"
+    assert [one.sightings for one in watched.open(subject)] == [1]
+
+
+def test_a_filled_duty_ends_the_alert(watched: Watched, example_site: Site) -> None:
+    watched.look()
+    alert = watched.open(duty_subject("east-gate"))[0]
+    county = watched.county
+    full = Watched(County(county.engine, example_site, county.clock))
+    assert full.look() >= 1
+    assert full.open(alert.camera_id) == []
+    told = explain_event(county.engine, example_site, alert.event_id)
+    assert told.state is State.CLOSED
+    assert told.history[-1].action == "recovered"
+
+
+def test_an_alert_nobody_will_hear_of_again_goes_to_the_police_desk(watched: Watched) -> None:
+    county = watched.county
+    watched.look()
+    lost = county.see(county.plate())[0]
+    with writing(county.engine) as connection:
+        timers = schema.timers
+        connection.execute(timers.delete().where(timers.c.alert_id == lost.id))
+    assert watched.look() == 1
+    alert = watched.open(CENTRE)[0]
+    assert county.told(alert.id) == ["police-desk"]
+    assert "Centre" in alert.title_en
+    told = explain_event(county.engine, county.site, alert.event_id)
+    assert any("goes to the police desk" in reason.reason_en for reason in told.decisions)
+    assert watched.look() == 0
+
+
+def test_stuck_notices_are_told_and_the_end_is_told_too(watched: Watched) -> None:
+    county = watched.county
+    watched.look()
+    county.inapp.run_once()
+    county.see(county.plate())
+    county.clock.advance(61)
+    assert watched.look() == 1, "nothing was sent for a minute"
+    assert len(watched.open(CENTRE)) == 1
+    county.inapp.run_once()
+    with writing(county.engine) as connection:
+        later = county.clock.now() + timedelta(hours=1)
+        connection.execute(update(schema.timers).values(due_at=later))
+    assert watched.look() == 1
+    assert watched.open(CENTRE) == []
+
+
+def test_a_camera_of_that_name_stays_a_camera(example_site: Site) -> None:
+    first, *rest = example_site.cameras
+    odd = duty_subject("east-gate")
+    twins = (first.model_copy(update={"id": CENTRE}), first.model_copy(update={"id": odd}))
+    site = example_site.model_copy(update={"cameras": (*twins, *rest)})
+    assert not is_centre(site, CENTRE)
+    assert grid_of_subject(site, odd) is None
+    assert is_centre(example_site, CENTRE)
+    assert duty_subject("g" * 60) == CENTRE, "too long to carry the mark"
