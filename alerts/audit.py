@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, select, update
 
+from alerts.rows import insert_rows
 from alerts.schema import audit, counters
 from config.clock import Clock
 from ingest.engine import reading, writing
@@ -110,7 +111,7 @@ def append_lines(connection: Connection, lines: Sequence[AuditLine]) -> None:
             }
         )
         previous = digest
-    connection.execute(insert(audit), rows)
+    insert_rows(connection, audit, rows)
     connection.execute(update(counters).where(counters.c.name == "audit").values(hash=previous))
 
 

@@ -242,8 +242,10 @@ def lock_subjects(connection: Connection, batch: Sequence[Event]) -> None:
     """
     if connection.dialect.name != "postgresql":
         return
-    for key in sorted(set(_lock_keys(batch))):
-        connection.execute(select(func.pg_advisory_xact_lock(key)))
+    # One round trip: the columns of a row are computed from left to right.
+    keys = sorted(set(_lock_keys(batch)))
+    if keys:
+        connection.execute(select(*(func.pg_advisory_xact_lock(key) for key in keys)))
 
 
 def _lock_keys(batch: Iterable[Event]) -> Iterable[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, or_, select, update
 
 from alerts import schema
 from alerts.audit import AuditLine, append_lines
@@ -16,6 +16,7 @@ from alerts.machine import Scene, step
 from alerts.notices import Decision, Notices
 from alerts.records import About, dump_row, to_about, to_alert, to_columns, to_timer, with_event
 from alerts.routing import ladder
+from alerts.rows import insert_rows
 from alerts.state import Alert, Command, Timer, Transition
 from config.event import Event
 from config.site import Site
@@ -250,9 +251,8 @@ class Work:
             ],
         )
 
-    def _insert(self, table: Any, rows: Sequence[dict[str, Any]]) -> None:
-        if rows:
-            self._connection.execute(insert(table), rows)
+    def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        insert_rows(self._connection, table, rows)
 
 
 class LostRace(Exception):  # noqa: N818 - the transaction is simply tried again

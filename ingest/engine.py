@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -100,6 +101,11 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    # pg8000 writes a message above 8 kB in two parts: with Nagle's algorithm the second waits
+    # about 40 ms for the server's delayed acknowledgement of the first (RFC 9293, 3.7.4).
+    # It offers no option for that, only its socket.
+    if connection._usock.family != socket.AF_UNIX:
+        connection._usock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     cursor = connection.cursor()
     cursor.execute("SET TIME ZONE 'UTC'")
     cursor.execute(
