@@ -167,7 +167,11 @@ class Centre:
         self._run("timers", pulse.watch("timers", timers.run_once))
         channels: list[Channel] = [InApp(engine)]
         if plan.site.webhooks:
-            channels.append(WebhookChannel(plan.site, plan.secrets.webhooks, self.clock))
+            channels.append(
+                WebhookChannel(
+                    plan.site, plan.secrets.webhooks, self.clock, bots=plan.secrets.channels
+                )
+            )
         base_url = plan.public_url or self.url or f"http://{plan.host}:{plan.port}"
         for channel in channels:
             self._stack.callback(channel.close)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError
@@ -27,6 +27,14 @@ class PersonSecret(Frozen):
     phone: SecretStr | None = None
 
 
+class BotSecret(Frozen):
+    """A group bot behind the webhook of the same id; its token completes the address."""
+
+    kind: Literal["wecom", "dingtalk", "feishu"]
+    token: SecretStr
+    sign_key: SecretStr | None = None
+
+
 class Secrets(Frozen):
     """Everything in the secrets file; printing it shows stars."""
 
@@ -34,6 +42,8 @@ class Secrets(Frozen):
     people: dict[Name, PersonSecret] = Field(default_factory=dict)
     webhooks: dict[Name, SecretStr] = Field(default_factory=dict)
     """Key of the HMAC signature per webhook."""
+    channels: dict[Name, BotSecret] = Field(default_factory=dict)
+    """Webhooks of the site that are group bots."""
     nodes: dict[Name, SecretStr] = Field(default_factory=dict)
     """Bearer token with which each edge node uploads its evidence."""
 

@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from pydantic import SecretStr
 
+from alerts.channels import bots as speech
 from alerts.channels.base import Attempt, Notification
 from config.clock import Clock
 from config.errors import UserError
+from config.secrets import BotSecret
 from config.site import Site
 
 TIMEOUT_S = 10.0
@@ -24,7 +27,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 
 class WebhookChannel:
-    """Posts to the webhooks of a site.
+    """Posts to the webhooks of a site; to those in ``bots`` in the words of their provider.
 
     Headers: ``Idempotency-Key``; ``Menshen-Timestamp``, Unix seconds; ``Menshen-Signature``,
     ``sha256=`` and the hex HMAC-SHA256 (RFC 2104) of timestamp, ``.`` and body under the
@@ -43,9 +46,12 @@ class WebhookChannel:
         clock: Clock,
         *,
         timeout_s: float = TIMEOUT_S,
+        bots: Mapping[str, BotSecret] | None = None,
     ) -> None:
+        self._bots = bots or {}
+        self._zone = ZoneInfo(site.county.zone)
         for webhook in site.webhooks:
-            if webhook.id not in keys:
+            if webhook.id not in keys and webhook.id not in self._bots:
                 raise UserError(
                     where="secrets file",
                     field=f"webhooks.{webhook.id}",
@@ -61,6 +67,26 @@ class WebhookChannel:
         url = self._urls.get(notification.target)
         if url is None:
             return Attempt("refused", "this webhook is no longer in the site file")
+        bot = self._bots.get(notification.target)
+        try:
+            response = self._client.send(self._request(notification, url, bot))
+        except httpx.TimeoutException:
+            return Attempt("retry", "no answer in time")
+        except httpx.TransportError as error:
+            return Attempt("retry", f"not reachable ({type(error).__name__})")
+        except httpx.InvalidURL:
+            return Attempt("refused", "the address is malformed")
+        attempt = self._read(response)
+        if bot is None or attempt.result != "accepted":
+            return attempt
+        return speech.read(bot, response.content)
+
+    def _request(
+        self, notification: Notification, url: str, bot: BotSecret | None
+    ) -> httpx.Request:
+        if bot is not None:
+            text = speech.text_of(notification, self._zone)
+            return speech.request(self._client, url, bot, text, self._clock.now())
         body = encode(notification)
         timestamp = str(int(self._clock.now().timestamp()))
         key = self._keys[notification.target].get_secret_value()
@@ -70,15 +96,7 @@ class WebhookChannel:
             "Menshen-Timestamp": timestamp,
             "Menshen-Signature": f"sha256={sign(key, timestamp, body)}",
         }
-        try:
-            response = self._client.post(url, content=body, headers=headers)
-        except httpx.TimeoutException:
-            return Attempt("retry", "no answer in time")
-        except httpx.TransportError as error:
-            return Attempt("retry", f"not reachable ({type(error).__name__})")
-        except httpx.InvalidURL:
-            return Attempt("refused", "the address is malformed")
-        return self._read(response)
+        return self._client.build_request("POST", url, content=body, headers=headers)
 
     def close(self) -> None:
         """Close the connections."""
