@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from alerts import schema
 from alerts.audit import AuditLog
 from alerts.auditor import Auditor
 from alerts.router import Router
+from alerts.rows import insert_rows
 from alerts.service import AlertConflict
 from alerts.state import State
 from alerts.work import LostRace, Work
 from config.event import Event
+from config.ids import uuid7
 from config.site import Site
 from ingest.engine import writing
 from ingest.schema import routing_queue
@@ -190,3 +194,36 @@ def test_the_audit_log_names_the_first_bad_row(county: County, harm: str) -> Non
     finding = log.verify(checkpoint)
     assert finding is not None
     assert finding.seq == expected
+
+
+def test_rows_keep_every_character_and_every_moment(county: County) -> None:
+    now = county.clock.now()
+    odd = "“门神” \\ ' \" :rows %s \n 😀"
+    rows = [
+        {
+            "id": uuid7(now),
+            "at": now + timedelta(microseconds=number),
+            "event_id": None,
+            "stage": "rule",
+            "verdict": "ignored",
+            "reason_zh": odd,
+            "reason_en": str(number),
+        }
+        for number in range(300)
+    ]
+    with writing(county.engine) as connection:
+        insert_rows(connection, schema.decisions, [])
+        insert_rows(connection, schema.decisions, rows)
+    with county.engine.connect() as connection:
+        kept = connection.execute(select(schema.decisions)).mappings().all()
+    by_id = {row["id"]: row for row in kept}
+    assert len(by_id) == len(rows)
+    assert all(by_id[row["id"]][name] == row[name] for row in rows for name in row)
+
+
+@pytest.mark.parametrize("county", ["postgresql"], indirect=True)
+def test_no_message_to_postgresql_waits_for_another(county: County) -> None:
+    with county.engine.connect() as connection:
+        link = connection.connection.dbapi_connection
+        assert link is not None
+        assert link._usock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
