@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -49,6 +50,9 @@ class WebhookChannel:
         bots: Mapping[str, BotSecret] | None = None,
     ) -> None:
         self._bots = bots or {}
+        # They log whole addresses, and that of a bot holds its token.
+        for chatty in ("httpx", "httpcore"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         self._zone = ZoneInfo(site.county.zone)
         for webhook in site.webhooks:
             if webhook.id not in keys and webhook.id not in self._bots:

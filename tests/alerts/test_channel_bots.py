@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -137,3 +138,13 @@ def test_a_home_leaves_for_no_bot(tmp_path: Path, example_site: Site, provider: 
 
 def test_a_token_is_never_printed() -> None:
     assert "tok9" not in repr(BotSecret(kind="wecom", token=SecretStr("tok9")))
+
+
+def test_a_token_is_in_no_log(
+    tmp_path: Path, example_site: Site, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    provider.answer = (200, b'{"errcode":93000}')
+    told(tmp_path, example_site, provider, "wecom")
+    assert "key=tok" in provider.got[0][0]
+    assert "key=tok" not in caplog.text
