@@ -57,8 +57,15 @@ format: setup  ## Format the code and mend what ruff can mend.
 test: test-setup  ## All tests, with real servers and a real browser.
 	$(RUN)/pytest
 
-bench: setup  ## Speed and accuracy on this machine (see docs/performance.md).
-	$(RUN)/menshen bench --help
+bench: setup  ## Inference speed, and accuracy where labelled data lies beside the checkout.
+	$(RUN)/menshen bench inference
+	@if [ -d ../shared/eval ]; then set -ex; \
+	  $(RUN)/menshen bench plates --crops ../shared/eval/plate_crops; \
+	  $(RUN)/menshen bench plates --scenes ../shared/eval/plate_scenes; \
+	  $(RUN)/menshen bench plates --scenes ../shared/eval/plate_street; \
+	  $(RUN)/menshen bench faces --data ../shared/eval/faces; \
+	else echo "No labelled data in ../shared/eval: accuracy is not measured."; fi
+	@echo "More: menshen bench --help (delivery, chaos, alerts, edge, fuzz …)"
 
 docs: setup  ## Write the generated reference pages and check every link.
 	$(RUN)/python docs/build.py
