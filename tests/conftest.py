@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from config.clock import FakeClock
 from config.site import Site, load_site
+from tests import servers
 from tests.servers import Mosquitto, Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,10 +41,7 @@ def example_site() -> Site:
 @pytest.fixture
 def free_port() -> int:
     """A TCP port on the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return servers.free_port()
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""What both training runs share: learning rate, averaged weights, checkpoints, seeds."""
+"""What both training runs share: learning rate, averaged weights, checkpoints, seeds, options."""
 
 from __future__ import annotations
 
 import math
 import time
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,24 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
     """Reads what save_checkpoint wrote."""
     parts: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     return parts
+
+
+def run_options(description: str | None, *, steps: int, batch: int, fresh: float) -> ArgumentParser:
+    """The options that every training run has, with a network's own defaults."""
+    parser = ArgumentParser(description=description)
+    parser.add_argument(
+        "--shared", type=Path, help="folder of training data; rendered only if absent"
+    )
+    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--init", type=Path, help="checkpoint whose weights to start from")
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--minutes", type=float, help="end, annealed, after so many minutes")
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--fresh", type=float, default=fresh)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report", type=int, default=100)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    return parser

@@ -21,6 +21,7 @@ from models.training.schedule import (
     Budget,
     learning_rate,
     load_checkpoint,
+    run_options,
     save_checkpoint,
 )
 
@@ -161,23 +162,8 @@ def train(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Parses the command line and trains."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--shared", type=Path, help="folder of training data; rendered only if absent"
-    )
-    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints")
-    parser.add_argument("--init", type=Path, help="checkpoint whose weights to start from")
-    parser.add_argument("--steps", type=int, default=20000)
-    parser.add_argument("--minutes", type=float, help="end, annealed, after so many minutes")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--fresh", type=float, default=0.4)
+    parser = run_options(__doc__, steps=20000, batch=128, fresh=0.4)
     parser.add_argument("--real-share", type=float, default=0.25)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", type=int, default=100)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     train(parser.parse_args())
 
 
