@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from config.errors import UserError
 from models.images import load_image
 from models.types import Image
+from tests.bench.label_file import label_lines
 from tests.bench.wider import overlaps
 
 Locate = Callable[[Image], NDArray[np.float64]]
@@ -52,15 +53,7 @@ def read_faces(folder: Path) -> list[FacePicture]:
 
 
 def _read(labels: Path) -> Iterator[FacePicture]:
-    try:
-        lines = labels.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(
-            where=str(labels),
-            problem="cannot be read",
-            remedy="give a folder with pictures and labels.jsonl",
-        ) from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(label_lines(labels), start=1):
         try:
             entry = json.loads(line)
             faces = entry["faces"]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from config.errors import UserError
 from models.images import load_image
 from models.types import Image
+from tests.bench.label_file import label_lines
 
 _PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
@@ -63,15 +64,7 @@ def scenes(folder: Path) -> Iterator[PlateScene]:
         UserError: the labels or a picture cannot be read; it names the line.
     """
     labels = folder / "labels.jsonl"
-    try:
-        lines = labels.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise UserError(
-            where=str(labels),
-            problem="cannot be read",
-            remedy="give a folder with pictures and labels.jsonl",
-        ) from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(label_lines(labels), start=1):
         try:
             entry = json.loads(line)
             plates = tuple(_label(plate) for plate in entry.get("plates", ()))
