@@ -1,4 +1,4 @@
-"""Tables of what people decide besides answers: swaps, arming, grants, households, watch list."""
+"""Tables of what people decide besides answers: duty, arming, consent, households, watch list."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ arming = Table(
     Column("mode", String(16), comment="chosen by hand; null: as the schedule says"),
     Column("until", UtcDateTime, comment="until when the mode chosen by hand holds"),
     Column("schedule", Text, nullable=False, comment="JSON list of alerts.arming.Turn"),
+    Column("snoozed_until", UtcDateTime, comment="until when the owner wants silence"),
     Column("changed_by", String(63), nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),
     comment="Whether a home's camera alerts: chosen by its owner.",
@@ -86,4 +87,70 @@ watch_votes = Table(
     Column("approves", Boolean, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     comment="One vote per person and entry; the requester has none.",
+)
+
+absences = Table(
+    "absences",
+    metadata,
+    Column("id", id_type(), primary_key=True),
+    Column("person", String(63), nullable=False, comment="who is on leave"),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("substitute", String(63), comment="who stands in; null: nobody"),
+    Column("reason", Text, nullable=False),
+    Column("state", String(16), nullable=False, comment="asked, approved, declined, withdrawn"),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    Column("decided_by", String(63)),
+    Index("absences_by_time", "state", "ends_at"),
+    comment="Leave; an approved one takes the person off every duty and step while it lasts.",
+)
+
+calendar_links = Table(
+    "calendar_links",
+    metadata,
+    Column("person", String(63), primary_key=True),
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    comment="The secret address of a person's duty calendar; a new one ends the old one.",
+)
+
+home_consents = Table(
+    "home_consents",
+    metadata,
+    Column("owner", String(63), primary_key=True),
+    Column("agreed", Boolean, nullable=False, comment="the grid may be told when they are silent"),
+    Column("changed_at", UtcDateTime, nullable=False),
+    comment="Whether an owner lets the grid's people be told of their home; no row means no.",
+)
+
+home_neighbours = Table(
+    "home_neighbours",
+    metadata,
+    Column("owner", String(63), primary_key=True),
+    Column("neighbour", String(63), primary_key=True),
+    Column("state", String(16), nullable=False, comment="asked, accepted, declined, ended"),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime),
+    comment="Neighbours whom an owner asked to be told in their place, and who agreed.",
+)
+
+owner_calls = Table(
+    "owner_calls",
+    metadata,
+    Column("alert_id", id_type(), ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner", String(63), nullable=False),
+    Column("called_at", UtcDateTime, nullable=False),
+    comment="Alerts for which a home itself called for help: consent for that alert alone.",
+)
+
+answers_used = Table(
+    "answers_used",
+    metadata,
+    Column("token_id", String(64), primary_key=True),
+    Column("alert_id", id_type(), nullable=False),
+    Column("person", String(63), nullable=False),
+    Column("answer", String(16), nullable=False),
+    Column("used_at", UtcDateTime, nullable=False),
+    comment="One-time answers from a notification that have been given.",
 )
