@@ -22,16 +22,16 @@ from config.logs import configure_logs
 from config.secrets import load_secrets
 from config.settings import Settings, load_settings
 from config.site import FacePolicy, Gate, load_site
-from edge.camera import CameraSpec
-from edge.event_text import event_json, event_line
-from edge.evidence import EvidenceStore
-from edge.group import GroupLimits
+from edge.delivery.evidence import EvidenceStore
+from edge.events.event_text import event_json, event_line
 from edge.metrics import MetricsServer
 from edge.node import EVIDENCE_BUDGET_BYTES, EdgeNode, watched_cameras
-from edge.probe import probe as look_at
-from edge.replay import Replayed, contact_sheet, recordings
-from edge.replay import replay as replay_file
-from edge.stream import public_url
+from edge.streams.stream import public_url
+from edge.tools.probe import probe as look_at
+from edge.tools.replay import Replayed, contact_sheet, recordings
+from edge.tools.replay import replay as replay_file
+from edge.watching.camera import CameraSpec
+from edge.watching.group import GroupLimits
 from edge.worker import WatchedCamera, Worker
 from models.core import VisionCore
 

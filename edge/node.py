@@ -15,13 +15,13 @@ from config.logs import get_logger
 from config.secrets import Secrets
 from config.settings import Settings
 from config.site import Site
-from edge.evidence import EvidenceStore
-from edge.group import GroupLimits
-from edge.live import LiveAgent
-from edge.node_health import Resources
-from edge.outbox import Outbox
-from edge.publisher import Publisher
-from edge.uploader import Uploader
+from edge.delivery.evidence import EvidenceStore
+from edge.delivery.outbox import Outbox
+from edge.delivery.publisher import Publisher
+from edge.delivery.uploader import Uploader
+from edge.health.node_health import Resources
+from edge.live.agent import LiveAgent
+from edge.watching.group import GroupLimits
 from edge.worker import Vision, WatchedCamera, Worker
 
 _LOG = get_logger(__name__)

@@ -16,13 +16,13 @@ from config.errors import UserError
 from config.event import Event
 from config.logs import get_logger
 from config.site import Camera, FacePolicy
-from edge.camera import CameraSpec, CameraState
-from edge.frame_ring import FrameRing, RingBrokenError, RingFrame
-from edge.group import CameraGroup, GroupLimits, grouped
-from edge.health import CameraHealth
-from edge.node_health import NodeHealth, Report, Resources
-from edge.pictures import Scene
-from edge.pipeline import CameraPipeline, EventSink, EvidenceSink, health_event
+from edge.events.pipeline import CameraPipeline, EventSink, EvidenceSink, health_event
+from edge.health.camera_health import CameraHealth
+from edge.health.node_health import NodeHealth, Report, Resources
+from edge.watching.camera import CameraSpec, CameraState
+from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
+from edge.watching.group import CameraGroup, GroupLimits, grouped
+from edge.watching.pictures import Scene
 from models.types import Detections, Image
 
 _LOG = get_logger(__name__)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from config.clock import SystemClock
 from config.logs import configure_logs
-from edge.outbox import Outbox
-from edge.publisher import Publisher
+from edge.delivery.outbox import Outbox
+from edge.delivery.publisher import Publisher
 from ingest.engine import open_engine
 from ingest.migrate import upgrade
 from ingest.store import EventStore

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from config.clock import Clock
 from config.logs import get_logger
-from edge.outbox import Outbox
-from edge.publisher import Publisher
+from edge.delivery.outbox import Outbox
+from edge.delivery.publisher import Publisher
 from edge.simulator.node_events import make_event
 from edge.simulator.traffic import Traffic
 

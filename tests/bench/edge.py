@@ -18,9 +18,9 @@ import typer
 
 from config.event import Event
 from config.site import Gate
-from edge.group import GroupLimits
 from edge.simulator.server import RtspServer
 from edge.simulator.source import CameraSource
+from edge.watching.group import GroupLimits
 from tests.bench.edge_score import Seen, compare
 from tests.bench.edge_streams import camera, footage
 from tests.bench.processes import cpu_s, family, memory_mb
@@ -30,7 +30,7 @@ WARM_S: Final = 9.0
 """Connecting, learning the background, and the first look around are over after so long."""
 MOST_ALWAYS: Final = 4
 """Where everything is decoded, more cameras than this would not fit two cores."""
-_BARE = "import edge.child, sys; print('ready', flush=True); sys.stdin.read()"
+_BARE = "import edge.watching.child, sys; print('ready', flush=True); sys.stdin.read()"
 
 
 @dataclass(frozen=True, slots=True)

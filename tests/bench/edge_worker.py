@@ -15,9 +15,9 @@ from config.clock import SystemClock
 from config.event import Event
 from config.logs import configure_logs
 from config.site import Gate
-from edge.camera import CameraSpec
-from edge.evidence import EvidenceStore
-from edge.group import GroupLimits
+from edge.delivery.evidence import EvidenceStore
+from edge.watching.camera import CameraSpec
+from edge.watching.group import GroupLimits
 from edge.worker import WatchedCamera, Worker
 from models.core import VisionCore
 from tests.bench.places import model_store

@@ -15,7 +15,7 @@ from edge.simulator.loop import EncodedLoop
 from edge.simulator.server import RtspServer
 from edge.simulator.source import CameraSource
 from edge.simulator.video import Encoding, VideoWriter, load_loop, repeat_parameter_sets
-from edge.stream import Picture, StreamError, StreamPacket, VideoStream
+from edge.streams.stream import Picture, StreamError, StreamPacket, VideoStream
 from tests.edge.cameras import encode_clip
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from config.event import Event, EventKind
-from edge.geometry import Box
-from edge.pictures import Scene
-from edge.pipeline import CameraPipeline
+from edge.events.geometry import Box
+from edge.events.pipeline import CameraPipeline
+from edge.watching.pictures import Scene
 from models.plates.grammar import PlateColour, PlateKind
 from models.plates.reading import PlateRead
 from models.types import Detections, FaceDetection, Image, PlateSighting

@@ -15,11 +15,11 @@ from config.clock import SystemClock
 from config.secrets import PersonSecret, Secrets
 from config.settings import Settings
 from config.site import Site, parse_site
-from edge.group import GroupLimits
 from edge.node import EdgeNode
 from edge.simulator.prepare import prepare_file
 from edge.simulator.server import RtspServer
 from edge.simulator.source import CameraSource
+from edge.watching.group import GroupLimits
 from models.core import VisionCore
 from tests.alerts.web.conftest import form_login
 

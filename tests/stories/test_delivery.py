@@ -14,8 +14,8 @@ from sqlalchemy import Engine, select
 
 from config.clock import SystemClock
 from config.topics import Topics
-from edge.outbox import Outbox
-from edge.publisher import Publisher
+from edge.delivery.outbox import Outbox
+from edge.delivery.publisher import Publisher
 from ingest.accounting import account
 from ingest.broker import EmbeddedBroker
 from ingest.engine import open_engine, reading

@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from config.clock import SystemClock
 from config.desired import DesiredConfig
 from config.site import Site
-from edge.config_link import ConfigLink
-from edge.configurator import Configurator
+from edge.delivery.config_link import ConfigLink
+from edge.delivery.configurator import Configurator
 from ingest.configs import ConfigService, ConfigState, ConfigStore
 from ingest.engine import open_engine
 from ingest.migrate import upgrade

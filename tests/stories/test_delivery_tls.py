@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from config.clock import SystemClock
 from config.mqtt import TlsFiles
-from edge.outbox import Outbox
-from edge.publisher import Publisher
+from edge.delivery.outbox import Outbox
+from edge.delivery.publisher import Publisher
 from ingest.accounting import account
 from ingest.broker_setup import CENTRE, write_broker_files
 from ingest.deploy_cli import app

@@ -13,7 +13,7 @@ from config.clock import FakeClock
 from config.desired import DesiredConfig, ReportedConfig, Seen, seal, unseal
 from config.errors import UserError
 from config.site import Camera, Site
-from edge.configurator import MOST_TRIES, TRIAL_S, Configurator
+from edge.delivery.configurator import MOST_TRIES, TRIAL_S, Configurator
 from tests.events import MOMENT
 
 KEY = SecretStr("token of node-1")

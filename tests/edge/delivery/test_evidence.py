@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from config.clock import SystemClock
 from config.errors import UserError
-from edge.evidence import EvidenceStore, StoredFile
-from edge.uploader import Uploader
+from edge.delivery.evidence import EvidenceStore, StoredFile
+from edge.delivery.uploader import Uploader
 from tests.events import wait_until
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"

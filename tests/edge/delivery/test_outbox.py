@@ -17,8 +17,8 @@ from config.errors import UserError
 from config.event import EventKind, Severity
 from config.ranges import SeqSet
 from config.wire import EventBatch, Receipt, decode
-from edge.outbox import Outbox, OutboxError, shed_class
-from edge.resend import FIRST_WAIT_S, LONGEST_WAIT_S, Flights, wait_before
+from edge.delivery.outbox import Outbox, OutboxError, shed_class
+from edge.delivery.resend import FIRST_WAIT_S, LONGEST_WAIT_S, Flights, wait_before
 from tests.events import motion, wait_until
 
 BIG = 10**9

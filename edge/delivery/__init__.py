@@ -1,0 +1,1 @@
+"""Nothing committed is lost: outbox, publisher, evidence, configuration."""

@@ -1,0 +1,99 @@
+"""Carries a node's configuration over MQTT: wanted in, reports out, the centre's answer in."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from pydantic import SecretStr
+
+from config.clock import Clock
+from config.desired import ReportedConfig, Seen, seal, unseal
+from config.errors import UserError
+from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
+from config.topics import Topics
+from edge.delivery.configurator import Configurator
+
+_LOOK_S = 0.5
+_REMIND_S = 10.0
+
+
+class ConfigLink:
+    """A connection and a thread for one :class:`Configurator`; apart from the events' own."""
+
+    def __init__(
+        self,
+        configurator: Configurator,
+        *,
+        broker_url: str,
+        county: str,
+        node: str,
+        key: SecretStr,
+        clock: Clock,
+        tls: TlsFiles | None = None,
+    ) -> None:
+        self._configurator = configurator
+        self._topics, self._node, self._key, self._clock = Topics(county), node, key, clock
+        self._link = MqttLink(
+            address=BrokerAddress.parse(broker_url),
+            client_id=f"config-{node}",
+            clock=clock,
+            on_up=lambda: self._link.subscribe([self._topics.desired(node)]),
+            on_message=self._arrived,
+            tls=tls,
+        )
+        self._arrivals: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._report: ReportedConfig | None = None
+        self._told_at: float | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="configuration")
+
+    def start(self) -> None:
+        """Apply what the node ran last, then listen."""
+        self._say(self._configurator.start())
+        self._link.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a trial goes on when the node starts again."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._link.stop()
+
+    def _arrived(self, delivery: Delivery) -> None:
+        self._link.acknowledge(delivery)
+        self._arrivals.put(delivery.payload)
+
+    def _run(self) -> None:
+        while not self._clock.wait(self._stopping, _LOOK_S):
+            while not self._arrivals.empty():
+                self._take(self._arrivals.get())
+            self._say(self._configurator.look())
+            self._tell()
+
+    def _take(self, payload: bytes) -> None:
+        topic = self._topics.desired(self._node)
+        try:
+            seen = unseal(Seen, payload, node=self._node, key=self._key, where=topic)
+        except UserError:
+            self._say(self._configurator.offer(payload, topic=topic))
+            return
+        if seen.seen == self._configurator.running:
+            self._say(self._configurator.reached_centre())
+
+    def _say(self, report: ReportedConfig | None) -> None:
+        if report is not None:
+            self._report, self._told_at = report, None
+
+    def _tell(self) -> None:
+        """Publish the newest report; while one is on trial again and again, for the answer."""
+        now = self._clock.monotonic()
+        is_due = self._told_at is None or (
+            self._configurator.is_trying and now >= self._told_at + _REMIND_S
+        )
+        if self._report is None or not is_due:
+            return
+        payload = seal(self._report, self._key)
+        if self._link.publish(self._topics.reported(self._node), payload, retain=True) >= 0:
+            self._told_at = now

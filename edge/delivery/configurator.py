@@ -1,0 +1,174 @@
+"""Decides which configuration a node runs: tries what is wanted, keeps what works, goes back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from config.clock import Clock
+from config.desired import DesiredConfig, ReportedConfig, unseal
+from config.errors import UserError
+from config.logs import get_logger
+from edge.delivery.outbox_file import sync_folder
+
+log = get_logger(__name__)
+
+TRIAL_S = 120.0
+"""A new configuration is given up when the centre has not been reached for so long."""
+MOST_TRIES = 3
+"""A trial that a restart interrupts begins again, this often at most: it may be the reason."""
+
+
+class Configurator:
+    """Keeps, under ``folder``, the last configuration that worked, and the one on trial.
+
+    Not thread-safe: one thread calls it. Every method returns the report to publish, or None.
+
+    Args:
+        key: the node's token, with which documents are signed.
+        apply: makes the cameras run a configuration; None is what the node was installed with.
+            It raises :class:`UserError` for one that cannot run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        node: str,
+        key: SecretStr,
+        clock: Clock,
+        apply: Callable[[DesiredConfig | None], None],
+    ) -> None:
+        self._folder, self._node, self._key, self._clock = folder, node, key, clock
+        self._apply = apply
+        folder.mkdir(parents=True, exist_ok=True)
+        self._good = self._read("good")
+        self._trial: DesiredConfig | None = None
+        self._ends_at = 0.0
+        self._given_up = int(self._text("given-up") or 0)
+
+    @property
+    def running(self) -> int:
+        """The revision that the cameras run; 0 is what the node was installed with."""
+        document = self._trial or self._good
+        return document.revision if document is not None else 0
+
+    @property
+    def is_trying(self) -> bool:
+        """True while a configuration is on trial."""
+        return self._trial is not None
+
+    def start(self) -> ReportedConfig | None:
+        """Apply what was running when the node ended; a trial begins again."""
+        trial = self._read("trial")
+        tries = int(self._text("tries") or 0)
+        if trial is None or (self._good is not None and self._good.revision >= trial.revision):
+            self._remove("trial")
+            if self._good is not None:
+                self._apply(self._good)
+            return None
+        if tries >= MOST_TRIES:
+            return self._give_up(trial, "rolled_back", f"the node ended {tries} times under it")
+        return self._try(trial, tries + 1)
+
+    def offer(self, payload: bytes, *, topic: str) -> ReportedConfig | None:
+        """A document has come: try it, unless it is old, was given up, or is not valid."""
+        try:
+            wanted = unseal(DesiredConfig, payload, node=self._node, key=self._key, where=topic)
+        except UserError as error:
+            # Its revision cannot be trusted either, so there is nothing to report about.
+            log.error("configuration refused", node=self._node, why=str(error))
+            return None
+        if wanted.revision <= max(self.running, self._given_up):
+            return None
+        self._write("trial", payload)
+        return self._try(wanted, 1)
+
+    def reached_centre(self) -> ReportedConfig | None:
+        """The centre has answered: what is on trial works, and is kept."""
+        trial = self._trial
+        if trial is None:
+            return None
+        (self._folder / "trial").replace(self._folder / "good")
+        sync_folder(self._folder)
+        self._good, self._trial = trial, None
+        return self._report(trial, "applied")
+
+    def look(self) -> ReportedConfig | None:
+        """Go back when the trial's time is over."""
+        if self._trial is None or self._clock.monotonic() < self._ends_at:
+            return None
+        return self._give_up(
+            self._trial, "rolled_back", f"the centre was not reached within {TRIAL_S:.0f} s"
+        )
+
+    def _try(self, wanted: DesiredConfig, tries: int) -> ReportedConfig:
+        self._write("tries", str(tries).encode())
+        try:
+            self._apply(wanted)
+        except UserError as error:
+            return self._give_up(wanted, "refused", str(error))
+        self._trial = wanted
+        self._ends_at = self._clock.monotonic() + TRIAL_S
+        return self._report(wanted, "trying")
+
+    def _give_up(self, wanted: DesiredConfig, state: str, problem: str) -> ReportedConfig:
+        # Remembered before anything else: a crash now must not try it for ever.
+        self._given_up = max(self._given_up, wanted.revision)
+        self._write("given-up", str(self._given_up).encode())
+        self._remove("trial")
+        self._trial = None
+        self._apply(self._good)
+        log.error("configuration given up", node=self._node, revision=wanted.revision, why=problem)
+        return self._report(wanted, state, problem)
+
+    def _report(self, wanted: DesiredConfig, state: str, problem: str = "") -> ReportedConfig:
+        return ReportedConfig.model_validate(
+            {
+                "node": self._node,
+                "running": self.running,
+                "wanted": wanted.revision,
+                "state": state,
+                "problem": problem[:500],
+                "at": self._clock.now(),
+            }
+        )
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def _read(self, name: str) -> DesiredConfig | None:
+        try:
+            payload = (self._folder / name).read_bytes()
+            return unseal(
+                DesiredConfig, payload, node=self._node, key=self._key, where=str(self._folder)
+            )
+        except FileNotFoundError:
+            return None
+        except UserError as error:
+            log.error("kept configuration cannot be used", file=name, why=str(error))
+            return None
+
+    def _text(self, name: str) -> str:
+        try:
+            text = (self._folder / name).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return text if text.isdecimal() else ""
+
+    def _write(self, name: str, data: bytes) -> None:
+        half = self._folder / f"{name}.part"
+        with half.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(self._folder / name)
+        sync_folder(self._folder)
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self._folder / name).unlink()
+            sync_folder(self._folder)

@@ -1,0 +1,170 @@
+"""Keeps evidence on the edge's disk, named by its content, until the centre has it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from config.errors import UserError
+from config.event import EvidenceRef
+from config.logs import get_logger
+from edge.delivery.outbox_file import sync_folder
+
+log = get_logger(__name__)
+
+MediaType = Literal["image/jpeg", "video/mp4"]
+_ENDING: dict[MediaType, str] = {"image/jpeg": ".jpg", "video/mp4": ".mp4"}
+_TYPE: dict[str, MediaType] = {ending: media for media, ending in _ENDING.items()}
+_REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that waits for its upload."""
+
+    sha256: str
+    path: Path
+    media_type: MediaType
+    size_bytes: int
+
+
+class EvidenceStore:
+    """Files under ``folder``, at most ``budget_bytes`` of them; safe from several threads.
+
+    When the budget is full, the oldest file is dropped, counted in :attr:`dropped` and told to
+    ``on_drop``: the event stays, its picture is gone.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        budget_bytes: int,
+        *,
+        on_drop: Callable[[StoredFile], None] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.dropped = 0
+        self._budget = budget_bytes
+        self._on_drop = on_drop
+        self._lock = threading.Lock()
+        self._listener: Callable[[], None] = lambda: None
+        try:
+            (folder / _REFUSED).mkdir(parents=True, exist_ok=True)
+            self._waiting = {found.sha256: found for found in _scan(folder)}
+        except OSError as error:
+            raise _unusable(folder, error) from None
+        self._bytes = sum(found.size_bytes for found in self._waiting.values())
+
+    def put(
+        self,
+        data: bytes,
+        *,
+        media_type: MediaType,
+        role: Literal["crop", "scene", "clip"],
+    ) -> EvidenceRef:
+        """Store ``data``; returns its reference once a power cut cannot take the file back.
+
+        Raises:
+            ValueError: ``data`` is empty.
+            UserError: the disk is full or cannot be written.
+        """
+        if not data:
+            raise ValueError("evidence without a byte")
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.folder / digest[:2] / f"{digest}{_ENDING[media_type]}"
+        stored = StoredFile(digest, path, media_type, len(data))
+        with self._lock:
+            known = digest in self._waiting
+        if not known:
+            try:
+                _write_durably(path, data)
+            except OSError as error:
+                raise _unusable(self.folder, error) from None
+            self._remember(stored)
+        return EvidenceRef(sha256=digest, media_type=media_type, size_bytes=len(data), role=role)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` (quick) after each new file."""
+        self._listener = listener
+
+    def waiting(self) -> list[StoredFile]:
+        """Files that the centre does not have yet, newest first."""
+        with self._lock:
+            return list(reversed(self._waiting.values()))
+
+    def uploaded(self, stored: StoredFile) -> None:
+        """The centre has it on its disk: the file here may go."""
+        self._forget(stored)
+        stored.path.unlink(missing_ok=True)
+
+    def refused(self, stored: StoredFile) -> None:
+        """The centre will never take it: kept apart, for a person to look at."""
+        self._forget(stored)
+        if stored.path.exists():
+            stored.path.rename(self.folder / _REFUSED / stored.path.name)
+
+    def _remember(self, stored: StoredFile) -> None:
+        with self._lock:
+            if stored.sha256 not in self._waiting:
+                self._waiting[stored.sha256] = stored
+                self._bytes += stored.size_bytes
+            dropped = []
+            while self._bytes > self._budget and len(self._waiting) > 1:
+                oldest = self._waiting.pop(next(iter(self._waiting)))
+                self._bytes -= oldest.size_bytes
+                self.dropped += 1
+                dropped.append(oldest)
+        for oldest in dropped:
+            oldest.path.unlink(missing_ok=True)
+            log.warning("evidence dropped, disk budget full", sha256=oldest.sha256)
+            if self._on_drop is not None:
+                self._on_drop(oldest)
+        self._listener()
+
+    def _forget(self, stored: StoredFile) -> None:
+        with self._lock:
+            if self._waiting.pop(stored.sha256, None) is not None:
+                self._bytes -= stored.size_bytes
+
+
+def _scan(folder: Path) -> list[StoredFile]:
+    """Files of an earlier run, oldest first; half-written ones are removed."""
+    found: list[tuple[float, StoredFile]] = []
+    for path in folder.glob("??/*"):
+        media_type = _TYPE.get(path.suffix)
+        if media_type is None:
+            path.unlink(missing_ok=True)
+            continue
+        status = path.stat()
+        found.append((status.st_mtime, StoredFile(path.stem, path, media_type, status.st_size)))
+    return [stored for _, stored in sorted(found, key=lambda pair: pair[0])]
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    if not path.parent.exists():
+        path.parent.mkdir(exist_ok=True)
+        sync_folder(path.parent.parent)
+    half = path.with_suffix(f".part-{threading.get_ident()}")
+    try:
+        with half.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _unusable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        where=str(folder),
+        problem=f"evidence cannot be kept here ({error.strerror})",
+        remedy="free space on this disk and check who may write there",
+    )

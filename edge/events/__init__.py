@@ -1,0 +1,1 @@
+"""Sightings to events: tracks, visits, areas, drafts and clips."""

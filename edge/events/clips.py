@@ -1,0 +1,90 @@
+"""Cuts a clip out of the packets in the ring: remuxed to MP4 as they are, nothing re-encoded."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from edge.streams.stream import StreamPacket
+
+_TICK = Fraction(1, 90_000)
+_STEP = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOrder:
+    """Asks a decode child for what a camera sent between two moments (Unix seconds)."""
+
+    number: int
+    camera: str
+    since_s: float
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CutClip:
+    """The answer: an MP4 file, or None when the ring held nothing of it."""
+
+    number: int
+    data: bytes | None
+
+
+def cut_clip(packets: Sequence[StreamPacket], *, codec: str) -> bytes | None:
+    """An MP4 that begins at the first key frame of ``packets``, its index at the front.
+
+    Args:
+        packets: of one stream, in order, as Annex B byte streams.
+        codec: ``h264`` or ``hevc``.
+
+    Returns:
+        The file, or None when there is no key frame, or nothing that libav can read.
+    """
+    first = next((i for i, packet in enumerate(packets) if packet.is_keyframe), None)
+    if first is None:
+        return None
+    chosen = packets[first:]
+    try:
+        with (
+            av.open(io.BytesIO(bytes(chosen[0].coded)), format=codec) as head,
+            tempfile.TemporaryDirectory(prefix="menshen-clip-") as folder,
+        ):
+            file = Path(folder) / "clip.mp4"
+            with av.open(str(file), "w", options={"movflags": "+faststart"}) as out:
+                stream: Any = out.add_stream_from_template(head.streams.video[0])
+                stream.time_base = _TICK
+                for packet, (shown, sent) in zip(chosen, _times(chosen), strict=True):
+                    copy = av.Packet(bytes(packet.coded))
+                    copy.stream, copy.time_base = stream, _TICK
+                    copy.pts, copy.dts = shown, sent
+                    copy.is_keyframe = packet.is_keyframe
+                    out.mux(copy)
+            return file.read_bytes()
+    except (av.error.FFmpegError, ValueError):
+        return None
+
+
+def _times(packets: Sequence[StreamPacket]) -> list[tuple[int, int]]:
+    """Presentation and decoding time of each packet in ticks, whatever the camera's clock did.
+
+    Where it jumps, or is missing, a picture follows the last one after the usual step.
+    """
+    stamps = [None if packet.pts_s is None else round(packet.pts_s / _TICK) for packet in packets]
+    times: list[tuple[int, int]] = []
+    base = stamps[0] or 0
+    sent = -_STEP
+    for stamp in stamps:
+        shown = sent + _STEP if stamp is None else stamp - base
+        if not sent - 5 * _STEP <= shown <= sent + 90_000 * 5:
+            shown = sent + _STEP
+            base = (stamp or 0) - shown
+        # Decoding times must rise; a picture that is shown early was sent early all the same.
+        sent = max(sent + 1, min(shown, sent + _STEP) if shown <= sent else shown)
+        times.append((max(shown, sent), sent))
+    return times

@@ -1,0 +1,171 @@
+"""What the tracker's tracks come to: one draft of an event per object and visit, and revisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from config.event import EventKind, FaceShot
+from edge.events.areas import AreaWatch
+from edge.events.geometry import Box, Point
+from edge.events.tracker import ObjectClass
+from edge.watching.pictures import Shot
+from models.plates.fuse import fuse_reads
+from models.plates.reading import PlateRead
+
+MAX_READS = 40
+_MIN_TEXT = 5
+_MIN_CONFIDENCE = 0.2
+_MIN_STAY_S = 0.6
+_ALONE_S = 2.0
+"""A part that split off counts as an object of its own after so long away from the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event before it has evidence files: everything :mod:`edge.events.pipeline` writes down."""
+
+    visit: str
+    revision: int
+    kind: EventKind
+    started_at: datetime
+    ended_at: datetime | None
+    shot: Shot
+    path: tuple[Point, ...]
+    plate: PlateRead | None = None
+    face: FaceShot | None = None
+    zone: str | None = None
+
+    at: datetime = field(kw_only=True)
+    """When it was decided to tell it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the last event of a visit said."""
+
+    at: datetime
+    text: str
+    confidence: float
+    score: float
+    ended: bool
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """One object from coming to going. ``track`` is the number of the track it is on now."""
+
+    id: str
+    object_class: ObjectClass
+    track: int
+    started_at: datetime
+    last_seen: datetime
+    areas: AreaWatch | None = None
+    hits: int = 0
+    reads: list[PlateRead] = field(default_factory=list)
+    face: FaceShot | None = None
+    shot: Shot | None = None
+    path: tuple[Point, ...] = ()
+    gone: bool = False
+    closed: bool = False
+    told: Told | None = None
+    revision: int = 0
+    carries: list[Visit] = field(default_factory=list)
+    """For something that moves: visits of the plates and faces seen on it."""
+    box: Box = (0.0, 0.0, 0.0, 0.0)
+    """Where it was last seen."""
+    host: Visit | None = None
+    """For something that moves: what it split off from."""
+    alone_s: float = 0.0
+    """How long it was away from its host."""
+
+    def root(self) -> Visit:
+        """What this is a part of in the end; itself when it is whole."""
+        visit = self
+        while visit.host is not None:
+            visit = visit.host
+        return visit
+
+    def is_part(self) -> bool:
+        """True while it cannot be told from a piece of what it split off from."""
+        return self.host is not None and self.alone_s < _ALONE_S
+
+    def add_read(self, read: PlateRead) -> None:
+        """Remember a read; of very many the least sure is forgotten."""
+        self.reads.append(read)
+        if len(self.reads) > MAX_READS:
+            self.reads.remove(min(self.reads, key=lambda item: item.confidence))
+
+    def plate(self) -> PlateRead | None:
+        """All reads as one, or None when the plate was never read."""
+        return fuse_reads(self.reads) if self.reads else None
+
+    def explained(self) -> bool:
+        """True when a plate or face on this moving thing has become an event."""
+        return any(visit.told is not None for visit in (*self.carries, *self.root().carries))
+
+    def undecided(self) -> bool:
+        """True while a plate or face on it may still become one."""
+        carried = (*self.carries, *self.root().carries)
+        return any(visit.told is None and not visit.closed for visit in carried)
+
+    def age_s(self, now: datetime) -> float:
+        """Seconds since it came."""
+        return (now - self.started_at).total_seconds()
+
+    def stay_s(self) -> float:
+        """Seconds between its first and last sighting."""
+        return (self.last_seen - self.started_at).total_seconds()
+
+    def draft(self, now: datetime, *, ended: bool) -> Draft:
+        """The event as it stands; counts as told."""
+        assert self.shot is not None
+        plate = self.plate()
+        self.told = Told(
+            at=now,
+            text=plate.text if plate else "",
+            confidence=plate.confidence if plate else 0.0,
+            score=self.shot.score,
+            ended=ended,
+        )
+        kinds = {
+            ObjectClass.PLATE: EventKind.PLATE,
+            ObjectClass.FACE: EventKind.FACE,
+            ObjectClass.MOVER: EventKind.MOTION,
+        }
+        draft = Draft(
+            visit=self.id,
+            at=now,
+            revision=self.revision,
+            kind=kinds[self.object_class],
+            started_at=self.started_at,
+            ended_at=self.last_seen if ended else None,
+            shot=self.shot,
+            path=self.path,
+            plate=plate if self.object_class is ObjectClass.PLATE else None,
+            face=self.face if self.object_class is ObjectClass.FACE else None,
+        )
+        self.revision += 1
+        return draft
+
+
+def worth_telling(visit: Visit) -> bool:
+    """Whether there is enough to make an event of.
+
+    A plate needs two sightings (or one sure read) and something like a text; what fails the
+    grammar is told all the same. Something moving needs to have moved for a while, to be no piece
+    of something else, and to carry no plate or face that is an event already.
+    """
+    if visit.shot is None:
+        return False
+    if visit.object_class is ObjectClass.PLATE:
+        plate = visit.plate()
+        if plate is None or len(plate.text) < _MIN_TEXT:
+            return False
+        if visit.hits < 2 and plate.confidence < 0.9:
+            return False
+        return plate.confidence >= _MIN_CONFIDENCE or visit.hits >= 4
+    if visit.object_class is ObjectClass.FACE:
+        return visit.face is not None and visit.face.quality > 0 and visit.hits >= 2
+    moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S
+    return moved and not visit.is_part() and not visit.explained()

@@ -1,0 +1,1 @@
+"""What is wrong with a camera or a node, root cause first."""

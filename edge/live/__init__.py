@@ -1,0 +1,1 @@
+"""Live view without re-encoding, over one outbound connection."""

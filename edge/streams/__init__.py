@@ -1,0 +1,1 @@
+"""Packets and pictures of a camera: RTSP, RTP and the decoder."""

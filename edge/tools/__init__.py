@@ -1,0 +1,1 @@
+"""The installer's tools: probe a camera, replay a recording."""

@@ -1,0 +1,252 @@
+"""One camera inside a decode child: connects its streams, feeds the gates, reconnects."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from config.clock import Clock
+from config.errors import UserError
+from config.logs import get_logger
+from config.site import Gate
+from edge.live.tap import PacketTap
+from edge.streams.backoff import Backoff, LockOut, RetryPolicy
+from edge.streams.stream import Fault, StreamError, StreamInfo, StreamPacket, VideoStream
+from edge.watching.gates import Counters, MainWatch, PictureSink, SubWatch
+from edge.watching.masks import MaskBurner, Polygon
+from edge.watching.trigger import Trigger
+
+_LOG = get_logger(__name__)
+
+Role = Literal["main", "sub"]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSpec:
+    """What a decode child must know of a camera. Addresses carry credentials: never logged."""
+
+    id: str
+    url: str = field(repr=False)
+    sub_url: str | None = field(default=None, repr=False)
+    gate: Gate | None = None
+    masks: tuple[Polygon, ...] = ()
+    limit_px: int = 2560 * 1440
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """A camera's main stream came or went. ``problem`` is in words and without credentials."""
+
+    camera: str
+    online: bool
+    fault: Fault | None = None
+    problem: str = ""
+    info: StreamInfo | None = None
+
+
+class Watcher(Protocol):
+    """What looks at the packets of one stream (see :mod:`edge.watching.gates`)."""
+
+    def opened(self) -> None:
+        """The stream was connected."""
+
+    def packet(self, stream: VideoStream, packet: StreamPacket) -> None:
+        """The next packet."""
+
+
+Opener = Callable[[str, str], VideoStream]
+"""Opens (url, camera id); raises StreamError."""
+
+
+def open_stream(url: str, camera: str) -> VideoStream:
+    """The opener of real streams."""
+    return VideoStream.open(url, camera=camera)
+
+
+class CameraThreads:
+    """The threads of one camera. ``tell`` gets every change of its main stream.
+
+    ``beats`` says when each thread last showed that it is not stuck inside libav, in monotonic
+    seconds.
+    """
+
+    def __init__(
+        self,
+        spec: CameraSpec,
+        *,
+        sink: PictureSink,
+        tell: Callable[[CameraState], None],
+        clock: Clock,
+        opener: Opener = open_stream,
+        tap: PacketTap | None = None,
+    ) -> None:
+        self.spec = spec
+        self.counters = Counters()
+        self.beats: dict[Role, float] = {}
+        self._tell = tell
+        self._clock = clock
+        self._opener = opener
+        self._tap = tap
+        self._stop = threading.Event()
+        self._main_seen = threading.Event()
+        self._lock_out = LockOut(spec.retry)
+        self._login = threading.Lock()
+        trigger, masks = Trigger(), MaskBurner(spec.masks)
+        gate = spec.gate
+        if gate is None and spec.sub_url is not None:
+            gate = Gate.SUBSTREAM
+        if gate is Gate.SUBSTREAM and spec.sub_url is None:
+            raise UserError(
+                where=f"camera {spec.id}",
+                field="gate",
+                problem="gate 'substream' needs a sub-stream, and sub_url is not given",
+                remedy="add sub_url, or choose gate 'keyframes' or 'always'",
+            )
+        main = MainWatch(trigger, masks, self.counters, sink, gate, spec.limit_px)
+        self.main = main
+        self.pictures = main.health
+        """The health of what is decoded: of the sub-stream where there is one."""
+        self.playing: VideoStream | None = None
+        """The main stream while it is connected."""
+        self._threads = [self._thread("main", spec.url, main)]
+        if gate is Gate.SUBSTREAM and spec.sub_url is not None:
+            sub = SubWatch(trigger, masks, self.counters)
+            self.pictures = sub.health
+            self._threads.append(self._thread("sub", spec.sub_url, sub))
+
+    def _thread(self, role: Role, url: str, watcher: Watcher) -> threading.Thread:
+        self.beats[role] = self._clock.monotonic()
+        return threading.Thread(
+            target=self._run, args=(role, url, watcher), name=f"{self.spec.id}-{role}", daemon=True
+        )
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The streams this camera is watched by."""
+        return tuple(self.beats)
+
+    def start(self) -> None:
+        """Start connecting."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """Ask the threads to end and wait a little; one stuck in libav dies with the child."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _run(self, role: Role, url: str, watcher: Watcher) -> None:
+        backoff = Backoff(self.spec.retry)
+        while not self._stop.is_set():
+            try:
+                self._read(role, url, watcher, backoff)
+                return
+            except StreamError as error:
+                delay = backoff.failed()
+                self._report(role, error, delay)
+                if error.fault is Fault.CREDENTIALS:
+                    self._lock_out.refused(role, self._clock.monotonic())
+            self._wait(role, delay)
+
+    def _report(self, role: Role, error: StreamError, delay: float) -> None:
+        _LOG.warning(
+            "stream lost",
+            camera=self.spec.id,
+            stream=role,
+            fault=error.fault.value,
+            problem=error.problem,
+            remedy=error.remedy,
+            again_in_s=round(delay, 1),
+        )
+        if role == "main":
+            self._tell(
+                CameraState(
+                    camera=self.spec.id,
+                    online=False,
+                    fault=error.fault,
+                    problem=f"{error.problem} → {error.remedy}",
+                )
+            )
+
+    def _read(self, role: Role, url: str, watcher: Watcher, backoff: Backoff) -> None:
+        stream = self._open(role, url)
+        if stream is None:
+            return
+        connected = False
+        try:
+            watcher.opened()
+            corrupt = 0
+            for packet in stream.packets():
+                self._beat(role)
+                if self._stop.is_set():
+                    return
+                if not connected:
+                    connected = True
+                    backoff.succeeded()
+                    self._connected(role, stream)
+                if self._tap is not None:
+                    self._tap.packet(self.spec.id, role, stream, packet)
+                watcher.packet(stream, packet)
+                self.counters.corrupt += stream.corrupt - corrupt
+                corrupt = stream.corrupt
+        finally:
+            if role == "main":
+                self.playing = None
+            stream.close()
+            if self._tap is not None:
+                self._tap.lost(self.spec.id, role)
+
+    def _connected(self, role: Role, stream: VideoStream) -> None:
+        self._lock_out.succeeded(role)
+        _LOG.info(
+            "stream connected",
+            camera=self.spec.id,
+            stream=role,
+            codec=stream.info.codec,
+            size=f"{stream.info.width}x{stream.info.height}",
+        )
+        if role == "main":
+            self.playing = stream
+            self._main_seen.set()
+            self._tell(CameraState(camera=self.spec.id, online=True, info=stream.info))
+
+    def _open(self, role: Role, url: str) -> VideoStream | None:
+        """Open when a login may be tried; None when asked to stop first.
+
+        One stream at a time, main first: the tries of both count against one account.
+        """
+        while role == "sub" and not self._main_seen.is_set() and not self._stop.is_set():
+            self._pause(role, 0.5)
+        while not self._stop.is_set():
+            remaining = self._lock_out.remaining_s(self._clock.monotonic())
+            if remaining > 0:
+                self._wait(role, remaining)
+                continue
+            if not self._login.acquire(timeout=0.5):
+                self._beat(role)
+                continue
+            try:
+                self._beat(role)
+                if self._lock_out.remaining_s(self._clock.monotonic()) == 0:
+                    return self._opener(url, self.spec.id)
+            finally:
+                self._login.release()
+                self._beat(role)
+        return None
+
+    def _wait(self, role: Role, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        while not self._stop.is_set() and (left := until - self._clock.monotonic()) > 0:
+            self._pause(role, min(left, 0.5))
+
+    def _pause(self, role: Role, seconds: float) -> None:
+        self._beat(role)
+        self._clock.wait(self._stop, seconds)
+        self._beat(role)
+
+    def _beat(self, role: Role) -> None:
+        self.beats[role] = self._clock.monotonic()

@@ -1,0 +1,173 @@
+"""A decode child: runs the cameras of one group, and dies when its parent does."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Lock
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from config.clock import SystemClock
+from config.logs import configure_logs
+from edge.events.clips import ClipOrder, CutClip, cut_clip
+from edge.events.geometry import Box
+from edge.health.camera_health import Pulse
+from edge.live.tap import LiveTap
+from edge.watching.camera import CameraSpec, CameraState, CameraThreads
+from edge.watching.frame_ring import FrameRing, RingBrokenError
+from edge.watching.gates import Counters
+
+_PR_SET_PDEATHSIG = 1
+BEAT_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChildJob:
+    """Everything a child needs to start; travels once, through the spawn pipe."""
+
+    group: str
+    cameras: tuple[CameraSpec, ...]
+    slots: int
+    slot_bytes: int
+    log_style: Literal["console", "json"]
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Sent every second: when the child's most stuck thread last moved, and what was done."""
+
+    stuck_since_s: float
+    counters: dict[str, Counters]
+    pulses: dict[str, Pulse]
+
+
+@dataclass(frozen=True, slots=True)
+class Appetite:
+    """Tells a child how often pictures of a camera are wanted while something moves there."""
+
+    camera: str
+    interval_s: float
+
+
+Message = Beat | CameraState | CutClip
+
+
+class _RingSink:
+    """Puts one camera's pictures into the group's ring and counts what had to go."""
+
+    def __init__(self, ring: FrameRing, index: int, all_counters: list[Counters]) -> None:
+        self._ring = ring
+        self._index = index
+        self._all = all_counters
+
+    def put(self, at: datetime, image: npt.NDArray[np.uint8], boxes: tuple[Box, ...]) -> None:
+        victim = self._ring.put(self._index, at, image, boxes)
+        if victim is not None:
+            self._all[victim].dropped += 1
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel to kill this process when its parent goes (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it went before the kernel knew
+        os._exit(1)
+
+
+def run_child(
+    job: ChildJob, pipe: Connection, lock: Lock, parent_pid: int, live: Connection | None = None
+) -> None:
+    """Entry of the child process: until told to stop or the parent's end of the pipe closes."""
+    die_with_parent(parent_pid)
+    faulthandler.enable()
+    # Ctrl-C reaches the whole terminal; the parent decides when a child stops.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    configure_logs(style=job.log_style, level=job.log_level)
+    cv2.setNumThreads(1)
+    fd, bell = reduction.recv_handle(pipe), reduction.recv_handle(pipe)
+    ring = FrameRing(fd, lock, slots=job.slots, slot_bytes=job.slot_bytes, bell=bell)
+    sending = threading.Lock()
+
+    def tell(message: Message) -> None:
+        with sending:
+            pipe.send(message)
+
+    counters: list[Counters] = []
+    cameras: list[CameraThreads] = []
+    tap = None if live is None else LiveTap(live)
+    for index, spec in enumerate(job.cameras):
+        sink = _RingSink(ring, index, counters)
+        cameras.append(CameraThreads(spec, sink=sink, tell=tell, clock=SystemClock(), tap=tap))
+        counters.append(cameras[-1].counters)
+        if tap is not None:
+            tap.add(spec.id, cameras[-1].roles, spec.masks)
+    if tap is not None:
+        tap.start()
+    for camera in cameras:
+        camera.start()
+    try:
+        beat_s = time.monotonic()
+        while True:
+            left = beat_s + BEAT_INTERVAL_S - time.monotonic()
+            if left <= 0 or not pipe.poll(left):
+                beat_s = time.monotonic()
+                tell(_beat(cameras))
+                continue
+            order = pipe.recv()
+            if isinstance(order, ClipOrder):
+                tell(_cut(cameras, order))
+            elif isinstance(order, Appetite):
+                _camera(cameras, order.camera).main.hungry(order.interval_s)
+            else:
+                break
+    except (OSError, EOFError, RingBrokenError):
+        os._exit(1)
+    for camera in cameras:
+        camera.stop()
+    try:
+        tell(_beat(cameras))
+    except OSError:
+        os._exit(1)
+
+
+def _camera(cameras: list[CameraThreads], name: str) -> CameraThreads:
+    return next(item for item in cameras if item.spec.id == name)
+
+
+def _cut(cameras: list[CameraThreads], order: ClipOrder) -> CutClip:
+    camera = _camera(cameras, order.camera)
+    packets, codec = camera.main.kept(order.since_s, order.until_s)
+    return CutClip(order.number, cut_clip(packets, codec=codec))
+
+
+def _beat(cameras: list[CameraThreads]) -> Beat:
+    return Beat(
+        stuck_since_s=min(min(camera.beats.values()) for camera in cameras),
+        counters={camera.spec.id: camera.counters for camera in cameras},
+        pulses={camera.spec.id: pulse for camera in cameras if (pulse := _pulse(camera))},
+    )
+
+
+def _pulse(camera: CameraThreads) -> Pulse | None:
+    stream = camera.playing
+    if stream is None:
+        return None
+    return Pulse(
+        pictures=camera.counters.packets,
+        width=stream.info.width,
+        height=stream.info.height,
+        trouble=camera.pictures.trouble,
+        skew_s=stream.clock_skew_s,
+    )

@@ -1,0 +1,190 @@
+"""Pictures from a decode child to its parent by shared memory: a full ring drops the oldest."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.events.geometry import Box
+
+_MAX_BOXES = 12
+_FREE, _WRITING, _READY, _READING = range(4)
+_SLOT = np.dtype(
+    [
+        ("state", "u1"),
+        ("camera", "u2"),
+        ("order", "u8"),
+        ("at_s", "f8"),
+        ("width", "u4"),
+        ("height", "u4"),
+        ("box_count", "u1"),
+        ("boxes", "f4", (_MAX_BOXES, 4)),
+    ]
+)
+_LOCK_TIMEOUT_S = 2.0
+
+
+class RingBrokenError(Exception):
+    """The other side died while it held the lock; the ring and its child must be replaced."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RingFrame:
+    """One picture in shared memory; valid until :meth:`FrameRing.release`.
+
+    ``image`` is uint8 (H,W,3) BGR, masks burnt in; ``at`` in UTC; ``boxes`` what moved.
+    """
+
+    camera: int
+    at: datetime
+    image: npt.NDArray[np.uint8]
+    boxes: tuple[Box, ...]
+    slot: int
+
+
+class FrameRing:
+    """A fixed number of slots in anonymous shared memory (memfd), written by one child.
+
+    Pixels are copied once, into the slot; nothing is pickled. Only slot states change under the
+    lock, so neither side ever waits for the other's copying.
+    """
+
+    def __init__(
+        self, fd: int, lock: Lock, *, slots: int, slot_bytes: int, bell: int | None = None
+    ) -> None:
+        self.slots = slots
+        self.slot_bytes = slot_bytes
+        self.fd = fd
+        self.bell = bell
+        """An eventfd(2) that rings for each new picture, so that its reader can sleep."""
+        self._lock = lock
+        self._memory = mmap.mmap(fd, _size(slots, slot_bytes))
+        self._table = np.frombuffer(self._memory, _SLOT, count=slots)
+        self._order = 0
+
+    @classmethod
+    def create(cls, lock: Lock, *, slots: int, slot_bytes: int) -> FrameRing:
+        """A new, empty ring. Memory is taken only as slots are first used."""
+        fd = os.memfd_create("menshen-frames")
+        os.ftruncate(fd, _size(slots, slot_bytes))
+        bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return cls(fd, lock, slots=slots, slot_bytes=slot_bytes, bell=bell)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=_LOCK_TIMEOUT_S):
+            raise RingBrokenError
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def put(
+        self, camera: int, at: datetime, image: npt.NDArray[np.uint8], boxes: tuple[Box, ...]
+    ) -> int | None:
+        """Copy a picture in; returns the camera that lost a picture to make room, or None.
+
+        The loser is the oldest picture of the busiest camera, or this one when every slot is
+        being read.
+
+        Raises:
+            ValueError: the picture is larger than a slot.
+            RingBrokenError: the parent died with the lock.
+        """
+        if image.nbytes > self.slot_bytes:
+            raise ValueError(f"picture of {image.nbytes} bytes; a slot has {self.slot_bytes}")
+        with self._locked():
+            slot, victim = self._claim()
+            if slot is None:
+                return camera
+            self._table[slot]["state"] = _WRITING
+        self._pixels(slot, image.shape)[:] = image
+        row = self._table[slot]
+        row["camera"], row["at_s"] = camera, at.timestamp()
+        row["height"], row["width"] = image.shape[:2]
+        row["box_count"] = min(len(boxes), _MAX_BOXES)
+        row["boxes"][: row["box_count"]] = np.array(boxes[:_MAX_BOXES], "f4").reshape(-1, 4)
+        with self._locked():
+            self._order += 1
+            row["order"], row["state"] = self._order, _READY
+        if self.bell is not None:
+            os.eventfd_write(self.bell, 1)
+        return victim
+
+    def _claim(self) -> tuple[int | None, int | None]:
+        free = np.flatnonzero(self._table["state"] == _FREE)
+        if free.size:
+            return int(free[0]), None
+        # The busiest camera pays, so that one cannot push another's pictures out.
+        ready = self._ready()
+        if not ready:
+            return None, None
+        busiest = Counter(int(self._table[i]["camera"]) for i in ready).most_common(1)[0][0]
+        slot = next(i for i in ready if int(self._table[i]["camera"]) == busiest)
+        return slot, busiest
+
+    def _ready(self) -> list[int]:
+        ready = np.flatnonzero(self._table["state"] == _READY)
+        return sorted((int(i) for i in ready), key=lambda i: int(self._table[i]["order"]))
+
+    def take(self) -> RingFrame | None:
+        """The oldest picture waiting, without copying it; None when there is none.
+
+        Raises:
+            RingBrokenError: the child died with the lock.
+        """
+        with self._locked():
+            ready = self._ready()
+            if not ready:
+                return None
+            slot = ready[0]
+            self._table[slot]["state"] = _READING
+        row = self._table[slot]
+        shape = (int(row["height"]), int(row["width"]), 3)
+        boxes = row["boxes"][: row["box_count"]].tolist()
+        return RingFrame(
+            camera=int(row["camera"]),
+            at=datetime.fromtimestamp(float(row["at_s"]), UTC),
+            image=self._pixels(slot, shape),
+            boxes=tuple((box[0], box[1], box[2], box[3]) for box in boxes),
+            slot=slot,
+        )
+
+    def release(self, frame: RingFrame) -> None:
+        """Give the slot back; the frame's image must not be used afterwards."""
+        with self._locked():
+            self._table[frame.slot]["state"] = _FREE
+
+    def _pixels(self, slot: int, shape: tuple[Any, ...]) -> npt.NDArray[np.uint8]:
+        start = self.slots * _SLOT.itemsize + slot * self.slot_bytes
+        count = int(np.prod(shape))
+        return np.frombuffer(self._memory, np.uint8, count=count, offset=start).reshape(shape)
+
+    def close(self) -> None:
+        """Close the descriptor; memory goes when the last picture of it is forgotten."""
+        os.close(self.fd)
+        if self.bell is not None:
+            os.close(self.bell)
+
+    def hear(self) -> None:
+        """Silence the bell."""
+        if self.bell is not None:
+            with suppress(BlockingIOError):
+                os.eventfd_read(self.bell)
+
+
+def _size(slots: int, slot_bytes: int) -> int:
+    # One slot is being written and one read at any time: fewer than three would leave none.
+    if slots < 3 or slot_bytes <= 0:
+        raise ValueError("a ring needs at least 3 slots of a positive size")
+    return slots * (_SLOT.itemsize + slot_bytes)

@@ -1,0 +1,277 @@
+"""What to decode of a camera's streams, and which pictures to hand on for inference."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from config.site import Gate
+from edge.events.geometry import Box
+from edge.health.picture_health import PictureHealth
+from edge.streams.frame_time import FrameTimer
+from edge.streams.stream import PacketSource, Picture, StreamPacket
+from edge.watching.gop_ring import GopRing
+from edge.watching.masks import MaskBurner
+from edge.watching.motion import WIDTH, MotionDetector
+from edge.watching.trigger import Trigger
+
+MOTION_INTERVAL_S = 0.1
+IDLE_INTERVAL_S = 0.2
+"""While nothing moves, every other picture is compared: what was missed is in the ring."""
+SAMPLE_INTERVAL_S = 0.2
+LONG_GOP_S = 2.0
+_RING_BYTES = 24 * 1024 * 1024
+_RING_SECONDS = 24.0
+"""A clip reaches back this far; most cameras need half of the bytes for it."""
+
+
+class PictureSink(Protocol):
+    """Takes pictures for inference; may drop, must not wait."""
+
+    def put(self, at: datetime, image: npt.NDArray[np.uint8], boxes: tuple[Box, ...]) -> None:
+        """One picture, uint8 (H,W,3) BGR with masks burnt in, its time and what moved in it."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What one camera's threads have done since their child started.
+
+    ``decode_s``, ``motion_s`` and ``picture_s`` (colour, masks, copying) are seconds of processor
+    time, so they stay true on a busy machine.
+    """
+
+    packets: int = 0
+    bytes: int = 0
+    decoded: int = 0
+    watched: int = 0
+    sampled: int = 0
+    dropped: int = 0
+    corrupt: int = 0
+    decode_s: float = 0.0
+    motion_s: float = 0.0
+    picture_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Pace:
+    """Lets through at most one picture per interval of stream time."""
+
+    interval_s: float
+    _last_s: float | None = None
+
+    def due(self, at_s: float) -> bool:
+        # A little slack, so that 5 of 25 pictures are every fifth, not every sixth.
+        if self._last_s is not None and 0 <= at_s - self._last_s < self.interval_s * 0.95:
+            return False
+        self._last_s = at_s
+        return True
+
+
+class SubWatch:
+    """Decodes the small stream and feeds motion to the trigger."""
+
+    def __init__(self, trigger: Trigger, masks: MaskBurner, counters: Counters) -> None:
+        self._trigger = trigger
+        self._masks = masks
+        self._counters = counters
+        self._motion = MotionDetector()
+        self.health = PictureHealth()
+        self._timer = FrameTimer()
+        self._pace = _Pace(IDLE_INTERVAL_S)
+        self._looked = False
+
+    def opened(self) -> None:
+        """A new connection: its clock and its first picture have nothing to do with the last."""
+        self._timer = FrameTimer()
+        self._looked = False
+
+    def packet(self, stream: PacketSource, packet: StreamPacket) -> None:
+        """Decode one packet and look for motion."""
+        if packet.pts_s is not None:
+            self._timer.observe(packet.pts_s, packet.arrived_s)
+        begun = time.thread_time()
+        pictures = stream.decode(packet)
+        self._counters.decode_s += time.thread_time() - begun
+        for picture in pictures:
+            self._counters.decoded += 1
+            self.look(picture, packet, _utc_s(self._timer, picture, packet))
+
+    def look(self, picture: Picture, packet: StreamPacket, utc_s: float) -> None:
+        """Compare a picture with the background, at most ten times a second."""
+        if not self._pace.due(utc_s):
+            return
+        if not self._looked:
+            self._looked = True
+            self._trigger.look_around(packet.at_s)
+        begun = time.thread_time()
+        grey = picture.grey(WIDTH)
+        self._masks.burn(grey)
+        motion = self._motion.update(grey, utc_s)
+        self.health.update(grey, utc_s)
+        self._pace.interval_s = MOTION_INTERVAL_S if motion.present else IDLE_INTERVAL_S
+        self._counters.watched += 1
+        self._counters.motion_s += time.thread_time() - begun
+        self._trigger.saw(motion, at_s=packet.at_s, utc_s=utc_s)
+
+
+@dataclass(slots=True)
+class KeyInterval:
+    """Measures the distance of key frames, to choose a gate for a camera with one stream."""
+
+    longest_s: float | None = None
+    _last_pts_s: float | None = None
+    _intervals: int = 0
+
+    def observe(self, packet: StreamPacket) -> None:
+        """Learn from every packet in order."""
+        if not packet.is_keyframe or packet.pts_s is None:
+            return
+        if self._last_pts_s is not None and packet.pts_s > self._last_pts_s:
+            interval = packet.pts_s - self._last_pts_s
+            self.longest_s = max(interval, (self.longest_s or 0.0) * 0.9)
+            self._intervals += 1
+        self._last_pts_s = packet.pts_s
+
+    def gate(self) -> Gate:
+        """Key frames only where they come often enough to start looking in time."""
+        if self._intervals >= 2 and self.longest_s is not None and self.longest_s <= LONG_GOP_S:
+            return Gate.KEYFRAMES
+        return Gate.ALWAYS
+
+
+@dataclass(slots=True)
+class MainWatch:
+    """Keeps the big stream in a ring and decodes it when the gate says so.
+
+    ``gate`` None chooses: ``substream`` when the camera has one, else by key frame distance.
+    ``limit_px`` bounds a picture's area; a larger one is shrunk to fit.
+    """
+
+    trigger: Trigger
+    masks: MaskBurner
+    counters: Counters
+    sink: PictureSink
+    gate: Gate | None
+    limit_px: int
+    _timer: FrameTimer = field(default_factory=FrameTimer)
+    _keys: KeyInterval = field(default_factory=KeyInterval)
+    _pace: _Pace = field(default_factory=lambda: _Pace(SAMPLE_INTERVAL_S))
+    _decoding: bool = False
+    _ring: GopRing[StreamPacket] = field(
+        default_factory=lambda: GopRing(max_bytes=_RING_BYTES, max_seconds=_RING_SECONDS)
+    )
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _codec: str = ""
+    _watch: SubWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watch = SubWatch(self.trigger, self.masks, self.counters)
+
+    def opened(self) -> None:
+        """A new connection: nothing from the last one can be decoded with it."""
+        self._timer = FrameTimer()
+        self._keys = KeyInterval()
+        with self._lock:
+            self._ring.clear()
+        self._watch.opened()
+        self._decoding = False
+
+    def packet(self, stream: PacketSource, packet: StreamPacket) -> None:
+        """Keep one packet, and decode what is wanted."""
+        if packet.pts_s is not None:
+            self._timer.observe(packet.pts_s, packet.arrived_s)
+        self.counters.packets += 1
+        self.counters.bytes += packet.size
+        self._keys.observe(packet)
+        with self._lock:
+            self._ring.append(packet)
+            self._codec = stream.codec
+        gate = self.gate or self._keys.gate()
+        wanted = self.trigger.wanted(packet.at_s)
+        if wanted is None and gate is not Gate.ALWAYS:
+            self._decoding = False
+            # Whoever stands still is looked at now and then, or loitering could not be seen.
+            present = self.trigger.present(packet.at_s)
+            if packet.is_keyframe and (present or gate is Gate.KEYFRAMES):
+                begun = time.thread_time()
+                pictures = stream.decode_key(packet)
+                self.counters.decode_s += time.thread_time() - begun
+                self._show(pictures, packet, watch=gate is Gate.KEYFRAMES, sample=present)
+        elif self._decoding:
+            self._decode(stream, packet, gate)
+        elif len(self._ring) > 0:  # else there is no key frame yet to start from
+            self._decoding = True
+            stream.restart_decoder()
+            since = packet.at_s if wanted is None else wanted.since_s
+            for kept in self._ring.since(since):
+                self._decode(stream, kept, gate)
+
+    def hungry(self, interval_s: float) -> None:
+        """Hand on pictures at this interval from now on (s). For any thread."""
+        self._pace.interval_s = interval_s
+
+    @property
+    def health(self) -> PictureHealth:
+        """The health of the pictures that were decoded from this stream."""
+        return self._watch.health
+
+    def kept(self, since_s: float, until_s: float) -> tuple[list[StreamPacket], str]:
+        """What the ring holds of a stretch of time (Unix seconds of arrival), and the codec.
+
+        Begins at the last key frame before it; empty where masks forbid to hand packets on,
+        because nothing can be burnt into what is not decoded. For any thread.
+        """
+        with self._lock:
+            packets, codec = list(self._ring.all()), self._codec
+        if self.masks.any:
+            return [], codec
+        keys = [i for i, p in enumerate(packets) if p.is_keyframe and p.arrived_s <= since_s]
+        first = keys[-1] if keys else 0
+        return [packet for packet in packets[first:] if packet.arrived_s <= until_s], codec
+
+    def _decode(self, stream: PacketSource, packet: StreamPacket, gate: Gate) -> None:
+        wanted = self.trigger.wanted(packet.at_s)
+        # What the ring holds from before `since_s` is decoded for reference only.
+        sample = wanted is not None and packet.at_s >= wanted.since_s
+        begun = time.thread_time()
+        pictures = stream.decode(packet)
+        self.counters.decode_s += time.thread_time() - begun
+        self._show(pictures, packet, watch=gate is not Gate.SUBSTREAM, sample=sample)
+
+    def _show(
+        self, pictures: list[Picture], packet: StreamPacket, *, watch: bool, sample: bool
+    ) -> None:
+        for picture in pictures:
+            self.counters.decoded += 1
+            utc_s = _utc_s(self._timer, picture, packet)
+            if watch:
+                self._watch.look(picture, packet, utc_s)
+            if sample and self._pace.due(utc_s):
+                self._hand_on(picture, utc_s)
+
+    def _hand_on(self, picture: Picture, utc_s: float) -> None:
+        begun = time.thread_time()
+        image = picture.bgr()
+        self.masks.burn(image)
+        area = picture.width * picture.height
+        if area > self.limit_px:
+            scale = (self.limit_px / area) ** 0.5
+            size = (int(picture.width * scale), int(picture.height * scale))
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        self.counters.sampled += 1
+        self.sink.put(datetime.fromtimestamp(utc_s, UTC), image, self.trigger.boxes_at(utc_s))
+        self.counters.picture_s += time.thread_time() - begun
+
+
+def _utc_s(timer: FrameTimer, picture: Picture, packet: StreamPacket) -> float:
+    """Unix seconds of a picture; a stream without time stamps is timed by arrival."""
+    if picture.pts_s is None or timer.offset_s is None:
+        return packet.arrived_s
+    return picture.pts_s + timer.offset_s

@@ -1,0 +1,264 @@
+"""A group of cameras in a child process, and the watchdog that replaces a hung or dead one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+
+from config.clock import Clock
+from config.logs import get_logger
+from edge.events.clips import ClipOrder, CutClip
+from edge.health.camera_health import Pulse
+from edge.watching.camera import CameraSpec, CameraState
+from edge.watching.child import Appetite, Beat, ChildJob, run_child
+from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
+from edge.watching.gates import Counters
+
+_LOG = get_logger(__name__)
+_MOST_CLIPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLimits:
+    """Sizes, and the watchdog's patience in seconds.
+
+    A thread may sit in libav for its open timeout plus one read timeout (11 s) without being
+    hung. A child that keeps crashing is restarted at most every ``crash_pause_s``.
+    """
+
+    cameras_per_group: int = 8
+    slots: int = 8
+    hang_s: float = 12.0
+    start_s: float = 30.0
+    crash_pause_s: float = 5.0
+    log_style: str = "console"
+    log_level: str = "info"
+
+
+class CameraGroup:
+    """The parent's side of one child. Call :meth:`supervise` a few times a second.
+
+    Frames are taken by one thread and :meth:`supervise` may be called by another.
+    """
+
+    def __init__(
+        self, name: str, cameras: tuple[CameraSpec, ...], limits: GroupLimits, clock: Clock
+    ) -> None:
+        self.name = name
+        self.cameras = cameras
+        self.restarts = 0
+        self.live: Callable[[Connection], None] | None = None
+        """Takes our end of each new child's live pipe, and closes it once the child has gone."""
+        self._limits = limits
+        self._clock = clock
+        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        self._earlier: dict[str, Counters] = {spec.id: Counters() for spec in cameras}
+        self._current: dict[str, Counters] = {}
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+        self._ring: FrameRing | None = None
+        self.pulses: dict[str, Pulse] = {}
+        """News of the cameras that are connected, by id."""
+        self._appetites: dict[str, float] = {}
+        self._clips: dict[int, bytes | None] = {}
+        self._last_order = 0
+        self._alive_s = 0.0
+        self._started_s = 0.0
+        self._heard = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the present child."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the child; returns before its cameras are connected."""
+        lock = self._context.Lock()
+        slot_bytes = 3 * max(spec.limit_px for spec in self.cameras)
+        ring = FrameRing.create(lock, slots=self._limits.slots, slot_bytes=slot_bytes)
+        ours, theirs = self._context.Pipe()
+        job = ChildJob(
+            group=self.name,
+            cameras=self.cameras,
+            slots=ring.slots,
+            slot_bytes=slot_bytes,
+            log_style="json" if self._limits.log_style == "json" else "console",
+            log_level=self._limits.log_level,
+        )
+        live_ours, live_theirs = (None, None) if self.live is None else self._context.Pipe()
+        process = self._context.Process(
+            target=run_child,
+            args=(job, theirs, lock, os.getpid(), live_theirs),
+            name=f"menshen-{self.name}",
+            daemon=True,
+        )
+        process.start()
+        theirs.close()
+        if self.live is not None and live_ours is not None and live_theirs is not None:
+            live_theirs.close()
+            self.live(live_ours)
+        assert process.pid is not None
+        assert ring.bell is not None
+        for shared in (ring.fd, ring.bell):
+            reduction.send_handle(ours, shared, process.pid)
+        self._process, self._pipe, self._ring = process, ours, ring
+        self._started_s = self._alive_s = self._clock.monotonic()
+        self._heard = False
+
+    def supervise(self) -> list[CameraState]:
+        """Hear the child out; replace it when it is dead or hung. Returns what cameras said."""
+        states = list(self._hear())
+        reason = self._trouble()
+        if reason is not None:
+            self._restart(reason)
+        return states
+
+    def _hear(self) -> Iterator[CameraState]:
+        pipe = self._pipe
+        try:
+            while pipe is not None and pipe.poll():
+                message = pipe.recv()
+                if isinstance(message, Beat):
+                    self._heard = True
+                    self._alive_s = max(self._alive_s, message.stuck_since_s)
+                    self._current = message.counters
+                    self.pulses = message.pulses
+                elif isinstance(message, CutClip):
+                    self._clips[message.number] = message.data
+                    if len(self._clips) > _MOST_CLIPS:  # ordered by somebody who gave up
+                        self._clips.pop(next(iter(self._clips)))
+                elif isinstance(message, CameraState):
+                    yield message
+        except (OSError, EOFError):
+            return
+
+    def _trouble(self) -> str | None:
+        if self._process is None:
+            return None
+        if not self._process.is_alive():
+            return f"exited with {self._process.exitcode}"
+        patience = self._limits.hang_s if self._heard else self._limits.start_s
+        if self._clock.monotonic() - self._alive_s > patience:
+            return "hung"
+        return None
+
+    def _restart(self, reason: str) -> None:
+        now = self._clock.monotonic()
+        if self.restarts and now - self._started_s < self._limits.crash_pause_s:
+            return
+        _LOG.error(
+            "decode group restarted",
+            group=self.name,
+            reason=reason,
+            cameras=[spec.id for spec in self.cameras],
+        )
+        self.restarts += 1
+        self._discard()
+        self.start()
+
+    def _discard(self) -> None:
+        """Kill the child and drop everything shared with it, its lock above all."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join(5)
+            self._process.close()
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._ring is not None:
+            self._ring.close()
+        self._process = self._pipe = self._ring = None
+        self._earlier = {spec.id: self.counters(spec.id) for spec in self.cameras}
+        self._current, self.pulses = {}, {}
+        self._clips.clear()
+        self._appetites.clear()
+
+    def take(self) -> tuple[CameraSpec, RingFrame, FrameRing] | None:
+        """The oldest waiting picture; give it back with ``ring.release(frame)``."""
+        ring = self._ring
+        if ring is None:
+            return None
+        try:
+            frame = ring.take()
+        except RingBrokenError:
+            # A killed child held the lock: the watchdog sees its death and replaces the ring.
+            return None
+        return None if frame is None else (self.cameras[frame.camera], frame, ring)
+
+    def order_clip(self, camera: str, since_s: float, until_s: float) -> int | None:
+        """Ask the child for a clip (Unix seconds); its number, or None when there is no child."""
+        if self._pipe is None:
+            return None
+        self._last_order += 1
+        try:
+            self._pipe.send(ClipOrder(self._last_order, camera, since_s, until_s))
+        except OSError:
+            return None
+        return self._last_order
+
+    def hungry(self, camera: str, interval_s: float) -> None:
+        """Tell the child how often pictures of a camera are wanted (s); only news is sent."""
+        if self._pipe is None or self._appetites.get(camera) == interval_s:
+            return
+        self._appetites[camera] = interval_s
+        with suppress(OSError):
+            self._pipe.send(Appetite(camera, interval_s))
+
+    def take_clip(self, number: int) -> tuple[bool, bytes | None]:
+        """Whether an ordered clip has come, and the clip unless there was nothing to cut."""
+        if number not in self._clips:
+            return False, None
+        return True, self._clips.pop(number)
+
+    @property
+    def bell(self) -> int | None:
+        """Readable when a picture waits; see :attr:`edge.watching.frame_ring.FrameRing.bell`."""
+        return None if self._ring is None else self._ring.bell
+
+    def hear(self) -> None:
+        """Silence the bell, before the pictures are taken."""
+        if self._ring is not None:
+            self._ring.hear()
+
+    def counters(self, camera: str) -> Counters:
+        """What was done for a camera, over all children this group has had."""
+        earlier, current = self._earlier[camera], self._current.get(camera, Counters())
+        sums = {
+            item.name: getattr(earlier, item.name) + getattr(current, item.name)
+            for item in fields(Counters)
+        }
+        return replace(earlier, **sums)
+
+    def stop(self) -> list[CameraState]:
+        """Ask the child to end, wait for it, and kill it if it will not; hears its last words."""
+        states: list[CameraState] = []
+        if self._process is not None and self._pipe is not None:
+            try:
+                self._pipe.send("stop")
+            except OSError:
+                _LOG.debug("child was already gone", group=self.name)
+            # Keep reading: a child blocked on a full pipe could not end.
+            for _ in range(80):
+                states.extend(self._hear())
+                self._process.join(0.1)
+                if not self._process.is_alive():
+                    break
+            states.extend(self._hear())
+        self._discard()
+        return states
+
+
+def grouped(
+    cameras: tuple[CameraSpec, ...], limits: GroupLimits, clock: Clock
+) -> list[CameraGroup]:
+    """Deal cameras into groups of at most ``limits.cameras_per_group``, in order."""
+    size = limits.cameras_per_group
+    return [
+        CameraGroup(f"group-{start // size + 1}", cameras[start : start + size], limits, clock)
+        for start in range(0, len(cameras), size)
+    ]

@@ -1,0 +1,253 @@
+"""Motion on a small grey picture: a background that objects never smear, noise, hysteresis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.events.geometry import Box
+
+WIDTH = 320
+"""Pictures are shrunk to this width in pixels; a readable plate is then 15 pixels or more."""
+
+MAX_BOXES = 12
+Grey = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class MotionSettings:
+    """Thresholds; areas are shares of the picture, rates are per second."""
+
+    min_contrast: float = 14.0
+    """Grey levels (0..255) that a pixel must differ by, however quiet its place is."""
+    noise_factor: float = 5.0
+    """And how many times the usual deviation of its place."""
+    min_area: float = 0.0012
+    light_change_area: float = 0.6
+    """When more than this share changes from one picture to the next, it is the light."""
+    learn_per_s: float = 0.35
+    """How fast unmoving places follow slow light."""
+    hold_s: float = 60.0
+    """A thing that stands still becomes background after so long, and then all at once."""
+    fresh_s: float = 1.0
+    """What changed within this time moves; the rest of a thing only stands there."""
+    fresh_share: float = 0.03
+    """Share of a thing that must be fresh for it to count as moving."""
+    first_hold_s: float = 3.0
+    first_s: float = 20.0
+    """In the first ``first_s``, ``first_hold_s`` holds instead: what stood there when watching
+    began leaves a ghost as it goes."""
+    restless_per_s: float = 0.03
+    """How fast a place that keeps changing (leaves, a flag) is taken for noisy."""
+    start_frames: int = 2
+    stop_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What is in one picture that the background has not.
+
+    ``boxes`` (shares): all of it, moving or standing; ``active``: something moves, after
+    hysteresis.
+    """
+
+    active: bool
+    boxes: tuple[Box, ...]
+
+    @property
+    def present(self) -> bool:
+        """Something is there, even if it stands still."""
+        return bool(self.boxes)
+
+
+class MotionDetector:
+    """Watches one camera; feed it pictures of the same view at 2 to 15 per second.
+
+    A pixel that differs from the background never changes it while it goes on changing: a slow
+    lorry leaves no ghost. Only what stayed the same for ``hold_s`` is taken over, at once. All
+    whole-picture work is OpenCV on bytes, because this runs for every camera at all times.
+    """
+
+    def __init__(self, settings: MotionSettings | None = None) -> None:
+        self._settings = settings or MotionSettings()
+        self._background: npt.NDArray[np.float32] | None = None
+        self._noise = np.empty((0, 0), np.float32)
+        self._limit = np.empty((0, 0), np.uint8)
+        self._limit_at_s = 0.0
+        self._candidate = np.empty((0, 0), np.uint8)
+        self._since_s = np.empty((0, 0), np.float32)
+        self._origin_s = 0.0
+        self._at_s = 0.0
+        self._share = 0.0
+        self._streak = 0
+        self._moved_at_s: float | None = None
+        self._active = False
+        self._kernel = np.ones((3, 3), np.uint8)
+
+    def update(self, grey: npt.NDArray[Any], at_s: float) -> Motion:
+        """Look at the next picture.
+
+        Args:
+            grey: uint8 (H,W), any size; privacy masks already burnt in.
+            at_s: its time in seconds, on any clock; a step back starts learning anew.
+        """
+        small = self._small(grey)
+        elapsed = at_s - self._at_s
+        self._at_s = at_s
+        if (
+            self._background is None
+            or self._background.shape != small.shape
+            or elapsed < 0
+            or elapsed > 60
+        ):
+            self._learn_anew(small)
+            return self._state((), at_s, moving=False)
+        boxes, moving = self._compare(small, min(elapsed, 2.0))
+        return self._state(boxes, at_s, moving=moving)
+
+    def _small(self, grey: npt.NDArray[Any]) -> Grey:
+        height, width = grey.shape
+        if width > WIDTH:
+            size = (WIDTH, max(1, round(height * WIDTH / width)))
+            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.GaussianBlur(grey, (5, 5), 0), dtype=np.uint8)
+
+    def _learn_anew(self, small: Grey) -> None:
+        self._background = small.astype(np.float32)
+        self._noise = np.full(small.shape, 2.0, np.float32)
+        self._limit = np.full(small.shape, self._settings.min_contrast, np.uint8)
+        self._candidate = small.copy()
+        self._origin_s = self._limit_at_s = self._at_s
+        self._since_s = np.zeros(small.shape, np.float32)
+        self._share = 0.0
+        self._streak = 0
+
+    def _compare(self, small: Grey, elapsed: float) -> tuple[tuple[Box, ...], bool]:
+        """Boxes of what is there, and whether any of it moves."""
+        settings = self._settings
+        assert self._background is not None
+        known = np.asarray(cv2.convertScaleAbs(self._background), np.uint8)
+        # A lamp or a cloud shifts all of the picture: take the middle shift out first.
+        sparse = small[::8, ::8].astype(np.int16) - known[::8, ::8]
+        shift = round(float(np.median(sparse)))
+        if shift:
+            known = np.asarray(cv2.convertScaleAbs(self._background, beta=shift), np.uint8)
+        deviation = np.asarray(cv2.absdiff(small, known), np.uint8)
+        there = np.asarray(cv2.compare(deviation, self._limit, cv2.CMP_GT), np.uint8)
+        share, before = cv2.countNonZero(there) / there.size, self._share
+        self._share = share
+        if share > settings.light_change_area and before < settings.light_change_area / 2:
+            self._learn_anew(small)
+            return (), False
+        self._learn(small, deviation, there, elapsed)
+        if share < settings.min_area / 2:
+            return (), False
+        fresh = self._age(small, there)
+        return self._boxes(there, fresh)
+
+    def _learn(self, small: Grey, deviation: Grey, there: Grey, elapsed: float) -> None:
+        """Let places without anything on them follow the light, and measure their noise."""
+        settings = self._settings
+        rate = 1.0 - (1.0 - settings.learn_per_s) ** elapsed
+        assert self._background is not None
+        free = cv2.bitwise_not(there)
+        cv2.accumulateWeighted(small, self._background, rate, free)
+        if self._at_s - self._limit_at_s < 0.45:
+            return
+        since = self._at_s - self._limit_at_s
+        self._limit_at_s = self._at_s
+        calm = 1.0 - (1.0 - settings.learn_per_s) ** min(since, 2.0)
+        cv2.accumulateWeighted(deviation, self._noise, calm, free)
+        if cv2.countNonZero(there):
+            restless = cv2.bitwise_and(there, self._fresh(small))
+            slow = 1.0 - (1.0 - settings.restless_per_s) ** min(since, 2.0)
+            cv2.accumulateWeighted(np.minimum(deviation, 40), self._noise, slow, restless)
+        limit = cv2.convertScaleAbs(self._noise, alpha=settings.noise_factor)
+        self._limit = np.maximum(limit, np.uint8(settings.min_contrast))
+
+    def _fresh(self, small: Grey) -> Grey:
+        """Where the picture differs from what it last settled to: 255, else 0."""
+        change = cv2.absdiff(small, self._candidate)
+        return np.asarray(cv2.compare(change, self._limit, cv2.CMP_GT), np.uint8)
+
+    def _age(self, small: Grey, there: Grey) -> npt.NDArray[np.bool_]:
+        """Note since when each pixel has been as it is; where it changed within ``fresh_s``.
+
+        What has been there unchanged for ``hold_s`` becomes background.
+        """
+        now = np.float32(self._at_s - self._origin_s)
+        changed = self._fresh(small) > 0
+        self._candidate[changed] = small[changed]
+        self._since_s[changed] = now
+        age = now - self._since_s
+        new = now < self._settings.first_s
+        hold_s = self._settings.first_hold_s if new else self._settings.hold_s
+        settled = (age >= hold_s) & (there > 0)
+        if settled.any():
+            assert self._background is not None
+            self._background[settled] = small[settled]
+            there[settled] = 0
+        return np.asarray(age < self._settings.fresh_s, np.bool_)
+
+    def _boxes(self, there: Grey, fresh: npt.NDArray[np.bool_]) -> tuple[tuple[Box, ...], bool]:
+        cleaned = cv2.morphologyEx(there, cv2.MORPH_OPEN, self._kernel)
+        joined = cv2.dilate(cleaned, self._kernel, iterations=4)
+        count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        height, width = there.shape
+        least = self._settings.min_area * width * height
+        found: list[tuple[int, Box, bool]] = []
+        for x, y, w, h, _ in stats[1:count].tolist():
+            inner = cleaned[y : y + h, x : x + w]
+            area = cv2.countNonZero(inner)
+            if area < least:
+                continue
+            young = int(np.count_nonzero(fresh[y : y + h, x : x + w] & (inner > 0)))
+            moves = young >= max(least / 2, self._settings.fresh_share * area)
+            found.append((area, (x / width, y / height, w / width, h / height), moves))
+        found.sort(reverse=True)
+        moving = any(moves for _, _, moves in found)
+        return _joined([box for _, box, _ in found[: 2 * MAX_BOXES]])[:MAX_BOXES], moving
+
+    def _state(self, boxes: tuple[Box, ...], at_s: float, *, moving: bool) -> Motion:
+        if moving:
+            self._streak += 1
+            if self._active or self._streak >= self._settings.start_frames:
+                self._active = True
+                self._moved_at_s = at_s
+        else:
+            self._streak = 0
+            if self._moved_at_s is None or not 0 <= at_s - self._moved_at_s < self._settings.stop_s:
+                self._active = False
+        return Motion(active=self._active, boxes=boxes)
+
+
+def _joined(boxes: Sequence[Box]) -> tuple[Box, ...]:
+    """Boxes that overlap as one: a windscreen and the car around it are one thing."""
+    left = list(boxes)
+    merged = True
+    while merged:
+        merged = False
+        for i in range(len(left)):
+            for j in range(i + 1, len(left)):
+                if _meet(left[i], left[j]):
+                    left[i] = _around(left[i], left.pop(j))
+                    merged = True
+                    break
+            if merged:
+                break
+    return tuple(left)
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+
+
+def _around(a: Box, b: Box) -> Box:
+    x, y = min(a[0], b[0]), min(a[1], b[1])
+    right, bottom = max(a[0] + a[2], b[0] + b[2]), max(a[1] + a[3], b[1] + b[3])
+    return x, y, right - x, bottom - y

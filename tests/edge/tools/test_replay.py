@@ -1,0 +1,70 @@
+"""Recordings: the same file gives the same events, whatever the machine is doing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from config.errors import UserError
+from edge.tools.replay import contact_sheet, recordings, replay
+from models.types import Detections, FaceDetection, Image
+from tests.edge.cameras import encode_clip
+from tests.edge.scripted import face
+
+
+class SeesAFaceOnTheSquare:
+    """Stands in for the networks: the bright square of our clip is a face."""
+
+    def analyse(self, images: Sequence[Image]) -> list[Detections]:
+        found = []
+        for image in images:
+            column = (image[125, :, 0] > 230).nonzero()[0]
+            faces: tuple[FaceDetection, ...] = ()
+            if column.size:
+                shot = face(0, 0.8)
+                shot.box[:] = (column[0], 100, 50, 50)
+                faces = (shot,)
+            found.append(Detections((), faces))
+        return found
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encode_clip(tmp_path_factory.mktemp("recording") / "yard.mp4", seconds=8)
+
+
+def test_the_same_recording_gives_the_same_events(clip: Path) -> None:
+    first, second = (replay(clip, vision=SeesAFaceOnTheSquare()) for _ in range(2))
+    assert first.as_json() == second.as_json()
+    assert first.decoded == 80
+    kinds = [event.kind.value for event in first.events]
+    assert kinds.count("face") >= 1
+    assert all(event.ended_at is not None for event in first.events)
+    item = first.as_json()["events"][0]
+    assert 0 <= item["start_s"] <= item["best_s"] <= item["end_s"] <= 8.5
+
+
+def test_the_contact_sheet_shows_every_event(clip: Path) -> None:
+    found = replay(clip, vision=SeesAFaceOnTheSquare())
+    sheet = contact_sheet([found])
+    assert sheet is not None
+    with Pillow.open(io.BytesIO(sheet)) as picture:
+        assert picture.width == 320 * min(4, len(found.events))
+    found.visits.clear()
+    assert contact_sheet([found]) is None
+
+
+def test_a_folder_is_played_in_order_and_an_empty_or_foreign_one_refused(
+    clip: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="no recording"):
+        recordings(tmp_path)
+    for name in ("b.mp4", "a.MP4", "notes.txt"):
+        (tmp_path / name).write_bytes(b"no video")
+    assert [path.name for path in recordings(tmp_path)] == ["a.MP4", "b.mp4"]
+    with pytest.raises(UserError, match="convert it"):
+        replay(tmp_path / "b.mp4", vision=SeesAFaceOnTheSquare())

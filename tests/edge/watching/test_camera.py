@@ -1,0 +1,115 @@
+"""A camera's threads: logins are spared, waits beat, faults are told in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from config.clock import FakeClock
+from config.errors import UserError
+from config.site import Gate
+from edge.streams.stream import Fault, StreamError, VideoStream
+from edge.watching.camera import CameraSpec, CameraState, CameraThreads
+from tests.edge.cameras import until
+
+URL = "rtsp://admin:hunter2@10.0.0.5/main"
+
+
+class Nowhere:
+    """A sink that takes nothing."""
+
+    def put(self, at: datetime, image: Any, boxes: Any) -> None:
+        raise AssertionError("no picture can come from a camera that cannot be opened")
+
+
+class Refusals:
+    """An opener that always fails in one way, and remembers when it was asked."""
+
+    def __init__(self, clock: FakeClock, fault: Fault) -> None:
+        self.clock = clock
+        self.fault = fault
+        self.asked: list[float] = []
+
+    def __call__(self, url: str, camera: str) -> VideoStream:
+        self.asked.append(self.clock.monotonic())
+        raise StreamError(camera=camera, url=url, fault=self.fault)
+
+
+@pytest.fixture
+def told() -> list[CameraState]:
+    return []
+
+
+def run_for(camera: CameraThreads, clock: FakeClock, seconds: float) -> None:
+    """Let fake seconds pass in steps; each step waits until the thread has seen it."""
+    for _ in range(int(seconds * 2)):
+        clock.advance(0.5)
+        until(lambda: camera.beats["main"] >= clock.monotonic() - 0.5, seconds=5, pause_s=0.001)
+
+
+@pytest.fixture
+def threads(clock: FakeClock, told: list[CameraState]) -> Iterator[Any]:
+    started: list[CameraThreads] = []
+
+    def start(opener: Refusals, **spec: Any) -> CameraThreads:
+        camera = CameraThreads(
+            CameraSpec(id="gate", url=URL, **spec),
+            sink=Nowhere(),
+            tell=told.append,
+            clock=clock,
+            opener=opener,
+        )
+        started.append(camera)
+        camera.start()
+        return camera
+
+    yield start
+    for camera in started:
+        camera.stop()
+
+
+def test_a_wrong_password_is_tried_three_times_and_then_not_for_ten_minutes(
+    clock: FakeClock, threads: Any, told: list[CameraState]
+) -> None:
+    opener = Refusals(clock, Fault.CREDENTIALS)
+    camera = threads(opener, sub_url="rtsp://admin:hunter2@10.0.0.5/sub")
+    run_for(camera, clock, 30)
+    assert len(opener.asked) == 3
+    run_for(camera, clock, 560)
+    assert len(opener.asked) == 3, "the account must not be locked by us"
+    run_for(camera, clock, 60)
+    assert len(opener.asked) >= 4
+    assert opener.asked[3] - opener.asked[2] >= 600
+    assert {state.fault for state in told} == {Fault.CREDENTIALS}
+    assert all("hunter2" not in state.problem for state in told)
+
+
+def test_a_camera_that_is_off_is_tried_again_for_ever_ever_more_slowly(
+    clock: FakeClock, threads: Any
+) -> None:
+    opener = Refusals(clock, Fault.UNREACHABLE)
+    camera = threads(opener)
+    run_for(camera, clock, 400)
+    gaps = [b - a for a, b in zip(opener.asked, opener.asked[1:], strict=False)]
+    assert len(gaps) >= 8
+    assert max(gaps) <= 62
+    assert min(gaps) >= 1
+    assert gaps[-1] > gaps[0]
+
+
+def test_a_gate_that_needs_a_sub_stream_says_so(clock: FakeClock) -> None:
+    with pytest.raises(UserError) as caught:
+        CameraThreads(
+            CameraSpec(id="gate", url=URL, gate=Gate.SUBSTREAM),
+            sink=Nowhere(),
+            tell=lambda _: None,
+            clock=clock,
+        )
+    assert "sub_url" in str(caught.value)
+
+
+def test_a_printed_spec_shows_no_password() -> None:
+    assert "hunter2" not in repr(CameraSpec(id="gate", url=URL, sub_url=URL))

@@ -1,0 +1,89 @@
+"""Pictures through shared memory: in order, whole, and the oldest goes when it is full."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def ring() -> Iterator[FrameRing]:
+    made = FrameRing.create(multiprocessing.get_context("spawn").Lock(), slots=4, slot_bytes=3000)
+    yield made
+    made.close()
+
+
+def put(ring: FrameRing, camera: int, number: int) -> int | None:
+    image = np.full((10, 10, 3), number, np.uint8)
+    return ring.put(camera, START + timedelta(seconds=number), image, ((0.1, 0.2, 0.3, 0.4),))
+
+
+def take(ring: FrameRing) -> RingFrame:
+    frame = ring.take()
+    assert frame is not None
+    return frame
+
+
+def test_a_picture_comes_out_as_it_went_in(ring: FrameRing) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    ring.put(5, START, image, ((0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)))
+    frame = take(ring)
+    assert (frame.camera, frame.at) == (5, START)
+    assert np.array_equal(frame.image, image)
+    assert np.allclose(frame.boxes, [(0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)])
+    assert ring.take() is None
+
+
+def test_a_full_ring_drops_the_oldest_and_says_whose_it_was(ring: FrameRing) -> None:
+    losers = [put(ring, 0, number) for number in range(6)]
+    assert losers == [None, None, None, None, 0, 0]
+    assert [int(take(ring).image[0, 0, 0]) for _ in range(4)] == [2, 3, 4, 5]
+
+
+def test_a_busy_camera_cannot_push_a_quiet_one_out(ring: FrameRing) -> None:
+    put(ring, 1, 1)
+    for number in range(2, 20):
+        put(ring, 0, number)
+    assert take(ring).camera == 1
+
+
+def test_a_picture_being_read_is_never_overwritten(ring: FrameRing) -> None:
+    put(ring, 0, 1)
+    frame = take(ring)
+    for number in range(2, 12):
+        put(ring, 0, number)
+    assert int(frame.image.max()) == 1
+    ring.release(frame)
+    for _ in range(3):
+        take(ring)
+    assert put(ring, 0, 99) is None
+
+
+def test_when_all_slots_are_read_the_new_picture_is_the_one_dropped(ring: FrameRing) -> None:
+    for number in range(4):
+        put(ring, 0, number)
+        take(ring)
+    assert put(ring, 3, 9) == 3
+    assert ring.take() is None
+
+
+def test_a_picture_too_large_is_refused(ring: FrameRing) -> None:
+    with pytest.raises(ValueError, match="slot"):
+        ring.put(0, START, np.zeros((100, 100, 3), np.uint8), ())
+
+
+def test_a_lock_that_died_with_its_holder_is_noticed() -> None:
+    lock = multiprocessing.get_context("spawn").Lock()
+    ring = FrameRing.create(lock, slots=3, slot_bytes=300)
+    lock.acquire()
+    with pytest.raises(RingBrokenError):
+        ring.take()
+    ring.close()

@@ -1,0 +1,186 @@
+"""What is decoded, and from where, under each gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from config.site import Gate
+from edge.streams.stream import StreamPacket
+from edge.watching.gates import Counters, KeyInterval, MainWatch
+from edge.watching.masks import MaskBurner
+from edge.watching.motion import Motion
+from edge.watching.trigger import Trigger
+
+BOXES = ((0.1, 0.1, 0.2, 0.2),)
+FPS, GOP = 10, 10
+
+
+class Still:
+    """A decoded picture of 64x48 pixels in which nothing ever moves."""
+
+    width, height = 64, 48
+
+    def __init__(self, pts_s: float | None) -> None:
+        self.pts_s = pts_s
+
+    def grey(self, width: int) -> npt.NDArray[np.uint8]:
+        return np.full((48, 64), 100, np.uint8)
+
+    def bgr(self) -> npt.NDArray[np.uint8]:
+        return np.full((48, 64, 3), 100, np.uint8)
+
+
+@dataclass
+class Scripted:
+    """A source that remembers which packets were decoded."""
+
+    codec = "h264"
+    decoded: list[int] = field(default_factory=list)
+    restarts: int = 0
+
+    def packets(self) -> Iterator[StreamPacket]:
+        return iter(())
+
+    def decode(self, packet: StreamPacket) -> list[Any]:
+        self.decoded.append(round(packet.at_s * FPS))
+        return [Still(packet.pts_s)]
+
+    def decode_key(self, packet: StreamPacket) -> list[Any]:
+        assert packet.is_keyframe
+        return self.decode(packet)
+
+    def restart_decoder(self) -> None:
+        self.restarts += 1
+
+
+@dataclass
+class Kept:
+    """A sink that keeps what it is given."""
+
+    at: list[float] = field(default_factory=list)
+    images: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+
+    def put(self, at: datetime, image: npt.NDArray[np.uint8], boxes: Any) -> None:
+        self.at.append(at.timestamp())
+        self.images.append(image)
+
+
+class Camera:
+    """Plays packets numbered from 0 at ten a second into a MainWatch."""
+
+    def __init__(self, gate: Gate | None, *, gop: int = GOP, limit_px: int = 10**6) -> None:
+        self.trigger, self.source, self.sink = Trigger(), Scripted(), Kept()
+        self.gop = gop
+        masks = MaskBurner([((0, 0), (0.5, 0), (0.5, 1), (0, 1))])
+        self.watch = MainWatch(self.trigger, masks, Counters(), self.sink, gate, limit_px)
+        self.next = 0
+
+    def play(self, packets: int, *, moving: bool = False, standing: bool = False) -> None:
+        for _ in range(packets):
+            at_s = self.next / FPS
+            if moving or standing:
+                self.trigger.saw(Motion(moving, BOXES), at_s=at_s, utc_s=1e9 + at_s)
+            key = self.next % self.gop == 0
+            packet = StreamPacket(at_s, 1e9 + at_s, at_s, 100, key, None)
+            self.watch.packet(self.source, packet)
+            self.next += 1
+
+
+def test_with_a_sub_stream_nothing_of_the_main_stream_is_decoded_while_still() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(200)
+    assert camera.source.decoded == []
+    assert camera.sink.at == []
+
+
+def test_a_trigger_decodes_from_the_key_frame_before_it() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(37)
+    camera.play(1, moving=True)
+    assert camera.source.decoded == list(range(30, 38))
+    assert camera.source.restarts == 1
+    assert min(camera.sink.at) >= 1e9 + 3.0 - 0.01
+    assert min(camera.sink.at) <= 1e9 + 3.2, "pictures from before the trigger are there too"
+
+
+def test_decoding_goes_on_without_a_gap_and_ends_after_the_motion() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(35)
+    camera.play(20, moving=True)
+    camera.play(40)
+    decoded = camera.source.decoded
+    assert decoded == list(range(decoded[0], decoded[-1] + 1))
+    assert 54 < decoded[-1] < 75
+    gaps = np.diff(camera.sink.at)
+    assert gaps.min() >= 0.15, "five pictures a second, not all"
+
+
+def test_key_frames_only_while_still() -> None:
+    camera = Camera(Gate.KEYFRAMES)
+    camera.play(50)
+    assert [number for number in camera.source.decoded if number > 30] == [40]
+
+
+def test_after_connecting_it_looks_around_for_what_stands_there_already() -> None:
+    camera = Camera(Gate.KEYFRAMES)
+    camera.play(100)
+    assert 10 <= len(camera.sink.at) <= 20
+    assert max(camera.sink.at) <= 1e9 + 3.1
+
+
+def test_whoever_stands_still_is_looked_at_on_key_frames() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(35)
+    camera.play(5, moving=True)
+    camera.play(30)
+    camera.source.decoded.clear()
+    camera.play(40, standing=True)
+    assert camera.source.decoded == [70, 80, 90, 100]
+    assert camera.sink.at[-1] == 1e9 + 10.0
+
+
+def test_always_decodes_all_but_hands_on_only_what_moves() -> None:
+    camera = Camera(Gate.ALWAYS)
+    camera.play(60)
+    assert camera.source.decoded[-60:] == list(range(60))
+    assert max(camera.sink.at) < 1e9 + 4
+    camera.sink.at.clear()
+    camera.play(10, moving=True)
+    assert camera.sink.at
+
+
+@pytest.mark.parametrize(("gop", "expected"), [(10, Gate.KEYFRAMES), (50, Gate.ALWAYS)])
+def test_a_camera_with_one_stream_is_gated_by_its_key_frame_distance(
+    gop: int, expected: Gate
+) -> None:
+    interval = KeyInterval()
+    assert interval.gate() is Gate.ALWAYS, "until it is known, nothing may be missed"
+    for i in range(200):
+        interval.observe(StreamPacket(i / FPS, 0.0, i / FPS, 1, i % gop == 0, None))
+    assert interval.gate() is expected
+
+
+def test_masks_are_burnt_in_and_large_pictures_shrunk_before_anyone_sees_them() -> None:
+    camera = Camera(Gate.ALWAYS, limit_px=64 * 48 // 4)
+    camera.play(10, moving=True)
+    image = camera.sink.images[-1]
+    assert image.shape == (24, 32, 3)
+    assert image[:, :14].max() == 0
+    assert image[:, 18:].min() == 100
+
+
+def test_after_a_reconnect_nothing_of_the_old_connection_is_decoded() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(37)
+    camera.watch.opened()
+    camera.play(1, moving=True)
+    assert camera.source.decoded == [], "there is no key frame yet"
+    camera.play(4, moving=True)
+    assert camera.source.decoded[0] == 40

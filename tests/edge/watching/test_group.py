@@ -1,0 +1,145 @@
+"""Decode children: killed, hung or orphaned, and what happens to the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.clock import SystemClock
+from edge.watching.camera import CameraSpec
+from edge.watching.group import CameraGroup, GroupLimits
+from tests.edge.cameras import LOGIN, PASSWORD, GstCamera, until
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMITS = GroupLimits(log_level="error", crash_pause_s=0.5, hang_s=4.0)
+
+
+@pytest.fixture
+def camera(clip: Path) -> Iterator[GstCamera]:
+    with GstCamera(clip, login=True) as started:
+        yield started
+
+
+def group(name: str, camera: GstCamera) -> CameraGroup:
+    spec = CameraSpec(id=name, url=f"rtsp://{LOGIN}{camera.address}", limit_px=320 * 240)
+    return CameraGroup(name, (spec,), LIMITS, SystemClock())
+
+
+def drain(group: CameraGroup) -> int:
+    """Supervise once and take every waiting picture; returns how many there were."""
+    group.supervise()
+    count = 0
+    while (taken := group.take()) is not None:
+        _, frame, ring = taken
+        assert frame.image.shape == (240, 320, 3)
+        ring.release(frame)
+        count += 1
+    return count
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "Z"
+
+
+def test_a_killed_or_frozen_child_is_replaced_and_the_other_group_is_untouched(
+    camera: GstCamera,
+) -> None:
+    first, second = group("first", camera), group("second", camera)
+    pictures = {"first": 0, "second": 0}
+
+    def step() -> None:
+        for item in (first, second):
+            pictures[item.name] += drain(item)
+
+    try:
+        first.start()
+        second.start()
+        other = second.pid
+        until(lambda: min(pictures.values()) > 0, step=step)
+        for number, number_of_signal in enumerate((signal.SIGKILL, signal.SIGSTOP), start=1):
+            assert first.pid is not None
+            os.kill(first.pid, number_of_signal)
+            until(lambda n=number: first.restarts == n, step=step)  # type: ignore[misc]
+            before = dict(pictures)
+            until(lambda b=before: pictures["first"] > b["first"], step=step)  # type: ignore[misc]
+        assert second.pid == other
+        assert second.restarts == 0
+        assert pictures["second"] > 0
+        until(lambda: first.counters("first").decoded > 0, step=step)
+    finally:
+        first.stop()
+        second.stop()
+    assert first.pid is None
+
+
+def test_the_stream_comes_back_after_the_cameras_power_was_cut(camera: GstCamera) -> None:
+    watched = group("gate", camera)
+    states: list[bool] = []
+    pictures = 0
+
+    def step() -> None:
+        nonlocal pictures
+        states.extend(state.online for state in watched.supervise())
+        pictures += drain(watched)
+
+    try:
+        watched.start()
+        until(lambda: pictures > 0, step=step)
+        camera.stop()
+        until(lambda: states[-1:] == [False], step=step)
+        camera.start()
+        before = pictures
+        until(lambda: states[-1:] == [True] and pictures > before, step=step)
+        assert watched.restarts == 0, "a lost camera is no reason to replace the child"
+    finally:
+        watched.stop()
+
+
+ORPHAN = """
+import sys, time
+from config.clock import SystemClock
+from edge.watching.camera import CameraSpec
+from edge.watching.group import CameraGroup, GroupLimits
+
+if __name__ == "__main__":
+    spec = CameraSpec(id="gate", url=sys.argv[1], limit_px=320 * 240)
+    group = CameraGroup("g", (spec,), GroupLimits(), SystemClock())
+    group.start()
+    while not group.supervise():
+        time.sleep(0.05)
+    print(group.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_children_die_with_their_parent_and_log_no_password(
+    camera: GstCamera, tmp_path: Path
+) -> None:
+    script = tmp_path / "orphan.py"
+    script.write_text(ORPHAN)
+    parent = subprocess.Popen(
+        [sys.executable, str(script), f"rtsp://{LOGIN}{camera.address}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert not gone(child)
+    parent.kill()
+    _, logs = parent.communicate(timeout=30)
+    until(lambda: gone(child))
+    assert "stream connected" in logs
+    assert PASSWORD not in logs
+    assert LOGIN.split(":")[1].rstrip("@") not in logs

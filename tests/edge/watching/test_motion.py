@@ -1,0 +1,108 @@
+"""Motion: sees what moves, and neither noise nor light."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.watching.motion import Motion, MotionDetector
+
+
+class Yard:
+    """A noisy grey yard of 320x180 pixels at ten pictures a second."""
+
+    def __init__(self, noise: float = 4.0, seed: int = 7) -> None:
+        self.random = np.random.default_rng(seed)
+        self.noise = noise
+        ground = np.kron(self.random.integers(60, 160, (9, 16)), np.ones((20, 20)))
+        self.ground = np.asarray(ground, dtype=np.float64)
+        self.detector = MotionDetector()
+        self.at_s = 1000.0
+
+    def show(self, car_x: int | None = None, light: float = 0.0) -> Motion:
+        noise = self.random.normal(0, self.noise, self.ground.shape)
+        picture: npt.NDArray[np.float64] = np.asarray(self.ground + light + noise, np.float64)
+        if car_x is not None:
+            picture[90:130, car_x : car_x + 60] = 230
+        self.at_s += 0.1
+        return self.detector.update(np.clip(picture, 0, 255).astype(np.uint8), self.at_s)
+
+
+def test_an_empty_noisy_yard_stays_still() -> None:
+    yard = Yard(noise=8.0)
+    assert not any(yard.show().active for _ in range(150))
+
+
+def test_a_car_is_seen_where_it_is_and_then_forgotten() -> None:
+    yard = Yard()
+    for _ in range(30):
+        yard.show()
+    states = [yard.show(car_x=10 + 8 * i) for i in range(25)]
+    assert not states[0].active, "one picture may be a flash"
+    assert states[1].active
+    left, top, width, height = states[-1].boxes[0]
+    assert left - 0.08 < (10 + 8 * 24) / 320 < left + width
+    assert abs(top - 90 / 180) < 0.05
+    assert abs(height - 40 / 180) < 0.1
+    after = [yard.show() for _ in range(60)]
+    assert after[0].active, "hysteresis: it may only have been hidden for a moment"
+    assert not after[-1].active
+
+
+def test_dawn_is_no_motion() -> None:
+    yard = Yard()
+    assert not any(yard.show(light=i * 0.15).active for i in range(400))
+
+
+def test_a_lamp_switched_on_is_no_object() -> None:
+    yard = Yard()
+    for _ in range(20):
+        yard.show()
+    assert not any(yard.show(light=60).boxes for _ in range(20))
+
+
+def test_a_car_that_parks_becomes_background() -> None:
+    yard = Yard()
+    for _ in range(20):
+        yard.show()
+    for i in range(10):
+        yard.show(car_x=10 + 10 * i)
+    parked = [yard.show(car_x=110) for _ in range(500)]
+    assert parked[10].active
+    assert not parked[-1].active
+
+
+def test_somebody_standing_still_stays_present_for_a_minute_without_moving() -> None:
+    yard = Yard()
+    for _ in range(300):
+        yard.show()
+    for i in range(10):
+        yard.show(car_x=10 + 10 * i)
+    standing = [yard.show(car_x=110) for _ in range(500)]
+    assert all(motion.present for motion in standing)
+    assert not any(motion.active for motion in standing[50:])
+    assert not any(motion.present for motion in [yard.show(car_x=110) for _ in range(300)][-50:])
+
+
+def test_a_slow_lorry_leaves_no_ghost() -> None:
+    yard = Yard()
+    for _ in range(300):
+        yard.show()
+    for i in range(100):
+        yard.show(car_x=10 + i)
+    assert not any(yard.show().boxes for _ in range(50))
+
+
+def test_what_was_there_at_the_start_leaves_a_ghost_for_a_moment_only() -> None:
+    yard = Yard()
+    for i in range(30):
+        yard.show(car_x=100 + i * (i > 20))
+    after = [yard.show() for _ in range(100)]
+    assert not any(motion.present for motion in after[60:])
+
+
+def test_another_resolution_starts_learning_anew() -> None:
+    yard = Yard()
+    yard.show()
+    motion = yard.detector.update(np.full((100, 100), 250, np.uint8), yard.at_s + 0.1)
+    assert motion == Motion(active=False, boxes=())
