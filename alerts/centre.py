@@ -25,7 +25,7 @@ from alerts.service import AlertService
 from alerts.store import AlertStore
 from alerts.timers import Timers
 from alerts.web.app import create_app
-from alerts.web.live import live_router
+from alerts.web.camera.live import live_router
 from alerts.web.server import WebServer
 from config.clock import Clock
 from config.errors import UserError

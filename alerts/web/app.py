@@ -15,53 +15,36 @@ from sqlalchemy import Engine
 
 from alerts.audit import AuditLog
 from alerts.service import AlertService
-from alerts.web import (
-    api,
-    audit_page,
-    cameras,
-    cards,
-    county_map,
-    devices,
-    draw,
-    duty,
-    errors,
-    export,
-    factor_pages,
-    figures,
-    handling,
-    health,
-    home,
-    invite,
-    notice,
-    pages,
-    pictures,
-    search,
-    shell,
-    stream,
-    watch,
-)
-from alerts.web.accounts import Accounts
-from alerts.web.armings import Armings
-from alerts.web.assets import Assets
-from alerts.web.broadcast import Broadcaster
-from alerts.web.card_cache import CardCache
+from alerts.web.alert import api, cards, handling, pages, pictures, stream
+from alerts.web.alert.broadcast import Broadcaster
+from alerts.web.alert.card_cache import CardCache
+from alerts.web.alert.reports import FieldReports
+from alerts.web.base import errors, health, shell
+from alerts.web.base.assets import Assets
+from alerts.web.base.headers import SecurityHeaders
+from alerts.web.base.limits import BodyLimit
+from alerts.web.base.metrics import Metrics
+from alerts.web.camera import cameras, notice
+from alerts.web.camera.seen import Seen
+from alerts.web.camera.signs import Signs
 from alerts.web.context import Web
-from alerts.web.drawings import Drawings
-from alerts.web.exporting import Exports
-from alerts.web.headers import SecurityHeaders
-from alerts.web.homes import Homes
-from alerts.web.invitations import Invitations
-from alerts.web.limits import BodyLimit
-from alerts.web.login_form import LoginForm
-from alerts.web.metrics import Metrics
-from alerts.web.reports import FieldReports
-from alerts.web.second_factors import SecondFactors
-from alerts.web.seen import Seen
-from alerts.web.sessions import Sessions
-from alerts.web.signs import Signs
-from alerts.web.swaps import Swaps
-from alerts.web.throttle import Throttle
-from alerts.web.watching import WatchList
+from alerts.web.grid import duty
+from alerts.web.grid.swaps import Swaps
+from alerts.web.home import pages as home
+from alerts.web.home.armings import Armings
+from alerts.web.home.homes import Homes
+from alerts.web.installer import devices, draw
+from alerts.web.installer.drawings import Drawings
+from alerts.web.people import factor_pages, invite
+from alerts.web.people.accounts import Accounts
+from alerts.web.people.invitations import Invitations
+from alerts.web.people.login_form import LoginForm
+from alerts.web.people.second_factors import SecondFactors
+from alerts.web.people.sessions import Sessions
+from alerts.web.people.throttle import Throttle
+from alerts.web.police import audit_page, county_map, export, figures, search, watch
+from alerts.web.police.exporting import Exports
+from alerts.web.police.watching import WatchList
 from config.clock import Clock
 from config.secrets import Secrets
 from config.site import Role, Site

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from alerts.audit import AuditLog
-from alerts.web.access import RIGHTS, Action
+from alerts.web.people.access import RIGHTS, Action
 from config.ids import uuid7
 from config.site import Role
 

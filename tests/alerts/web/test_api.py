@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from alerts.web.limits import BODY_LIMIT_BYTES
+from alerts.web.base.limits import BODY_LIMIT_BYTES
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import httpx
 from fastapi.testclient import TestClient
 
-from alerts.web.auth import Visitor
-from alerts.web.stream import STREAMS_PER_SESSION
+from alerts.web.alert.stream import STREAMS_PER_SESSION
+from alerts.web.people.auth import Visitor
 from tests.alerts.web.conftest import form_login
 
 

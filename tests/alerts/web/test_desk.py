@@ -17,10 +17,10 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from alerts.state import State
-from alerts.web.county_map import EDGE, HEIGHT, WIDTH, draw
-from alerts.web.exporting import watermark
-from alerts.web.figures import summarise
-from alerts.web.watching import Wanted
+from alerts.web.police.county_map import EDGE, HEIGHT, WIDTH, draw
+from alerts.web.police.exporting import watermark
+from alerts.web.police.figures import summarise
+from alerts.web.police.watching import Wanted
 from tests.alerts.web.conftest import form_csrf, form_login
 from tests.alerts.web.county import make_jpeg
 from tests.alerts.web.pages import WALL, faults

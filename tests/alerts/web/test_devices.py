@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import expect
 
-from alerts.web.draw import to_toml
-from alerts.web.drawings import Drawing, of_site
+from alerts.web.installer.draw import to_toml
+from alerts.web.installer.drawings import Drawing, of_site
 from config.site import Camera
 from config.wire import Presence
 from ingest.presence import record_presence

@@ -15,8 +15,8 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from alerts.schema import audit
-from alerts.web import live
 from alerts.web.app import create_app
+from alerts.web.camera import live
 from config.site import Role
 from ingest.engine import reading
 from ingest.live import LiveRelay

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from alerts.web.sessions import LIFETIME
+from alerts.web.people.sessions import LIFETIME
 from config.secrets import PersonSecret, Secrets
 
 COOKIE = "menshen-session"

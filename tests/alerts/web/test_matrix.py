@@ -10,7 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 
-from alerts.web.access import RIGHTS, Action
+from alerts.web.people.access import RIGHTS, Action
 from config.ids import uuid7
 from tests.alerts.web.conftest import csrf_of, form_login
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from alerts.web import stream as stream_module
+from alerts.web.alert import stream as stream_module
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def test_a_malformed_last_event_id_is_as_none(client, running, garbage):
 
 
 def test_more_than_one_read_behind_still_comes_in_order(client, running, monkeypatch):
-    monkeypatch.setattr("alerts.web.broadcast.BATCH", 3)
+    monkeypatch.setattr("alerts.web.alert.broadcast.BATCH", 3)
     raised = [running.county.car(f"冀T5000{i}").id for i in range(8)]
     with listening(client, "/api/v1/stream?after=0") as messages:
         assert [m.data["id"] for m in alerts(messages, 8)] == raised

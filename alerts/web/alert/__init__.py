@@ -1,0 +1,1 @@
+"""Alerts: their list, their live stream, one of them, and what is done about it."""

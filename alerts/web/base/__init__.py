@@ -1,0 +1,1 @@
+"""Base: what every page stands on: errors, headers, limits, templates, words, uploads."""

@@ -1,0 +1,43 @@
+"""Health: is the process alive, can it do its work, and how much has it done."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts.web.people.auth import WebParts
+from ingest.engine import reading
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="Is the process alive")
+def healthz() -> dict[str, str]:
+    """Always 200 while the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Can it do its work", responses={503: {"description": "Not now"}})
+def readyz(web: WebParts) -> JSONResponse:
+    """200 when the database answers and the stream runs, else 503 saying which does not."""
+    checks = {"database": _database_answers(web), "stream": web.broadcaster.running}
+    ready = all(checks.values())
+    body = {"status": "ready" if ready else "not ready", "checks": checks}
+    return JSONResponse(body, status_code=200 if ready else 503)
+
+
+@router.get("/metrics", summary="Metrics in the Prometheus text format", response_class=Response)
+def metrics(web: WebParts) -> Response:
+    """Counts only: nothing in it is about a person or a place."""
+    return Response(web.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _database_answers(web: WebParts) -> bool:
+    try:
+        with reading(web.engine) as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return False
+    return True

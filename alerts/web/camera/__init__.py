@@ -1,0 +1,1 @@
+"""Cameras: pictures, live view, who looked, the sign and its public notice."""

@@ -1,0 +1,1 @@
+"""Grid: the pages of those on duty."""

@@ -1,0 +1,1 @@
+"""Home: the pages of a home owner and the family."""

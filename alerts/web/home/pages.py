@@ -1,0 +1,255 @@
+"""Home: an owner's cameras and today's pictures, arming, family, who looked, and answers."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
+
+from alerts.arming import Mode, Turn, mode_at
+from alerts.service import AlertView
+from alerts.state import Outcome, State
+from alerts.web.alert.handling import visible
+from alerts.web.alert.permits import owns
+from alerts.web.base import errors
+from alerts.web.base.errors import Refusal
+from alerts.web.base.render import page
+from alerts.web.camera.cameras import is_own
+from alerts.web.context import Web
+from alerts.web.people.auth import HomeOwner, Visitor, WebParts
+from alerts.web.people.invite import invitation_page
+from config.site import Camera, Role
+
+router = APIRouter(include_in_schema=False)
+GRID_HEAD_STEP, POLICE_STEP = 1, 4
+"""Rungs of the ladder (design, section 5) that the call buttons reach."""
+PAUSE = timedelta(hours=1)
+_GRID = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
+
+
+@router.get("/home")
+def home_page(request: Request, web: WebParts, visitor: HomeOwner) -> Response:
+    """Everything about one's own home on one page."""
+    now = web.clock.now()
+    today = datetime.combine(now.astimezone(web.zone).date(), time(), web.zone)
+    family = web.homes.family(visitor.person.id)
+    but = (*visitor.viewer.owners, *(member.person.id for member in family))
+    cameras = [_camera(web, camera, today, but) for camera in own_cameras(web, visitor)]
+    return page(
+        request,
+        web,
+        visitor,
+        "home.html",
+        cameras=cameras,
+        alerts=web.service.open_alerts(visitor.viewer, 20),
+        family=family,
+        may_invite=not visitor.viewer.homes,
+        modes=Mode,
+    )
+
+
+def own_cameras(web: Web, visitor: Visitor) -> list[Camera]:
+    """The cameras of one's own home."""
+    return [camera for camera in web.site.cameras if is_own(visitor, camera)]
+
+
+def _camera(web: Web, camera: Camera, today: datetime, but: tuple[str, ...]) -> dict[str, Any]:
+    choice = web.armings.of(camera.id)
+    now = web.clock.now()
+    is_by_hand = choice.mode is not None and (choice.until is None or now < choice.until)
+    return {
+        "camera": camera,
+        "arming": choice,
+        "mode": mode_at(choice, now, web.zone),
+        "by_hand": is_by_hand,
+        "events": web.seen.since(camera.id, today),
+        "latest": web.seen.latest_picture(camera.id),
+        "looks": web.seen.looks(camera.id, but=but, limit=20),
+    }
+
+
+@router.post("/home/{camera_id}/mode")
+def choose_mode(
+    web: WebParts, visitor: HomeOwner, camera_id: str, mode: Annotated[str, Form(max_length=16)]
+) -> Response:
+    """Away, night or home; ``schedule`` follows the plan; ``pause`` is home for an hour."""
+    camera = _own(web, visitor, camera_id)
+    until = None
+    chosen: Mode | None
+    if mode == "schedule":
+        chosen = None
+    elif mode == "pause":
+        chosen, until = Mode.HOME, web.clock.now() + PAUSE
+    elif mode in set(Mode):
+        chosen = Mode(mode)
+    else:
+        raise Refusal(422, "no_mode", zh="没有这种布防方式", en="There is no such mode")
+    web.armings.choose(camera.id, chosen, until=until, by=visitor.person.id)
+    _audit(web, visitor, "arming", camera.id, mode)
+    return RedirectResponse("/home", status_code=303)
+
+
+@router.post("/home/{camera_id}/schedule")
+def add_turn(
+    web: WebParts,
+    visitor: HomeOwner,
+    camera_id: str,
+    mode: Annotated[str, Form(max_length=16)],
+    start: Annotated[str, Form(max_length=8)],
+    end: Annotated[str, Form(max_length=8)],
+    days: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Add a weekly span to the plan."""
+    camera = _own(web, visitor, camera_id)
+    body = {"days": days, "start": start, "end": end, "mode": mode}
+    try:
+        turn = Turn.model_validate(body)
+        turns = (*web.armings.of(camera.id).schedule, turn)
+        web.armings.schedule(camera.id, turns, by=visitor.person.id)
+    except ValidationError:
+        raise Refusal(
+            422,
+            "no_turn",
+            zh="请选择日期、起止时间和方式（最多 28 条）",
+            en="Choose days, start, end and mode (at most 28 spans)",
+        ) from None
+    _audit(web, visitor, "arming-schedule", camera.id, f"added {turn.start}-{turn.end} {turn.mode}")
+    return RedirectResponse("/home#plan", status_code=303)
+
+
+@router.post("/home/{camera_id}/schedule/remove")
+def remove_turn(
+    web: WebParts,
+    visitor: HomeOwner,
+    camera_id: str,
+    number: Annotated[int, Form(ge=0, le=27)],
+) -> Response:
+    """Take the ``number``-th span off the plan."""
+    camera = _own(web, visitor, camera_id)
+    turns = list(web.armings.of(camera.id).schedule)
+    if number >= len(turns):
+        raise errors.not_found()
+    del turns[number]
+    web.armings.schedule(camera.id, tuple(turns), by=visitor.person.id)
+    _audit(web, visitor, "arming-schedule", camera.id, f"removed {number}")
+    return RedirectResponse("/home#plan", status_code=303)
+
+
+@router.post("/home/family")
+def add_member(
+    request: Request,
+    web: WebParts,
+    visitor: HomeOwner,
+    name: Annotated[str, Form(min_length=1, max_length=40)],
+) -> Response:
+    """Add a family member and show their invitation; only the owner may."""
+    if visitor.viewer.homes or not name.strip():
+        raise errors.forbidden()
+    member = web.homes.add(visitor.person.id, name.strip())
+    if member is None:
+        raise Refusal(422, "home_full", zh="家人已满 8 位", en="A home has at most 8 members")
+    _audit(web, visitor, "family-added", member.person.id, "")
+    return invitation_page(request, web, visitor, member.person, back="/home")
+
+
+@router.post("/home/family/{person_id}/remove")
+def remove_member(web: WebParts, visitor: HomeOwner, person_id: str) -> Response:
+    """End a family member's share: their sessions end too."""
+    if not web.homes.remove(visitor.person.id, person_id):
+        raise errors.not_found()
+    web.accounts.forget(person_id)
+    _audit(web, visitor, "family-removed", person_id, "")
+    return RedirectResponse("/home", status_code=303)
+
+
+@router.post("/alerts/{alert_id}/answer")
+def answer(
+    web: WebParts, visitor: HomeOwner, alert_id: str, what: Annotated[str, Form(max_length=16)]
+) -> Response:
+    """The owner's buttons: it is us, false alarm, call the grid head, call the police desk."""
+    alert = _owned_alert(web, visitor, alert_id)
+    if what == "us":
+        _settle(web, visitor, alert, Outcome.NO_ACTION, "是我们 It is us")
+    elif what == "false":
+        _settle(web, visitor, alert, Outcome.FALSE_ALARM, "误报 False alarm")
+    elif what == "grid":
+        grid = web.site.grid(alert.grid_id) if alert.grid_id is not None else None
+        if grid is None:
+            raise errors.not_found()
+        _grant(web, visitor, alert, grid.head)
+        web.service.summon(visitor.viewer, alert.id, step=GRID_HEAD_STEP)
+    elif what == "police":
+        web.service.summon(visitor.viewer, alert.id, step=POLICE_STEP)
+    else:
+        raise Refusal(422, "no_answer", zh="没有这种回答", en="There is no such answer")
+    return RedirectResponse(f"/alerts/{alert.id}", status_code=303)
+
+
+@router.post("/alerts/{alert_id}/grant")
+def grant_view(
+    web: WebParts,
+    visitor: HomeOwner,
+    alert_id: str,
+    person: Annotated[str, Form(max_length=63)] = "",
+) -> Response:
+    """Let one grid person see this alert's pictures for 30 minutes; empty: take it back."""
+    alert = _owned_alert(web, visitor, alert_id)
+    if not person:
+        for owner in visitor.viewer.owners:
+            web.homes.end_grants(alert_id=alert.id, owner=owner)
+        _audit(web, visitor, "grant-ended", alert.id, "")
+    else:
+        _grant(web, visitor, alert, person)
+    return RedirectResponse(f"/alerts/{alert.id}", status_code=303)
+
+
+def _grant(web: Web, visitor: Visitor, alert: AlertView, person_id: str) -> None:
+    person = web.site.person(person_id)
+    camera = web.site.camera(alert.camera_id)
+    if person is None or camera is None or camera.owner is None or person.role not in _GRID:
+        raise Refusal(422, "no_person", zh="只能给网格员看", en="Only grid people can be let in")
+    web.homes.grant(alert_id=alert.id, owner=camera.owner, person=person.id)
+    _audit(web, visitor, "view-granted", alert.id, f"to {person.id} for 30 minutes")
+
+
+def _settle(web: Web, visitor: Visitor, alert: AlertView, outcome: Outcome, note: str) -> None:
+    """Answer, report and close in one: each step is audited as its own transition."""
+    viewer = visitor.viewer
+    if alert.state is State.OPEN:
+        web.service.acknowledge(viewer, alert.id, version=None)
+    if alert.state is not State.DONE:
+        web.service.report(viewer, alert.id, note=note)
+    web.service.close(viewer, alert.id, outcome=outcome)
+    web.reports.file(
+        web.reports.new(
+            alert_id=alert.id,
+            person=visitor.person.id,
+            kind="answered",
+            note=note,
+            outcome=str(outcome),
+        )
+    )
+
+
+def _owned_alert(web: Web, visitor: Visitor, alert_id: str) -> AlertView:
+    alert = visible(web, visitor, alert_id)
+    if not owns(web.site, visitor.viewer, alert):
+        raise errors.forbidden()
+    return alert
+
+
+def _own(web: Web, visitor: Visitor, camera_id: str) -> Camera:
+    camera = web.site.camera(camera_id)
+    if camera is None or not is_own(visitor, camera):
+        raise errors.not_found()
+    return camera
+
+
+def _audit(web: Web, visitor: Visitor, action: str, about: str, detail: str) -> None:
+    kind = "alert" if action.startswith(("view-", "grant-")) else "home"
+    web.audit.append(
+        actor=visitor.person.id, action=action, object=f"{kind} {about}", detail=detail
+    )

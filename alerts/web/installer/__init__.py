@@ -1,0 +1,1 @@
+"""Installer: nodes and cameras, their health, and what is drawn on a picture."""

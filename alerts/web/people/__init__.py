@@ -1,0 +1,1 @@
+"""People: who logs in and how, what each role may do, invitations."""

@@ -1,0 +1,1 @@
+"""Police: watch list, map, search, export, audit and figures."""
