@@ -20,7 +20,7 @@ from ingest.schema import routing_queue
 OVERDUE = timedelta(seconds=60)
 """Longer than this past its time, a timer, an event or a delivery is stuck."""
 LOOK_AHEAD = timedelta(hours=24)
-Condition = Literal["nobody_on_duty", "no_next_step", "work_stuck"]
+Condition = Literal["nobody_on_duty", "no_next_step", "work_stuck", "node_silent", "power_cut"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alerts.inhibition.roots import equipment_title
 from config.site import Grid, Site
 
 CENTRE = "menshen-centre"
@@ -38,4 +39,4 @@ def subject_title(site: Site, subject: str) -> tuple[str, str] | None:
         return f"{grid.name}：24小时内有无人值班的时段", f"{grid.name}: nobody on duty within 24 h"
     if is_centre(site, subject):
         return "中心：有告警或通知停滞", "Centre: alerts or notices are stuck"
-    return None
+    return equipment_title(site, subject)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerts.findings import grid_of_subject, is_centre
+from alerts.inhibition.roots import grid_of_equipment
 from alerts.roster import Swap, on_duty
 from config.site import Grid, LegalClass, Person, Role, Site
 
@@ -80,7 +81,7 @@ def place_of(site: Site, camera_id: str) -> Place:
     """What the site knows of where ``camera_id`` hangs."""
     camera = site.camera(camera_id)
     if camera is None:
-        grid = grid_of_subject(site, camera_id)
+        grid = grid_of_subject(site, camera_id) or grid_of_equipment(site, camera_id)
         return Place(camera_id, grid.id if grid is not None else None, None, None)
     return Place(
         camera=camera.id, grid=camera.grid, owner=camera.owner, legal_class=camera.legal_class

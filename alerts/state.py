@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from config.event import Severity
@@ -45,6 +45,10 @@ class TimerKind(StrEnum):
     DEPARTMENTS = "departments"
     VERIFY = "verify"
     REVIEW = "review"
+    RELEASE = "release"
+    """What hid the alert has gone: it opens, unless its own cause ends first."""
+    LAPSE = "lapse"
+    """The silence that hid a sighting ends: it is over by then, and closes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +154,26 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Suppress:
-    """Hide the alert behind ``parent`` (its node is down, say)."""
+    """Hide the alert behind ``parent``: the alert that explains it, or a silence.
+
+    ``timer`` ends it by itself, as a silence has an end; None: the parent must say.
+    """
 
     parent: str
     reason: str
+    timer: Timer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParentGone:
+    """What hid the alert has ended: it opens after ``grace``, unless it recovers first."""
+
+    grace: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The parent is gone: the suppressed alert opens after all."""
+    """The suppressed alert opens after all, now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +277,7 @@ class Fire:
 
 
 Command = (
-    Open | Suppress | Release | Hold | Confirm | Reject | Acknowledge | Arrive | Report | Verify
-    | Whistle | DepartmentReport | Join | Recover | Reopen | Summon
+    Open | Suppress | ParentGone | Release | Hold | Confirm | Reject | Acknowledge | Arrive
+    | Report | Verify | Whistle | DepartmentReport | Join | Recover | Reopen | Summon
     | Fire
 )  # fmt: skip

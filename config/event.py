@@ -97,8 +97,9 @@ class FaceShot(Frozen):
 class HealthReport(Frozen):
     """A condition of a camera or node that someone must put right, or its end.
 
-    The last three are of the centre itself: a hole in a roster, an open alert of which nobody
-    will hear again, and work that is overdue.
+    The last five are found by the centre: a hole in a roster, an open alert of which nobody
+    will hear again, work that is overdue, a node that it does not hear of any more, and an area
+    most of whose nodes were lost at once.
     """
 
     condition: Literal[
@@ -119,6 +120,8 @@ class HealthReport(Frozen):
         "nobody_on_duty",
         "no_next_step",
         "work_stuck",
+        "node_silent",
+        "power_cut",
     ]
     active: bool
     detail: Annotated[str, StringConstraints(max_length=500)] = ""

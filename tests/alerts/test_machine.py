@@ -26,6 +26,7 @@ from alerts.state import (
     Join,
     Open,
     Outcome,
+    ParentGone,
     Recover,
     Refused,
     Reject,
@@ -118,6 +119,40 @@ def test_after_a_day_a_closed_alert_stays_closed() -> None:
     assert step(closed, Join(Severity.NOTICE), soon).alert.state is State.CLOSED
 
 
+def hidden(parent: str = "node", timer: Timer | None = None) -> Alert:
+    return step(new(), Suppress(parent, "the node is down", timer), Scene(NOW, FULL)).alert
+
+
+def test_what_a_root_hides_waits_for_its_own_recovery_and_opens_if_none_comes() -> None:
+    gone = step(hidden(), ParentGone(timedelta(minutes=3)), Scene(NOW, FULL))
+    assert (gone.alert.state, gone.tell) == (State.SUPPRESSED, ())
+    assert gone.timer == Timer(TimerKind.RELEASE, NOW + timedelta(minutes=3))
+    later = Scene(NOW + timedelta(minutes=3), FULL, timer=gone.timer)
+    opened_after = step(gone.alert, Fire(TimerKind.RELEASE), later)
+    assert (opened_after.alert.state, opened_after.alert.parent) == (State.OPEN, None)
+    assert [tell.step for tell in opened_after.tell] == [0]
+    recovered = step(gone.alert, Recover(), later)
+    assert (recovered.alert.outcome, recovered.tell) == (Outcome.RESOLVED, ())
+
+
+def test_what_somebody_has_taken_is_never_hidden() -> None:
+    taken = step(opened().alert, Acknowledge("ann"), Scene(NOW, FULL)).alert
+    with pytest.raises(Refused):
+        step(taken, Suppress("node", "the node is down"), Scene(NOW, FULL))
+
+
+def test_a_sighting_under_a_silence_closes_when_the_silence_ends() -> None:
+    end = Timer(TimerKind.LAPSE, NOW + timedelta(hours=1))
+    under = hidden("silence", end)
+    lapsed = step(under, Fire(TimerKind.LAPSE), Scene(end.due_at, FULL, timer=end))
+    assert (lapsed.alert.outcome, lapsed.tell) == (Outcome.NO_ACTION, ())
+
+
+def test_nothing_critical_stays_hidden() -> None:
+    loud = step(hidden(), Join(Severity.CRITICAL), Scene(NOW, FULL))
+    assert (loud.alert.state, [tell.step for tell in loud.tell]) == (State.OPEN, [0])
+
+
 ALLOWED: dict[type, set[State]] = {
     Acknowledge: {State.OPEN},
     Arrive: {State.ACKED},
@@ -128,8 +163,9 @@ ALLOWED: dict[type, set[State]] = {
     Confirm: {State.REVIEW},
     Reject: {State.REVIEW},
     Release: {State.SUPPRESSED},
-    Suppress: {State.NEW, State.OPEN},
-    Recover: set(LIVE),
+    ParentGone: {State.SUPPRESSED},
+    Suppress: {State.NEW, State.OPEN, State.SUPPRESSED},
+    Recover: set(LIVE) | {State.SUPPRESSED},
     Reopen: {State.CLOSED},
     Open: {State.NEW},
     Hold: {State.NEW},
@@ -185,6 +221,9 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def whoever_is_live_has_a_timer_ahead_and_nobody_else_has(self) -> None:
+        if self.alert.state is State.SUPPRESSED:
+            assert self.timer is None or self.timer.kind in {TimerKind.RELEASE, TimerKind.LAPSE}
+            return
         assert (self.timer is not None) == (self.alert.state in LIVE)
 
     @invariant()
@@ -197,6 +236,7 @@ class Life(RuleBasedStateMachine):
     @rule(
         command=st.one_of(
             st.sampled_from([Open(), Hold(), Release(), Recover(), Suppress("p", "node down")]),
+            st.integers(0, 600).map(lambda seconds: ParentGone(timedelta(seconds=seconds))),
             st.sampled_from(PEOPLE).flatmap(
                 lambda who: st.sampled_from(
                     [Acknowledge(who), Arrive(who), Report(who), Confirm(who), Reject(who),
@@ -213,6 +253,11 @@ class Life(RuleBasedStateMachine):
     def whistle(self, minutes: int, who: str) -> None:
         deadline = self.now + timedelta(minutes=minutes)
         self.do(Whistle(who, (Department("fire", deadline), Department("city", deadline))))
+
+    @rule(minutes=st.integers(0, 60), kind=st.sampled_from([TimerKind.RELEASE, TimerKind.LAPSE]))
+    def silence(self, minutes: int, kind: TimerKind) -> None:
+        until = Timer(kind, self.now + timedelta(minutes=minutes))
+        self.do(Suppress("s", "the owner wants quiet", until))
 
     @rule(seconds=st.integers(0, 100_000))
     def time_passes(self, seconds: int) -> None:
