@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.plates.detector import THRESHOLD, PlateDetection, PlateDetector
+from models.plates.candidates import THRESHOLD, PlateDetection
+from models.plates.detector import PlateDetector
 from models.session import Session
 from models.types import Image
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 import numpy as np
@@ -14,42 +13,25 @@ from numpy.typing import NDArray
 
 from models.images import check_image
 from models.letterbox import input_size
+from models.plates.candidates import (
+    CHANNELS,
+    STRIDES,
+    THRESHOLD,
+    PlateDetection,
+    cells_above,
+    decode,
+)
 from models.session import CPU, Session, Signature, open_session
 from models.types import Image
 
-THRESHOLD: Final = 0.4
-"""Lowest score that counts as a plate."""
-OVERLAP: Final = 0.3
-"""Intersection over union of upright boxes above which two candidates are one plate."""
-NESTED: Final = 0.6
-"""Share of the smaller box inside the other above which two candidates are one plate: one row of
-a double plate looks like a plate too, but real plates never lie in each other."""
-AGREEMENT: Final = 0.7
-"""Candidates overlapping the winner more than this lend their corners to a weighted mean."""
-MOST_CANDIDATES: Final = 256
 LARGEST_BATCH: Final = 8
-_LEAST_PIXELS: Final = 4.0
+_MOST_KEPT: Final = 8
+"""Input sizes kept ready; a county's cameras have a handful of shapes."""
 
 SIGNATURE: Final = Signature(
     {"images": (None, None, None, 3)},
-    {"scores": (None, None), "corners": (None, None, 8), "rows": (None, None)},
+    {f"map_{stride}": (None, CHANNELS, None, None) for stride in STRIDES},
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PlateDetection:
-    """Where one plate is.
-
-    Attributes:
-        corners: float32 (4, 2): left-top, right-top, right-bottom, left-bottom, x and y in pixels
-            of the picture; may reach a little outside it.
-        score: how sure the detector is, 0 to 1.
-        rows: lines of characters, 1 or 2.
-    """
-
-    corners: NDArray[np.float32]
-    score: float
-    rows: Literal[1, 2]
 
 
 class PlateDetector:
@@ -68,6 +50,7 @@ class PlateDetector:
         self.session = session
         self.threshold = threshold
         self._long_side = long_side
+        self._kept: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     @classmethod
     def open(
@@ -113,61 +96,22 @@ class PlateDetector:
         self.session.close()
 
     def _run(self, images: list[Image], size: tuple[int, int]) -> list[list[PlateDetection]]:
-        batch = np.zeros((len(images), *size, 3), np.uint8)
+        batch = self._memory(len(images), size)
         scales = [_place(image, slot) for image, slot in zip(images, batch, strict=True)]
-        outputs = self.session.run({"images": batch})
+        owner, cells = cells_above(self.session.run({"images": batch}), self.threshold)
         return [
-            decode(
-                outputs["scores"][i], outputs["corners"][i], outputs["rows"][i],
-                scale=scales[i], threshold=self.threshold,
-            )
-            for i in range(len(images))
-        ]  # fmt: skip
+            decode(own[:, 0], own[:, 1:9], own[:, 9], scale=scale, threshold=self.threshold)
+            for own, scale in ((cells[owner == i], scale) for i, scale in enumerate(scales))
+        ]
 
-
-def decode(
-    scores: NDArray[np.float32],
-    corners: NDArray[np.float32],
-    rows: NDArray[np.float32],
-    *,
-    scale: NDArray[np.float32],
-    threshold: float = THRESHOLD,
-) -> list[PlateDetection]:
-    """Plates among the candidates of one picture, best first.
-
-    Args:
-        scores: float32 (A,), 0 to 1.
-        corners: float32 (A, 8), x and y of four corners in network pixels.
-        rows: float32 (A,), probability of two rows.
-        scale: float32 (2,), picture pixels per network pixel in x and y.
-        threshold: lowest score that counts.
-    """
-    chosen = np.flatnonzero(scores >= threshold)
-    if len(chosen) == 0:
-        return []
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:MOST_CANDIDATES]
-    quads = corners[chosen].reshape(-1, 4, 2)
-    boxes = np.concatenate([quads.min(1), quads.max(1)], 1)
-    sound = np.isfinite(boxes).all(1) & ((boxes[:, 2:] - boxes[:, :2]) > _LEAST_PIXELS / 2).all(1)
-    chosen, quads, boxes = chosen[sound], quads[sound], boxes[sound]
-    overlaps, nested = _overlaps(boxes)
-    free = np.ones(len(chosen), bool)
-    plates = []
-    while free.any():
-        winner = int(free.argmax())
-        friends = overlaps[winner] > AGREEMENT
-        weight = scores[chosen] ** 2 * friends
-        mean = (quads * weight[:, None, None]).sum(0) / weight.sum()
-        double = float((rows[chosen] * weight).sum() / weight.sum())
-        plates.append(
-            PlateDetection(
-                corners=((mean + 0.5) * scale - 0.5).astype(np.float32),
-                score=float(scores[chosen[winner]]),
-                rows=2 if double > 0.5 else 1,
-            )
-        )
-        free &= (overlaps[winner] <= OVERLAP) & (nested[winner] <= NESTED)
-    return plates
+    def _memory(self, count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """An input for ``count`` pictures that is used again; its old content is still there."""
+        kept = self._kept.get(size)
+        if kept is None or len(kept) < count:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            kept = self._kept[size] = np.zeros((count, *size, 3), np.uint8)
+        return kept[:count]
 
 
 def _place(image: Image, slot: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -175,6 +119,8 @@ def _place(image: Image, slot: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = image.shape[:2]
     factor = min(1.0, slot.shape[0] / height, slot.shape[1] / width)
     inner = max(1, round(height * factor)), max(1, round(width * factor))
+    slot[inner[0] :] = 0
+    slot[: inner[0], inner[1] :] = 0
     if inner == (height, width):
         slot[:height, :width] = image
     else:
@@ -182,15 +128,3 @@ def _place(image: Image, slot: NDArray[np.uint8]) -> NDArray[np.float32]:
         way = cv2.INTER_AREA if factor < 0.6 else cv2.INTER_LINEAR
         slot[: inner[0], : inner[1]] = cv2.resize(image, inner[::-1], interpolation=way)
     return np.array([width / inner[1], height / inner[0]], np.float32)
-
-
-def _overlaps(boxes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of every pair: intersection over union, and over the smaller; both (K, K), 1 with itself."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(2)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    one, other = area[:, None], area[None]
-    union = shared / (one + other - shared)
-    inside = shared / np.minimum(one, other)
-    return np.asarray(union, dtype=np.float32), np.asarray(inside, dtype=np.float32)

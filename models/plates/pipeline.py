@@ -11,7 +11,8 @@ import numpy as np
 
 from models.letterbox import Shrunk
 from models.planes import Picture, PlanarFrame
-from models.plates.detector import PlateDetection, PlateDetector
+from models.plates.candidates import PlateDetection
+from models.plates.detector import PlateDetector
 from models.plates.reader import PlateReader
 from models.plates.reading import PlateRead
 from models.session import CPU

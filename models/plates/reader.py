@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import UserError
+from models.plates.candidates import PlateDetection
 from models.plates.decode import decode
-from models.plates.detector import PlateDetection
 from models.plates.fuse import fuse_reads
 from models.plates.grammar import RULES, PlateColour, choose_kind
 from models.plates.reading import PlateRead

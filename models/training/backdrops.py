@@ -107,6 +107,22 @@ def sign(rng: np.random.Generator) -> Picture:
     return np.asarray(image, dtype=np.uint8)
 
 
+def caption(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The ink (H, W) of a line of text without a board: a camera's clock, a place, a number."""
+    day = [int(v) for v in rng.integers((2005, 1, 1), (2031, 13, 29))]
+    clock = "{:02d}:{:02d}:{:02d}".format(*(int(v) for v in rng.integers(0, (24, 60, 60))))
+    date = str(rng.choice(["{}/{:02d}/{:02d}", "{}-{:02d}-{:02d}", "{}{:02d}{:02d}"])).format(*day)
+    word = "".join(_WORDS[int(i)] for i in rng.integers(0, len(_WORDS), int(rng.integers(2, 7))))
+    text = [date, f"{date} {clock}", clock, f"{word}{int(rng.integers(1, 100))}", word][
+        int(rng.integers(5))
+    ]
+    font = font_face(int(rng.choice([400, 700])), int(rng.integers(9, 34)))
+    left, top, right, bottom = (int(v) for v in font.getbbox(text))
+    image = Image.new("L", (right - left + 2, bottom - top + 2), 0)
+    ImageDraw.Draw(image).text((1 - left, 1 - top), text, fill=255, font=font)
+    return np.asarray(image, dtype=np.uint8)
+
+
 def grille(rng: np.random.Generator) -> Picture:
     """Bars and lattices: radiator grilles, shutters, fences, stairs, windows."""
     width, height = int(rng.integers(40, 220)), int(rng.integers(20, 120))

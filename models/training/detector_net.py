@@ -76,7 +76,13 @@ class PlateDetectorNet(nn.Module):
         self.merge = nn.ModuleList([Separable(d), Separable(c)])
         self.heads = nn.ModuleList([Head(c), Head(d), Head(e)])
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def maps(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What each stride says of its cells, (N, 10, h, w): score, 8 corners, double-row.
+
+        Scores and rows are logits, corners offsets from the cell's centre in units of ``REACH``
+        strides. This is all that the exported network does: of thousands of cells a handful
+        matter, and those are worked out after it.
+        """
         x = images.permute(0, 3, 1, 2).to(self.stem[0][0].weight.dtype)
         if self.input_scale != 1.0:
             x = x * self.input_scale
@@ -85,13 +91,17 @@ class PlateDetectorNet(nn.Module):
         top = self.thirtytwo(sixteen)
         sixteen = self.merge[0](sixteen + _twice(self.down[0](top)))
         eight = self.merge[1](eight + _twice(self.down[1](sixteen)))
+        first, second, third = self.heads
+        return first(eight), second(sixteen), third(top)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scores, corners, rows = [], [], []
-        for head, level, stride in zip(self.heads, (eight, sixteen, top), STRIDES, strict=True):
-            out = head(level).permute(0, 2, 3, 1).float()
-            centres = _centres(out, stride)
+        for level, stride in zip(self.maps(images), STRIDES, strict=True):
+            out = level.permute(0, 2, 3, 1).float()
             scores.append(out[..., 0].flatten(1))
             offsets = out[..., 1:9] * (REACH * stride)
-            corners.append((offsets + centres.repeat(1, 1, 1, 4)).flatten(1, 2))
+            centres = _centres(out, stride).repeat(1, 1, 1, 4)
+            corners.append((offsets + centres).flatten(1, 2))
             rows.append(out[..., 9].flatten(1))
         return torch.cat(scores, 1), torch.cat(corners, 1), torch.cat(rows, 1)
 
@@ -107,8 +117,6 @@ def _twice(x: Tensor) -> Tensor:
 
 
 def _centres(grid: Tensor, stride: int) -> Tensor:
-    """Cell centres in pixels, (1, h, w, 2), from running sums so that export stays dynamic."""
-    ones = torch.ones_like(grid[:1, :, :, :1])
-    x = (ones.cumsum(2) - 0.5) * stride
-    y = (ones.cumsum(1) - 0.5) * stride
-    return torch.cat([x, y], 3)
+    """Cell centres in pixels, (1, h, w, 2)."""
+    y, x = (torch.arange(length, device=grid.device) + 0.5 for length in grid.shape[1:3])
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), 2)[None] * stride

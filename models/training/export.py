@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.plates.alphabet import CHARACTERS
 from models.plates.grammar import PlateColour
-from models.training.detector_net import PlateDetectorNet
+from models.training.detector_net import REACH, STRIDES, PlateDetectorNet
 from models.training.reader_net import PlateReaderNet
 from models.training.schedule import load_checkpoint
 
@@ -23,16 +23,15 @@ OPSET: Final = 17
 LARGEST_BYTES: Final = 3_000_000
 
 
-class WithProbabilities(nn.Module):
-    """The detector with its logits turned into probabilities."""
+class Maps(nn.Module):
+    """The detector without the part that its user does for a few cells only."""
 
     def __init__(self, network: PlateDetectorNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        scores, corners, rows = self.network(images)
-        return scores.sigmoid(), corners, rows.sigmoid()
+        return self.network.maps(images)
 
 
 def export_reader(checkpoint: Path, target: Path) -> None:
@@ -60,14 +59,19 @@ def export_detector(checkpoint: Path, target: Path) -> None:
     network = PlateDetectorNet()
     network.load_state_dict(parts["average"])
     network.fold_input_scale()
-    cells = {0: "n", 1: "a"}
+    outputs = [f"map_{stride}" for stride in STRIDES]
+    axes = {name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"} for name in outputs}
     _write(
-        WithProbabilities(network).eval(),
+        Maps(network).eval(),
         torch.zeros(2, 128, 160, 3, dtype=torch.uint8),
         target,
-        names=(["images"], ["scores", "corners", "rows"]),
-        axes={"images": {0: "n", 1: "h", 2: "w"}, "scores": cells, "corners": cells, "rows": cells},
-        notes={"strides": "8,16,32", "steps": str(parts["step"])},
+        names=(["images"], outputs),
+        axes={"images": {0: "n", 1: "h", 2: "w"}, **axes},
+        notes={
+            "strides": ",".join(map(str, STRIDES)),
+            "reach": str(REACH),
+            "steps": str(parts["step"]),
+        },
     )
 
 

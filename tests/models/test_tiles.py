@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.plates.detector import PlateDetection
+from models.plates.candidates import PlateDetection
 from models.tiles import merge, tiles
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from models.plates.detector import decode
+from models.plates.candidates import CHANNELS, STRIDES, cells_above, decode
 
 ONE = np.ones(2, np.float32)
 
@@ -77,3 +77,39 @@ def test_a_row_of_a_double_plate_is_not_a_second_plate() -> None:
     whole, lower = quad(100, 50, 90, 45), quad(104, 72, 82, 22)
     found = decode(*arrays((0.9, whole, 0.95), (0.8, lower, 0.1)), scale=ONE)
     assert [plate.rows for plate in found] == [2]
+
+
+def maps(batch: int, height: int, width: int) -> dict[str, NDArray[np.float32]]:
+    """What the network says of a batch of empty pictures of that size."""
+    empty = {}
+    for stride in STRIDES:
+        level = np.zeros((batch, CHANNELS, height // stride, width // stride), np.float32)
+        level[:, 0] = -9.0
+        empty[f"map_{stride}"] = level
+    return empty
+
+
+def test_a_cell_of_any_stride_and_picture_is_put_where_it_lies() -> None:
+    outputs = maps(3, 96, 160)
+    # Row 2, column 4 of stride 16 is centred on (72, 40); offsets are in units of 64 pixels.
+    outputs["map_16"][1, :, 2, 4] = [1.5, -0.5, -0.25, 0.5, -0.25, 0.5, 0.25, -0.5, 0.25, -3.0]
+    outputs["map_8"][2, 0, 0, 0] = 0.9
+    picture, cells = cells_above(outputs, 0.5)
+    assert sorted(picture.tolist()) == [1, 2]
+    (plate,) = cells[picture == 1]
+    assert plate[1:9] == pytest.approx(quad(72 - 32, 40 - 16, 64, 32))
+    assert plate[0] == pytest.approx(1 / (1 + np.exp(-1.5)))
+    assert plate[9] == pytest.approx(1 / (1 + np.exp(3.0)))
+
+
+@pytest.mark.parametrize(("threshold", "count"), [(0.0, 15), (0.5, 1), (1.0, 0)])
+def test_the_threshold_is_a_probability(threshold: float, count: int) -> None:
+    outputs = {name: level[:, :, :1, :5] for name, level in maps(1, 160, 160).items()}
+    outputs["map_32"][0, 0, 0, 1] = 0.1
+    assert len(cells_above(outputs, threshold)[1]) == count
+
+
+def test_empty_pictures_have_no_cells() -> None:
+    picture, cells = cells_above(maps(2, 64, 64), 0.4)
+    assert len(picture) == 0
+    assert cells.shape == (0, CHANNELS)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.images import load_image
-from models.plates.detector import PlateDetection
+from models.plates.candidates import PlateDetection
 from models.plates.pipeline import PlatePipeline
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "models" / "weights"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.plates.detector import PlateDetection
+from models.plates.candidates import PlateDetection
 from models.plates.grammar import PlateColour, choose_kind
 from models.plates.pipeline import is_plate
 from models.plates.reading import PlateRead

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from config.errors import UserError
-from models.plates.detector import PlateDetection, PlateDetector
+from models.plates.candidates import PlateDetection
+from models.plates.detector import PlateDetector
 from models.plates.grammar import RULES, PlateColour, PlateKind, random_plate
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateReader
