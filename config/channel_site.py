@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -83,16 +83,23 @@ class Telling(Frozen):
     """Without a receipt for so long, the next way is used too."""
 
 
-def telling_order(telling: Telling, gateways: Iterable[Gateway]) -> tuple[str, ...]:
-    """The ways in their order.
+def ways_in_order(telling: Telling, gateways: Sequence[Gateway]) -> tuple[str, ...]:
+    """The ways of a person who has no order of their own."""
+    return telling.order or (WEBPUSH, *(gateway.id for gateway in gateways), EMAIL)
+
+
+def check_telling(
+    telling: Telling, gateways: Sequence[Gateway], person: str, own: tuple[str, ...] | None
+) -> None:
+    """Check the site's order and a person's ``own``.
 
     Raises:
-        ValueError: the order names a way that does not exist, or one twice.
+        ValueError: one names a way that does not exist, or one twice.
     """
-    known = (WEBPUSH, *(gateway.id for gateway in gateways), EMAIL)
-    for name in telling.order:
-        if name not in known:
-            raise ValueError(f"telling: order: there is no {name!r}")
-        if telling.order.count(name) > 1:
-            raise ValueError(f"telling: order: {name!r} stands twice")
-    return telling.order or known
+    known = {WEBPUSH, EMAIL, *(gateway.id for gateway in gateways)}
+    for place, order in (("telling: order", telling.order), (f"person {person}: tell", own or ())):
+        for name in order:
+            if name not in known:
+                raise ValueError(f"{place}: there is no {name!r}")
+            if order.count(name) > 1:
+                raise ValueError(f"{place}: {name!r} stands twice")
