@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError
 
+from config.channel_secrets import Address, GatewaySecret, PushSecret, SmtpSecret
 from config.errors import UserError
 from config.event import Frozen, Name
 
@@ -25,6 +26,8 @@ class PersonSecret(Frozen):
 
     password: SecretStr | None = None
     phone: SecretStr | None = None
+    """Digits, with a + and the country before them where the gateway wants it."""
+    email: Address | None = Field(default=None, repr=False)
 
 
 class BotSecret(Frozen):
@@ -44,6 +47,10 @@ class Secrets(Frozen):
     """Key of the HMAC signature per webhook."""
     channels: dict[Name, BotSecret] = Field(default_factory=dict)
     """Webhooks of the site that are group bots."""
+    gateways: dict[Name, GatewaySecret] = Field(default_factory=dict)
+    """Gateways of SMS and voice of the site file."""
+    smtp: SmtpSecret | None = None
+    push: PushSecret | None = None
     nodes: dict[Name, SecretStr] = Field(default_factory=dict)
     """Bearer token with which each edge node uploads its evidence."""
 
