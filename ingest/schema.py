@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -165,6 +166,14 @@ dead_letters = Table(
     Column("times", Integer, nullable=False, comment="how often the same bytes arrived"),
     Column("first_at", UtcDateTime, nullable=False),
     Column("last_at", UtcDateTime, nullable=False),
+    Column(
+        "stored_bytes",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="what the row holds of the message, in bytes: head and body",
+    ),
+    Index("dead_letters_by_time", "last_at", "id"),
     comment="What could not be stored as an event, and why; the stream went on.",
 )
 

@@ -1,0 +1,1 @@
+"""Deletes what is due, keeps what the law holds, and can prove both."""
