@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, func, select
 
 from alerts import schema
 from alerts.findings import CENTRE, duty_subject
-from alerts.roster import gaps
+from alerts.rosters.arranged import load_arrangements
+from alerts.rosters.duty import gaps
 from alerts.state import LIVE
-from config.clock import Clock
+from config.clock import Clock, local_text
 from config.site import Site
 from ingest.engine import reading
 from ingest.schema import routing_queue
@@ -85,13 +87,17 @@ class Auditor:
         return found
 
     def _empty_duty(self) -> list[Silence]:
+        """Grids whose duty has a hole within a day, after swaps and leave."""
         now = self._clock.now()
+        zone = ZoneInfo(self._site.county.zone)
+        with reading(self._engine) as connection:
+            arranged = load_arrangements(connection, now)
         found = []
         for grid in self._site.grids:
-            holes = gaps(self._site, grid.id, now, now + LOOK_AHEAD)
+            holes = gaps(self._site, grid.id, now, now + LOOK_AHEAD, arranged)
             if holes:
-                start, end = holes[0]
-                problem = f"nobody is on duty from {start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC"
+                start, end = (local_text(moment, zone) for moment in holes[0])
+                problem = f"nobody is on duty from {start} to {end}"
                 subject = duty_subject(grid.id)
                 found.append(Silence(f"grid {grid.id}", problem, subject, "nobody_on_duty"))
         return found

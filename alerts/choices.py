@@ -1,4 +1,4 @@
-"""Reads what people decided, inside the transaction that heeds it: swaps, arming, watch list."""
+"""Reads what people decided, inside the transaction that heeds it: arming and watch list."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from alerts.arming import Arming, silenced
-from alerts.choices_schema import arming, shift_swaps, watch_entries, watch_votes
-from alerts.roster import Swap
+from alerts.choices_schema import arming, watch_entries, watch_votes
 from config.event import Event
 from config.site import Camera, LegalClass, Site
 
@@ -55,22 +54,6 @@ def load_choices(
     homes = {name for name in cameras if _is_home(site.camera(name))}
     plates = {event.plate.text for event in batch if event.plate is not None}
     return Choices(site, now, _armings(connection, homes), _watched(connection, plates, now))
-
-
-def swaps_in_force(connection: Connection, now: datetime) -> tuple[Swap, ...]:
-    """Accepted swaps that are not over, in the order in which they were accepted."""
-    table = shift_swaps.c
-    rows = connection.execute(
-        select(shift_swaps)
-        .where(table.state == "accepted", table.ends_at > now)
-        .order_by(table.decided_at, table.id)
-    )
-    return tuple(swap_of(row) for row in rows)
-
-
-def swap_of(row: Any) -> Swap:
-    """A row of ``shift_swaps``."""
-    return Swap(row.grid, row.starts_at, row.ends_at, row.giver, row.taker)
 
 
 def arming_of(row: Any) -> Arming:

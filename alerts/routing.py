@@ -2,79 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerts.findings import grid_of_subject, is_centre
 from alerts.inhibition.roots import grid_of_equipment
-from alerts.roster import Swap, on_duty
-from config.site import Grid, LegalClass, Person, Role, Site
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an alert happened; a camera that the site does not know has neither grid nor owner."""
-
-    camera: str
-    grid: str | None
-    owner: str | None
-    legal_class: LegalClass | None
-
-    @property
-    def is_home(self) -> bool:
-        """True when the pictures belong to a household."""
-        return self.legal_class is LegalClass.HOME
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """Somebody to tell, and why."""
-
-    person: str
-    reason_zh: str
-    reason_en: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One step of the ladder.
-
-    ``empty_zh`` and ``empty_en`` say why nobody stands on it; ``others`` could have stood on
-    it, with the reason why they do not.
-    """
-
-    name_zh: str
-    name_en: str
-    recipients: tuple[Recipient, ...]
-    empty_zh: str = ""
-    empty_en: str = ""
-    others: tuple[Recipient, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """The peacetime steps of design section 5, looked up at send time. The last one repeats."""
-
-    rungs: tuple[Rung, ...]
-
-    @property
-    def last(self) -> int:
-        """Index of the rung that repeats for ever."""
-        return len(self.rungs) - 1
-
-    def people(self, step: int) -> tuple[str, ...]:
-        """Ids of those on rung ``step``, each once."""
-        return tuple(recipient.person for recipient in self.rungs[step].recipients)
-
-
-STEP_NAMES = (
-    ("值班网格员和户主", "on-duty grid worker and home owner"),
-    ("网格长", "grid head"),
-    ("副网格长和相邻网格长", "deputy and neighbouring grid heads"),
-    ("乡镇（街道）综治中心", "township centre"),
-    ("公安值班台", "police desk"),
+from alerts.ladders import STEP_NAMES as STEP_NAMES
+from alerts.ladders import HomeTerms as HomeTerms
+from alerts.ladders import Ladder as Ladder
+from alerts.ladders import Place as Place
+from alerts.ladders import Recipient as Recipient
+from alerts.ladders import Rung as Rung
+from alerts.rosters.duty import (
+    NOTHING_ARRANGED,
+    Arrangements,
+    after_swaps,
+    people_on_duty,
+    planned,
+    stand_in,
 )
+from alerts.rules import route_of
+from config.duty import Absence
+from config.routes import STEPS, Route
+from config.site import Grid, Person, Role, Site
+
+_NO_TERMS = HomeTerms()
 
 
 def place_of(site: Site, camera_id: str) -> Place:
@@ -88,52 +41,133 @@ def place_of(site: Site, camera_id: str) -> Place:
     )
 
 
-def ladder(site: Site, place: Place, now: datetime, swaps: Sequence[Swap] = ()) -> Ladder:
+def ladder(
+    site: Site,
+    place: Place,
+    now: datetime,
+    arranged: Arrangements = NOTHING_ARRANGED,
+    *,
+    rule: str | None = None,
+    terms: HomeTerms = _NO_TERMS,
+) -> Ladder:
     """Everybody who could be told of an alert at ``place``, as of ``now`` (timezone-aware).
 
     Only the last rung is never empty: a site without a police desk uses its administrators,
-    then its township people, then all grid heads, then everybody.
+    then its township people, then all grid heads, then everybody. The ladder of a home that
+    neither agreed to more nor called for help has the first rung alone, which then repeats.
+
+    Args:
+        arranged: swaps and leave; whoever is away is replaced by their substitute on any rung.
+        rule: id of the rule that made the alert, which may begin higher and tell more people.
+        terms: what the owner of a home agreed to.
     """
+    scene = _Scene(site, place, now, arranged.away(site, now))
+    first = _first(scene, arranged)
+    if place.is_home and not (terms.agreed or terms.called):
+        zh, en = "此刻无人可通知", "nobody to tell at this moment"
+        return Ladder((replace(first, empty_zh=zh, empty_en=en),))
     grid = site.grid(place.grid) if place.grid is not None else None
-    return Ladder(
-        rungs=(
-            _first(site, place, now, swaps),
-            _rung(1, _head(grid, "grid head"), "不知道属于哪个网格", "the grid is not known"),
-            _rung(2, _beside(site, grid), "没有副职，也没有相邻网格", "no deputy, no neighbour"),
-            _third(site, place, grid),
-            _rung(4, _root(site), "", ""),
-        )
+    head = [*_head(grid), *_neighbours(terms)]
+    rungs = (
+        first,
+        _rung(scene, 1, head, "不知道属于哪个网格", "the grid is not known"),
+        _rung(scene, 2, _beside(site, grid), "没有副职，也没有相邻网格", "no deputy, no neighbour"),
+        _third(scene, grid),
+        _last(scene),
     )
+    return Ladder(_as_routed(scene, rungs, route_of(site, rule)))
 
 
-def _rung(step: int, recipients: list[Recipient], empty_zh: str, empty_en: str) -> Rung:
-    seen: dict[str, Recipient] = {}
-    for recipient in recipients:
-        seen.setdefault(recipient.person, recipient)
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What every rung looks at."""
+
+    site: Site
+    place: Place
+    now: datetime
+    away: tuple[Absence, ...]
+
+    def name(self, person: str) -> str:
+        known = self.site.person(person)
+        return known.name if known is not None else person
+
+
+def _rung(
+    scene: _Scene, step: int, wanted: Iterable[Recipient], empty_zh: str, empty_en: str
+) -> Rung:
+    """The rung of those ``wanted``, with substitutes for those who are away."""
+    told: dict[str, Recipient] = {}
+    others: list[Recipient] = []
+    for recipient in wanted:
+        other = stand_in(scene.away, recipient.person)
+        if other == recipient.person:
+            told.setdefault(recipient.person, recipient)
+            continue
+        others.append(_on_leave(scene, recipient.person, other))
+        if other is not None:
+            told.setdefault(other, _substitute(scene, recipient, other))
+    if others and not told:
+        empty_zh, empty_en = "都在请假，也没有人替班", "all are on leave, and nobody stands in"
     name_zh, name_en = STEP_NAMES[step]
-    return Rung(name_zh, name_en, tuple(seen.values()), empty_zh, empty_en)
+    return Rung(name_zh, name_en, tuple(told.values()), empty_zh, empty_en, tuple(others))
 
 
-def _first(site: Site, place: Place, now: datetime, swaps: Sequence[Swap]) -> Rung:
+def _on_leave(scene: _Scene, person: str, other: str | None) -> Recipient:
+    if other is None:
+        return Recipient(person, "请假中，没有人替班", "on leave, and nobody stands in")
+    zh, en = f"请假中，由{scene.name(other)}替班", f"on leave; {other} stands in"
+    return Recipient(person, zh, en)
+
+
+def _substitute(scene: _Scene, recipient: Recipient, other: str) -> Recipient:
+    zh = f"替请假的{scene.name(recipient.person)}：{recipient.reason_zh}"
+    return Recipient(other, zh, f"for {recipient.person}, on leave: {recipient.reason_en}")
+
+
+def _first(scene: _Scene, arranged: Arrangements) -> Rung:
+    site, place, now = scene.site, scene.place, scene.now
     if grid_of_subject(site, place.camera) is not None:
         zh = "值班空缺由网格长安排，不通知当班人"
-        return _rung(0, [], zh, "a hole in the duty is for the grid head to fill")
+        return _rung(scene, 0, [], zh, "a hole in the duty is for the grid head to fill")
     told: list[Recipient] = []
-    duty = on_duty(site, place.grid, now, swaps) if place.grid is not None else None
-    if duty is not None:
-        told.append(Recipient(duty.people[0], "当班网格员", "grid worker on duty"))
+    others: list[Recipient] = []
+    if place.grid is not None:
+        people = people_on_duty(site, place.grid, now, arranged)
+        told += [Recipient(name, "当班网格员", "grid worker on duty") for name in people[:1]]
+        zh, en = "同班，但本轮首先通知的是别人", "on the shift, but not first in its turn"
+        others += [Recipient(name, zh, en) for name in people[1:]]
+        others += _not_standing(scene, place.grid, arranged)
     if place.owner is not None:
         told.append(Recipient(place.owner, "该摄像机的户主", "owner of the camera"))
-    rung = _rung(0, told, "此刻没有人当班", "nobody is on duty at this moment")
-    others = tuple(
-        Recipient(name, "同班，但本轮首先通知的是别人", "on the shift, but not first in its turn")
-        for name in (duty.people[1:] if duty is not None else ())
-    )
-    return replace(rung, others=others)
+    # Who is on duty has been looked up with leave in mind; an owner is nobody's to replace.
+    at_hand = replace(scene, away=())
+    rung = _rung(at_hand, 0, told, "此刻没有人当班", "nobody is on duty at this moment")
+    standing = {recipient.person for recipient in rung.recipients}
+    return replace(rung, others=tuple(one for one in others if one.person not in standing))
 
 
-def _head(grid: Grid | None, reason_en: str) -> list[Recipient]:
-    return [] if grid is None else [Recipient(grid.head, "本网格的网格长", reason_en)]
+def _not_standing(scene: _Scene, grid: str, arranged: Arrangements) -> list[Recipient]:
+    """Those whom the roster names and who swapped, or are away."""
+    duty = planned(scene.site, grid, scene.now)
+    if duty is None:
+        return []
+    swapped = after_swaps(duty.people, grid, scene.now, arranged)
+    gone = [
+        Recipient(name, "这一班已换给别人", "gave this turn to somebody else")
+        for name in duty.people
+        if name not in swapped
+    ]
+    away = ((name, stand_in(scene.away, name)) for name in swapped)
+    return gone + [_on_leave(scene, name, other) for name, other in away if other != name]
+
+
+def _head(grid: Grid | None) -> list[Recipient]:
+    return [] if grid is None else [Recipient(grid.head, "本网格的网格长", "grid head")]
+
+
+def _neighbours(terms: HomeTerms) -> list[Recipient]:
+    zh, en = "户主请的邻居，已同意", "a neighbour whom the owner asked, and who agreed"
+    return [Recipient(name, zh, en) for name in terms.neighbours]
 
 
 def _beside(site: Site, grid: Grid | None) -> list[Recipient]:
@@ -150,12 +184,12 @@ def _beside(site: Site, grid: Grid | None) -> list[Recipient]:
     return told
 
 
-def _third(site: Site, place: Place, grid: Grid | None) -> Rung:
-    if is_centre(site, place.camera):
+def _third(scene: _Scene, grid: Grid | None) -> Rung:
+    if is_centre(scene.site, scene.place.camera):
         zh = "中心自身的问题直接通知公安值班台"
-        return _rung(3, [], zh, "trouble of the centre itself goes to the police desk")
-    people = _township(site, grid)
-    return _rung(3, people, "没有登记乡镇人员", "no township person is listed")
+        return _rung(scene, 3, [], zh, "trouble of the centre itself goes to the police desk")
+    people = _township(scene.site, grid)
+    return _rung(scene, 3, people, "没有登记乡镇人员", "no township person is listed")
 
 
 def _township(site: Site, grid: Grid | None) -> list[Recipient]:
@@ -166,6 +200,13 @@ def _township(site: Site, grid: Grid | None) -> list[Recipient]:
         if own is None or grid is None or own.township == grid.township:
             told.append(Recipient(person.id, "乡镇综治中心", "township centre"))
     return told
+
+
+def _last(scene: _Scene) -> Rung:
+    """Never empty: when all of it are on leave, they are told all the same."""
+    wanted = _root(scene.site)
+    rung = _rung(scene, 4, wanted, "", "")
+    return rung if rung.recipients else _rung(replace(scene, away=()), 4, wanted, "", "")
 
 
 def _root(site: Site) -> list[Recipient]:
@@ -184,3 +225,33 @@ def _root(site: Site) -> list[Recipient]:
 
 def _of_role(site: Site, role: Role) -> list[Person]:
     return [person for person in site.people if person.role is role]
+
+
+def _as_routed(scene: _Scene, rungs: tuple[Rung, ...], route: Route) -> tuple[Rung, ...]:
+    """Empty the rungs below the route's first step, and add those it tells besides."""
+    start = STEPS.index(route.first_step)
+    zh, en = f"规则“{route.id}”从更高一级开始", f"rule {route.id} begins higher up"
+    below = tuple(_emptied(rung, zh, en) for rung in rungs[:start])
+    also_zh, also_en = f"规则“{route.id}”指定通知", f"named by rule {route.id}"
+    named = [Recipient(name, also_zh, also_en) for name in route.also_tell]
+    if not named:
+        return (*below, *rungs[start:])
+    first = next(number for number in range(start, len(rungs)) if rungs[number].recipients)
+    rung = rungs[first]
+    more = _rung(scene, first, named, "", "")
+    told = {one.person: one for one in (*more.recipients, *rung.recipients)}
+    extended = replace(
+        rung,
+        recipients=(*rung.recipients, *(told[name] for name in told if _new(rung, name))),
+        others=(*rung.others, *more.others),
+    )
+    return (*below, *rungs[start:first], extended, *rungs[first + 1 :])
+
+
+def _new(rung: Rung, person: str) -> bool:
+    return all(recipient.person != person for recipient in rung.recipients)
+
+
+def _emptied(rung: Rung, zh: str, en: str) -> Rung:
+    left_out = tuple(replace(one, reason_zh=zh, reason_en=en) for one in rung.recipients)
+    return Rung(rung.name_zh, rung.name_en, (), zh, en, (*left_out, *rung.others))

@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, or_,
 
 from alerts import schema
 from alerts.audit import AuditLine, append_lines
-from alerts.choices import swaps_in_force
 from alerts.machine import Scene, step
 from alerts.notices import Decision, Notices
 from alerts.records import About, dump_row, to_about, to_alert, to_columns, to_timer, with_event
-from alerts.routing import ladder
+from alerts.rosters.arranged import load_arrangements, load_terms
+from alerts.routing import Ladder, ladder
 from alerts.rows import insert_rows
 from alerts.state import Alert, Command, Timer, Transition
 from config.event import Event
@@ -61,7 +61,7 @@ class Work:
         self._audit: list[AuditLine] = []
         self._stream: list[tuple[str, str]] = []
         self._touched: set[str] = set()
-        self._swaps = swaps_in_force(connection, now)
+        self._arranged = load_arrangements(connection, now)
         self.happened: list[Happened] = []
 
     def load(self, alert_id: str) -> Held | None:
@@ -105,7 +105,7 @@ class Work:
         Raises:
             Refused: see :func:`alerts.machine.step`; nothing is recorded.
         """
-        rungs = ladder(self._site, held.about.place, self._now, self._swaps)
+        rungs = self._ladder(held)
         scene = Scene(now=self._now, ladder=rungs, told=frozenset(held.told), timer=held.timer)
         before = held.alert
         transition = step(before, command, scene)
@@ -120,6 +120,13 @@ class Work:
         held.told.update(told)
         self._record(held, transition, told, event)
         return transition
+
+    def _ladder(self, held: Held) -> Ladder:
+        about = held.about
+        terms = load_terms(self._connection, about.place, held.alert.id)
+        return ladder(
+            self._site, about.place, self._now, self._arranged, rule=about.rule, terms=terms
+        )
 
     def decide(self, decision: Decision) -> None:
         """Keep a decision and its reason."""

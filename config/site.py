@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from datetime import time
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -13,23 +12,21 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from config.channel_site import Gateway, Telling, check_telling, ways_in_order
+from config.duty import DutyIndex, Leave, Override
+from config.duty import Roster as Roster
+from config.duty import Shift as Shift
 from config.errors import UserError
-from config.event import EventKind, Frozen, Name, Severity, Share
+from config.event import Frozen, Name, Share
+from config.holidays import Calendar
+from config.legal_class import LegalClass as LegalClass
+from config.pace_site import Pace
+from config.routes import Route, Text, resolve
+from config.routes import Rule as Rule
 from config.toml_lines import line_of
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Point = tuple[Share, Share]
 """x, y as shares of the picture's width and height."""
-
-
-class LegalClass(StrEnum):
-    """Who answers for a camera in law; analytics do not start without it."""
-
-    HOME = "home"
-    VILLAGE = "village"
-    GATED = "gated"
-    STREET = "street"
-    SCHOOL = "school"
 
 
 class FacePolicy(StrEnum):
@@ -102,6 +99,8 @@ class Person(Frozen):
     name: Text
     role: Role
     grid: Name | None = None
+    tell: tuple[str, ...] | None = None
+    """Ways outside the pages, in order; None: as ``[telling]`` says."""
 
 
 class Zone(Frozen):
@@ -160,47 +159,6 @@ class Camera(Frozen):
         return self
 
 
-class Shift(Frozen):
-    """A weekly turn of duty; one that ends at or before its start runs past midnight."""
-
-    people: tuple[Name, ...] = Field(min_length=1)
-    """First in order is told first; with ``rotate`` the first changes every ISO week."""
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(min_length=1)
-    start: time
-    end: time
-    rotate: bool = False
-
-
-class Roster(Frozen):
-    """Who is on duty for a grid, and when."""
-
-    grid: Name
-    shifts: tuple[Shift, ...] = Field(min_length=1)
-
-
-class Rule(Frozen):
-    """First match decides whether an event becomes an alert, how loud, and how soon it climbs.
-
-    An absent matcher matches everything. A file without rules gets one that alerts on all
-    but ``motion``.
-    """
-
-    id: Name
-    kinds: tuple[EventKind, ...] = ()
-    cameras: tuple[Name, ...] = ()
-    grids: tuple[Name, ...] = ()
-    legal_classes: tuple[LegalClass, ...] = ()
-    plates: tuple[Text, ...] = ()
-    """Exact plate texts, or patterns with ``*``."""
-    after: time | None = None
-    before: time | None = None
-    """Local time window; one that ends before it starts runs past midnight."""
-    action: Literal["alert", "ignore"] = "alert"
-    severity: Severity = Severity.NOTICE
-    escalate_after_s: Annotated[int, Field(ge=1, le=86_400)] = 300
-    dedup_window_s: Annotated[int, Field(ge=0, le=86_400)] = 300
-
-
 class Webhook(Frozen):
     """An address that is sent every alert and its changes as signed JSON."""
 
@@ -216,15 +174,23 @@ class Site(Frozen):
     grids: tuple[Grid, ...] = Field(min_length=1)
     people: tuple[Person, ...] = Field(min_length=1)
     cameras: tuple[Camera, ...] = Field(min_length=1)
+    calendar: Calendar = Calendar()
     rosters: tuple[Roster, ...] = ()
+    wartime_rosters: tuple[Roster, ...] = ()
+    """In wartime these replace the rosters of the same grids."""
+    overrides: tuple[Override, ...] = ()
+    leaves: tuple[Leave, ...] = ()
     rules: tuple[Rule, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    telling: Telling = Telling()
+    pace: Pace = Pace()
 
     @model_validator(mode="after")
     def _references_resolve(self) -> Self:
         ids = {
             kind: _unique(kind, [item.id for item in getattr(self, kind)])
-            for kind in ("nodes", "grids", "people", "cameras", "rules", "webhooks")
+            for kind in ("nodes", "grids", "people", "cameras", "webhooks", "gateways")
         }
         for camera in self.cameras:
             _known(f"camera {camera.id}: node", camera.node, ids["nodes"])
@@ -237,16 +203,9 @@ class Site(Frozen):
                 _known(f"grid {grid.id}: neighbours", neighbour, ids["grids"])
         for person in self.people:
             _known(f"person {person.id}: grid", person.grid, ids["grids"])
-        for roster in self.rosters:
-            _known("roster: grid", roster.grid, ids["grids"])
-            for shift in roster.shifts:
-                for name in shift.people:
-                    _known(f"roster of {roster.grid}: people", name, ids["people"])
-        for rule in self.rules:
-            for name in rule.cameras:
-                _known(f"rule {rule.id}: cameras", name, ids["cameras"])
-            for name in rule.grids:
-                _known(f"rule {rule.id}: grids", name, ids["grids"])
+            check_telling(self.telling, self.gateways, person.id, person.tell)
+        _duty_resolves(self, ids["grids"], ids["people"])
+        _rules_resolve(self, ids)
         return self
 
     @cached_property
@@ -261,6 +220,21 @@ class Site(Frozen):
     def _people_by_id(self) -> dict[str, Person]:
         return {item.id: item for item in self.people}
 
+    @cached_property
+    def _people_by_role(self) -> dict[Role, tuple[Person, ...]]:
+        return {role: tuple(p for p in self.people if p.role is role) for role in Role}
+
+    @cached_property
+    def duty(self) -> DutyIndex:
+        """Rosters, overrides and leave, found by grid, with moments in UTC."""
+        zone = ZoneInfo(self.county.zone)
+        return DutyIndex.build(zone, self.rosters, self.overrides, self.leaves)
+
+    @cached_property
+    def routes(self) -> Mapping[str, Route]:
+        """Every rule of the routing tree by its id, with what it inherits."""
+        return resolve(self.rules)
+
     def camera(self, camera_id: str) -> Camera | None:
         """The camera of that id, or None."""
         return self._cameras_by_id.get(camera_id)
@@ -273,10 +247,20 @@ class Site(Frozen):
         """The person of that id, or None."""
         return self._people_by_id.get(person_id)
 
+    def people_of(self, role: Role) -> tuple[Person, ...]:
+        """Everybody of that role, in file order."""
+        return self._people_by_role[role]
+
+    def ways(self, person_id: str) -> tuple[str, ...]:
+        """Channels outside the pages by which a person may be told, the first choice first."""
+        person = self.person(person_id)
+        own = person.tell if person is not None else None
+        return ways_in_order(self.telling, self.gateways) if own is None else own
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As pydantic does it, without the indexes: they belong to what was copied from."""
         copy = super().model_copy(update=update, deep=deep)
-        for index in ("_cameras_by_id", "_grids_by_id", "_people_by_id"):
+        for index in ("_cameras_by_id", "_grids_by_id", "_people_by_id", "_people_by_role", "duty"):
             copy.__dict__.pop(index, None)
         return copy
 
@@ -297,6 +281,36 @@ def _unique(kind: str, names: list[str]) -> frozenset[str]:
 def _known(place: str, name: str | None, names: frozenset[str]) -> None:
     if name is not None and name not in names:
         raise ValueError(f"{place}: there is no {name!r}")
+
+
+def _duty_resolves(site: Site, grids: frozenset[str], people: frozenset[str]) -> None:
+    for roster in (*site.rosters, *site.wartime_rosters):
+        _known("roster: grid", roster.grid, grids)
+        for shift in roster.shifts:
+            for name in shift.people:
+                _known(f"roster of {roster.grid}: people", name, people)
+    for override in site.overrides:
+        _known("override: grid", override.grid, grids)
+        for name in override.people:
+            _known(f"override of {override.grid}: people", name, people)
+    for leave in site.leaves:
+        _known("leave: person", leave.person, people)
+        _known(f"leave of {leave.person}: substitute", leave.substitute, people)
+
+
+def _rules_resolve(site: Site, ids: Mapping[str, frozenset[str]]) -> None:
+    rules = [rule for top in site.rules for rule in top.all()]
+    _unique("rules", [rule.id for rule in rules])
+    townships = frozenset(grid.township for grid in site.grids)
+    for rule in rules:
+        for key, names, known in (
+            ("cameras", rule.cameras, ids["cameras"]),
+            ("grids", rule.grids, ids["grids"]),
+            ("townships", rule.townships, townships),
+            ("also_tell", rule.also_tell, ids["people"]),
+        ):
+            for name in names:
+                _known(f"rule {rule.id}: {key}", name, known)
 
 
 def load_site(path: Path) -> Site:

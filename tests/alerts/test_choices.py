@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.arming import DAYS, Arming, Mode, Turn, mode_at, silenced
-from alerts.roster import Swap, on_duty, turns
+from alerts.rosters.duty import Arrangements, Swap, on_duty, turns
 from config.event import EventKind
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -48,7 +48,8 @@ def test_swapped_turns_leave_no_hole_and_name_the_taker(example_site, offset, le
     start = datetime(2026, 3, 2, tzinfo=UTC)
     begins = start + timedelta(minutes=1000 + offset)
     swap = Swap("east-gate", begins, begins + timedelta(minutes=length), "chen-jie", "wang-fang")
-    week = turns(example_site, "east-gate", start, start + timedelta(days=4), (swap,))
+    arranged = Arrangements(swaps=(swap,))
+    week = turns(example_site, "east-gate", start, start + timedelta(days=4), arranged)
     for before, after in pairwise(week):
         assert before.end == after.start
     for turn in week:
@@ -56,4 +57,4 @@ def test_swapped_turns_leave_no_hole_and_name_the_taker(example_site, offset, le
         is_swapped = swap.start <= middle < swap.end
         assert ("wang-fang" in turn.people) is is_swapped
         assert ("chen-jie" in turn.people) is not is_swapped
-        assert on_duty(example_site, "lixiang", middle, (swap,)) is not None
+        assert on_duty(example_site, "lixiang", middle, arranged) is not None

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from alerts.roster import Duty, Swap, turns
+from alerts.rosters.duty import Duty, Swap, turns
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
@@ -27,8 +27,8 @@ def duty_page(request: Request, web: WebParts, visitor: DutyReader) -> Response:
     """The week ahead of one's grid; the centre sees who is on now in every grid."""
     now = web.clock.now()
     grids = _grids(web, visitor)
-    swaps = web.swaps.in_force()
-    weeks = [(grid, turns(web.site, grid.id, now, now + AHEAD, swaps)) for grid in grids]
+    arranged = web.swaps.arranged()
+    weeks = [(grid, turns(web.site, grid.id, now, now + AHEAD, arranged)) for grid in grids]
     mine = [
         (grid, turn) for grid, week in weeks for turn in week if visitor.person.id in turn.people
     ]
@@ -115,7 +115,7 @@ def _my_turn(web: Web, visitor: Visitor, grid_id: str, start: str) -> Duty:
         raise missing from None
     if grid_id not in {grid.id for grid in _grids(web, visitor)}:
         raise missing
-    for turn in turns(web.site, grid_id, now, now + AHEAD, web.swaps.in_force()):
+    for turn in turns(web.site, grid_id, now, now + AHEAD, web.swaps.arranged()):
         if turn.start == wanted and visitor.person.id in turn.people:
             return turn
     raise missing

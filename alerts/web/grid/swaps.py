@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine, and_, insert, or_, select, update
 
-from alerts.choices import swaps_in_force
 from alerts.choices_schema import shift_swaps
-from alerts.roster import Swap
+from alerts.rosters.arranged import load_arrangements
+from alerts.rosters.duty import Arrangements, Swap
 from config.clock import Clock
 from config.ids import uuid7
 from ingest.engine import reading, writing
@@ -37,10 +37,10 @@ class Swaps:
         self._engine = engine
         self._clock = clock
 
-    def in_force(self) -> tuple[Swap, ...]:
-        """Accepted swaps that are not over."""
+    def arranged(self) -> Arrangements:
+        """Accepted swaps and approved leave that are not over."""
         with reading(self._engine) as connection:
-            return swaps_in_force(connection, self._clock.now())
+            return load_arrangements(connection, self._clock.now())
 
     def ask(self, swap: Swap) -> SwapRequest:
         """Offer a turn; asking the same again changes nothing."""

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from sqlalchemy import text
 
-from alerts.roster import on_duty
+from alerts.rosters.duty import on_duty
 from alerts.state import State
 from tests.alerts.web.conftest import form_csrf
 from tests.alerts.web.county import PASSWORDS, make_jpeg

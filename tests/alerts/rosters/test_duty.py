@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.roster import first_person, gaps, on_duty
+from alerts.rosters.duty import first_person, gaps, on_duty
 from config.site import County, Grid, Node, Person, Role, Roster, Shift, Site
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -1,0 +1,1 @@
+"""Rosters: who is on duty or stands in for whom, as files, pages and calendars have it."""
