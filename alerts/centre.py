@@ -36,7 +36,7 @@ from config.site import Role, Site
 from config.wire import EventBatch, Receipt
 from ingest.broker import EmbeddedBroker
 from ingest.engine import open_engine
-from ingest.letters import DeadLetter
+from ingest.letters.reading import DeadLetter
 from ingest.live import LiveRelay
 from ingest.live_door import live_door
 from ingest.media import MediaStore

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from config.event import Event
 from config.ranges import SeqSet
 from config.wire import EventBatch, Numbered
-from ingest.letters import DeadLetter
+from ingest.letters.reading import DeadLetter
 from ingest.store_sql import Key, SequenceRow
 
 

@@ -19,15 +19,16 @@ from config.ranges import Range, SeqSet
 from config.wire import EventBatch, Receipt
 from ingest.engine import reading, writing
 from ingest.failures import UNSTORABLE, is_deadlock, is_poison, sqlstate
-from ingest.letters import DeadLetter
+from ingest.letters.bury import bury
+from ingest.letters.reading import DeadLetter
 from ingest.partitions import Partitions
+from ingest.retention.seqs import deleted_among
 from ingest.schema import dead_letters, events, nodes, routing_queue
 from ingest.share import Share, shares_of
 from ingest.store_sql import (
     Key,
     Place,
     SequenceRow,
-    bury,
     create_sequences,
     places_of_ids,
     places_of_seqs,
@@ -219,10 +220,10 @@ class EventStore:
 
 
 def _settled(connection: Connection, share: Share, before: SequenceRow) -> frozenset[int]:
-    """Numbers of ``share`` that are stored already, rightly or as another event.
+    """Numbers of ``share`` that are stored already, rightly or as another event, or were deleted.
 
-    A number that is covered but has no row was declared as shed, and its event comes late: it
-    is not settled, and so it is stored.
+    Any other number that is covered but has no row was declared as shed, and its event comes
+    late: it is not settled, and so it is stored.
     """
     covered = [seq for seq in share.events if before.numbers.covers(seq)]
     if not covered:
@@ -231,7 +232,8 @@ def _settled(connection: Connection, share: Share, before: SequenceRow) -> froze
     for seq, place in places.items():
         if place.id != share.events[seq].id:
             share.contradicts(seq, f"number {seq} is stored already, as event {place.id}")
-    return frozenset(places)
+    rowless = [seq for seq in covered if seq not in places]
+    return frozenset(places) | deleted_among(connection, share.key, rowless)
 
 
 def _bury_known_ids(

@@ -12,8 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, upda
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.ranges import SeqSet
-from ingest.letters import DeadLetter
-from ingest.schema import dead_letters, events, nodes, routing_queue, sequences
+from ingest.schema import events, nodes, routing_queue, sequences
 
 Key = tuple[str, str]
 """Node and epoch."""
@@ -175,35 +174,6 @@ def places_of_seqs(connection: Connection, key: Key, seqs: Sequence[int]) -> dic
         for part in _parts(seqs)
         for row in connection.execute(of_key.where(events.c.seq.in_(part)))
     }
-
-
-def bury(connection: Connection, letters: Iterable[DeadLetter], now: datetime) -> None:
-    """Keep dead letters; the same bytes again only raise the count."""
-    module = sqlite if connection.dialect.name == "sqlite" else postgresql
-    for letter in sorted(letters, key=lambda one: one.digest):
-        statement = module.insert(dead_letters).values(
-            digest=letter.digest,
-            topic=_clean(letter.topic),
-            node=letter.node,
-            reason=_clean(letter.reason),
-            head=letter.head,
-            size_bytes=letter.size_bytes,
-            body=letter.body,
-            times=1,
-            first_at=now,
-            last_at=now,
-        )
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["digest"],
-                set_={"times": dead_letters.c.times + 1, "last_at": now},
-            )
-        )
-
-
-def _clean(value: str) -> str:
-    # PostgreSQL's text has no NUL, and UTF-8 no lone surrogate.
-    return value.replace("\0", "�").encode("utf-8", "replace").decode()
 
 
 _PLACES = select(events.c.id, events.c.node, events.c.epoch, events.c.seq)

@@ -17,7 +17,7 @@ from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
 from config.topics import Topics, node_of
 from config.wire import EventBatch, Presence, Receipt, decode, encode
 from ingest.failures import UNSTORABLE, is_poison
-from ingest.letters import DeadLetter, read_events
+from ingest.letters.reading import DeadLetter, read_events
 from ingest.presence import record_presence
 from ingest.store import EventStore
 

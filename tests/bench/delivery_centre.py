@@ -19,7 +19,7 @@ from config.clock import Clock, SystemClock
 from config.logs import configure_logs
 from config.wire import EventBatch, Receipt
 from ingest.engine import open_engine
-from ingest.letters import DeadLetter
+from ingest.letters.reading import DeadLetter
 from ingest.store import EventStore
 from ingest.subscriber import Subscriber
 

@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 from config.clock import SystemClock
 from config.logs import configure_logs
 from ingest.engine import open_engine
-from ingest.letters import read_events
+from ingest.letters.reading import read_events
 from ingest.media import MediaStore
 from ingest.media_http import media_router
 from ingest.migrate import upgrade

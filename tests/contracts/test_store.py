@@ -20,7 +20,7 @@ from config.event import Event, EventKind, PlateReading
 from config.ids import uuid7
 from config.wire import Presence, Receipt
 from ingest.engine import open_engine, reading, writing
-from ingest.letters import DeadLetter
+from ingest.letters.reading import DeadLetter
 from ingest.migrate import current, newest, upgrade
 from ingest.presence import record_presence
 from ingest.schema import dead_letters, events, metadata, presence, routing_queue, sequences

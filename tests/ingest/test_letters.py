@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from config.ids import uuid7
 from config.wire import BATCH_LIMIT_BYTES, encode
-from ingest.letters import HEAD_BYTES, read_events
+from ingest.letters.reading import HEAD_BYTES, read_events
 from tests.events import MOMENT, batch_of, motion
 
 TOPIC = "menshen/v1/demo/evt/node-1/cam-1"
