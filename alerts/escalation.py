@@ -23,6 +23,8 @@ class Profile:
 
 
 PEACETIME = Profile()
+WARTIME = Profile(step=0.5, acked=1.5, onsite=12.0, verify=12.0, review=0.5)
+"""Twice as fast up the ladder. Who is on the spot of a flood is not hurried: they are needed."""
 
 
 def wait_for(kind: TimerKind, escalate_after_s: int, profile: Profile = PEACETIME) -> timedelta:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from sqlalchemy import Engine, and_, select, update
+from sqlalchemy import Connection, Engine, and_, select, update
 
 from alerts import schema
-from alerts.hub import Hub
+from alerts.hub import Bell, Hub
+from alerts.inhibition.hiding import heed_root, root_keys
+from alerts.inhibition.roots import roots_of
 from alerts.notices import INAPP
-from alerts.state import Command, Transition
+from alerts.state import Command, Fire, TimerKind, Transition
+from alerts.storm.brake import HELD
 from alerts.work import Happened, LostRace, Work
 from config.clock import Clock
 from config.errors import UserError
+from config.event import EventKind
 from config.site import Site
 from ingest.engine import reading, writing
 
@@ -55,32 +59,48 @@ class AlertStore:
 
     def committed(self, happened: Sequence[Happened]) -> None:
         """Tell this process what a transaction has committed: wakes waiters, feeds the journal."""
-        self._hub.ring()
+        self._hub.ring(Bell.CHANGES)
         if self._listener is not None and happened:
             self._listener(happened)
 
     def mark_delivered(self, person: str, alert_ids: Collection[str]) -> None:
         """``person``'s page has received these alerts: accepted in-app deliveries are delivered."""
-        self._progress(person, alert_ids, ("pending", "sending", "accepted"), "delivered")
+        self._progress(person, alert_ids, (HELD, "pending", "sending", "accepted"), "delivered")
 
     def mark_read(self, person: str, alert_ids: Collection[str]) -> None:
         """``person`` has looked at these alerts."""
-        self._progress(person, alert_ids, ("pending", "sending", "accepted", "delivered"), "read")
+        earlier = (HELD, "pending", "sending", "accepted", "delivered")
+        self._progress(person, alert_ids, earlier, "read")
 
     def _apply_once(self, alert_id: str, command: Command) -> Transition:
         with writing(self._engine) as connection:
             work = Work(connection, self._site, self._clock.now())
-            held = work.load(alert_id)
+            keys = self._root_keys(connection, alert_id, command)
+            held = work.load(alert_id, keys)
             if held is None:
                 raise UserError(
                     where=f"alert {alert_id}",
                     problem="does not exist",
                     remedy="take the id from the list of alerts",
                 )
-            transition = work.apply(held, command)
+            transition = work.apply(held, heed_root(work, held, command, keys))
             work.flush()
         self.committed(work.happened)
         return transition
+
+    def _root_keys(
+        self, connection: Connection, alert_id: str, command: Command
+    ) -> tuple[str, ...]:
+        """What may still explain an alert whose time behind a root is over."""
+        if command != Fire(TimerKind.RELEASE):
+            return ()
+        alerts = schema.alerts.c
+        row = connection.execute(
+            select(alerts.kind, alerts.camera, alerts.dedup_key).where(alerts.id == alert_id)
+        ).first()
+        if row is None:
+            return ()
+        return root_keys(roots_of(self._site), EventKind(row.kind), row.camera, row.dedup_key)
 
     def _progress(
         self, person: str, alert_ids: Collection[str], earlier: tuple[str, ...], state: str

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from alerts import schema
 from alerts.audit import AuditLine, append_lines
+from alerts.holding import Held, Holdings
+from alerts.inhibition.causes import Causes
+from alerts.inhibition.roots import GRACE
+from alerts.ladders import Ladder
 from alerts.machine import Scene, step
 from alerts.notices import Decision, Notices
-from alerts.records import About, dump_row, to_about, to_alert, to_columns, to_timer, with_event
+from alerts.records import About, dump_row, to_columns, with_event
 from alerts.rosters.arranged import load_arrangements, load_terms
-from alerts.routing import Ladder, ladder
 from alerts.rows import insert_rows
-from alerts.state import Alert, Command, Timer, Transition
-from config.event import Event
+from alerts.state import Alert, Command, ParentGone, State, Transition
+from alerts.storm.brake import Brake, Notice
+from alerts.wartime.orders import load_posture
+from config.event import Event, Severity
 from config.site import Site
 
-
-@dataclass(slots=True)
-class Held:
-    """An alert while a transaction works on it; ``stored`` is the version in the database."""
-
-    alert: Alert
-    about: About
-    timer: Timer | None = None
-    stored: int | None = None
-    told: set[str] = field(default_factory=set)
+NO_CAUSES = Causes()
+_OPENS_FROM = (State.NEW, State.REVIEW, State.SUPPRESSED, State.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +51,56 @@ class Work:
         self._connection = connection
         self._site = site
         self._now = now
-        self._held: dict[str, Held] = {}
-        self._by_visit: dict[str, str] = {}
+        self._held = Holdings(connection)
         self._notices = Notices(site, now)
         self._joined: list[dict[str, Any]] = []
         self._audit: list[AuditLine] = []
         self._stream: list[tuple[str, str]] = []
         self._touched: set[str] = set()
         self._arranged = load_arrangements(connection, now)
+        self._posture = load_posture(connection, site, now)
         self.happened: list[Happened] = []
 
-    def load(self, alert_id: str) -> Held | None:
-        """The alert of that id, locked; None when there is none."""
-        self._load(schema.alerts.c.id == alert_id)
-        return self._held.get(alert_id)
+    def load(self, alert_id: str, roots: Collection[str] = ()) -> Held | None:
+        """The alert of that id with what it hides, locked; None when there is none.
+
+        ``roots`` are de-duplication keys of alerts that would explain it.
+        """
+        return self._held.load(alert_id, roots)
 
     def load_candidates(
-        self, *, visits: Collection[str], keys: Collection[str], since: datetime
+        self,
+        *,
+        visits: Collection[str],
+        keys: Collection[str],
+        since: datetime,
+        causes: Causes = NO_CAUSES,
     ) -> None:
-        """Load and lock what events of these visits and de-duplication keys could join."""
-        links = schema.alert_events
-        rows = self._connection.execute(
-            select(links.c.visit, links.c.alert_id).where(links.c.visit.in_(visits))
+        """Load and lock what events of these visits and de-duplication keys could touch."""
+        self._held.load_candidates(
+            visits=visits, keys=keys, since=since, now=self._now, causes=causes
         )
-        self._by_visit.update({row.visit: row.alert_id for row in rows})
-        recent = schema.alerts.c.dedup_key.in_(keys) & (schema.alerts.c.seen_at >= since)
-        self._load(or_(schema.alerts.c.id.in_(set(self._by_visit.values())), recent))
 
     def of_visit(self, visit: str) -> Held | None:
         """The loaded alert that a visit belongs to."""
-        alert_id = self._by_visit.get(visit)
-        return self._held.get(alert_id) if alert_id is not None else None
+        return self._held.of_visit(visit)
 
     def of_key(self, key: str) -> Held | None:
         """The loaded alert of a de-duplication key that was seen last."""
-        same = [held for held in self._held.values() if held.about.dedup_key == key]
-        return max(same, key=lambda held: held.alert.seen_at, default=None)
+        return self._held.of_key(key)
+
+    def root(self, keys: Sequence[str]) -> Held | None:
+        """The loaded alert that explains trouble of these root keys, the widest first."""
+        return self._held.root(keys)
+
+    def behind(self, subjects: Collection[str]) -> Iterator[Held]:
+        """Loaded trouble of ``subjects`` that is open, or waits to be."""
+        return self._held.behind(subjects, self._now)
 
     def add(self, alert: Alert, about: About) -> Held:
         """A new alert, in state NEW."""
         held = Held(alert, about)
-        self._held[alert.id] = held
+        self._held.add(held)
         return held
 
     def apply(
@@ -106,7 +112,14 @@ class Work:
             Refused: see :func:`alerts.machine.step`; nothing is recorded.
         """
         rungs = self._ladder(held)
-        scene = Scene(now=self._now, ladder=rungs, told=frozenset(held.told), timer=held.timer)
+        place = held.about.place
+        scene = Scene(
+            now=self._now,
+            ladder=rungs,
+            told=frozenset(held.told),
+            timer=held.timer,
+            profile=self._posture.profile(place),
+        )
         before = held.alert
         transition = step(before, command, scene)
         if not transition.changed:
@@ -116,17 +129,44 @@ class Work:
             held.told = set()
         if event is not None:
             self._link(held, event, relation)
-        told = self._notices.add(transition, held.about, rungs, frozenset(held.told), event)
-        held.told.update(told)
+        told: tuple[str, ...] = ()
+        if not _is_unheard(before, transition.alert):
+            told = self._notices.add(transition, held.about, rungs, frozenset(held.told), event)
+            held.told.update(told)
         self._record(held, transition, told, event)
+        self._note_wartime(before, transition, held.about, event)
+        if transition.alert.state is State.CLOSED:
+            self._let_go(held)
         return transition
 
     def _ladder(self, held: Held) -> Ladder:
         about = held.about
         terms = load_terms(self._connection, about.place, held.alert.id)
-        return ladder(
-            self._site, about.place, self._now, self._arranged, rule=about.rule, terms=terms
+        return self._posture.ladder(
+            about.place, self._now, self._arranged, rule=about.rule, terms=terms
         )
+
+    def _let_go(self, root: Held) -> None:
+        """What a closed alert has hidden opens after a while, unless it recovers by itself."""
+        for held in self._held.hidden_by(root.alert.id):
+            self.apply(held, ParentGone(GRACE))
+            zh = f"起因告警 {root.alert.id} 已办结，{GRACE.seconds // 60}分钟后仍未恢复则告警"
+            en = f"what hid it, alert {root.alert.id}, is closed: it opens unless it recovers"
+            self.decide(Decision("inhibition", "let go", zh, en, None, held.alert.id))
+
+    def _note_wartime(
+        self, before: Alert, transition: Transition, about: About, event: Event | None
+    ) -> None:
+        order = self._posture.order(about.place) if transition.tell else None
+        if order is None or before.state not in _OPENS_FROM:
+            return
+        zh = f"战时状态（{order.reason}）：通知范围更大，时限减半"
+        en = f"wartime order {order.id} holds here: more are told at once, timers are halved"
+        if about.place.is_home:
+            zh = f"战时状态（{order.reason}）：时限减半，家庭告警的通知范围不变"
+            en = f"wartime order {order.id} holds here: timers are halved, a home's circle is not"
+        event_id = event.id if event is not None else None
+        self.decide(Decision("wartime", "wartime", zh, en, event_id, transition.alert.id))
 
     def decide(self, decision: Decision) -> None:
         """Keep a decision and its reason."""
@@ -137,48 +177,15 @@ class Work:
         self._write_alerts()
         self._write_timers()
         self._insert(schema.alert_events, self._joined)
-        self._insert(schema.deliveries, self._notices.deliveries)
         self._insert(schema.decisions, self._notices.decision_rows())
         append_lines(self._connection, self._audit)
+        # From here on the audit's counter is locked, under which paces and digests are kept.
+        self._write_deliveries()
         self._write_stream()
-
-    def _load(self, condition: ColumnElement[bool]) -> None:
-        rows = (
-            self._connection.execute(
-                select(schema.alerts)
-                .where(condition)
-                .order_by(schema.alerts.c.id)
-                .with_for_update()
-            )
-            .mappings()
-            .all()
-        )
-        for row in rows:
-            if row["id"] not in self._held:
-                held = Held(to_alert(row), to_about(row), stored=row["version"])
-                self._held[row["id"]] = held
-        self._load_children([row["id"] for row in rows])
-
-    def _load_children(self, ids: Sequence[str]) -> None:
-        if not ids:
-            return
-        timers, sent = schema.timers, schema.deliveries
-        for row in self._connection.execute(
-            select(timers).where(timers.c.alert_id.in_(ids))
-        ).mappings():
-            self._held[row["alert_id"]].timer = to_timer(row)
-        for told in self._connection.execute(
-            select(sent.c.alert_id, sent.c.cycle, sent.c.person)
-            .where(sent.c.alert_id.in_(ids), sent.c.person.is_not(None))
-            .distinct()
-        ):
-            held = self._held[told.alert_id]
-            if told.cycle == held.alert.cycle:
-                held.told.add(told.person)
 
     def _link(self, held: Held, event: Event, relation: str) -> None:
         held.about = with_event(held.about, event)
-        self._by_visit[event.visit] = held.alert.id
+        self._held.link(event.visit, held.alert.id)
         self._joined.append(
             {
                 "event_id": event.id,
@@ -239,6 +246,18 @@ class Work:
             ],
         )
 
+    def _write_deliveries(self) -> None:
+        rows = self._notices.deliveries
+        if not rows:
+            return
+        noisy = {
+            row["alert_id"]: _notice_of(self._held[row["alert_id"]])
+            for row in rows
+            if row["person"] is not None
+        }
+        braked = Brake(self._connection, self._site.pace, self._now).apply(rows, noisy)
+        self._insert(schema.deliveries, braked)
+
     def _write_stream(self) -> None:
         """Positions come from a counter whose row stays locked until the commit."""
         if not self._stream:
@@ -260,6 +279,21 @@ class Work:
 
     def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
         insert_rows(self._connection, table, rows)
+
+
+def _notice_of(held: Held) -> Notice:
+    return Notice(
+        grid=held.about.place.grid or "",
+        kind=str(held.about.kind),
+        is_critical=held.alert.severity is Severity.CRITICAL,
+        escalate_after_s=held.alert.escalate_after_s,
+    )
+
+
+def _is_unheard(before: Alert, after: Alert) -> bool:
+    """True when nobody, not even a webhook, has heard of the alert before or hears of it now."""
+    was_quiet = before.state in (State.NEW, State.SUPPRESSED)
+    return was_quiet and after.state in (State.SUPPRESSED, State.CLOSED)
 
 
 class LostRace(Exception):  # noqa: N818 - the transaction is simply tried again

@@ -49,15 +49,19 @@ class Roots:
 
     def explain(self, event: Event) -> tuple[str, ...]:
         """De-duplication keys of the alerts that would explain this one, the widest cause first."""
-        if event.kind is not EventKind.HEALTH or event.health is None:
+        if event.health is None:
             return ()
-        camera = self.site.camera(event.camera)
+        return self.explain_trouble(event.camera, event.health.condition)
+
+    def explain_trouble(self, subject: str, condition: str) -> tuple[str, ...]:
+        """The same for a condition of a camera, or of a node."""
+        camera = self.site.camera(subject)
         if camera is not None:
             node = camera.node
             own = (health_key(node, NODE_SILENT), health_key(node, SWITCH_DOWN))
             return (*self._area_keys(node), *own)
-        if event.camera in self._nodes and event.health.condition in (NODE_SILENT, SWITCH_DOWN):
-            return self._area_keys(event.camera)
+        if subject in self._nodes and condition in (NODE_SILENT, SWITCH_DOWN):
+            return self._area_keys(subject)
         return ()
 
     def explained(self, event: Event) -> tuple[str, ...]:
