@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from config.clock import SystemClock
 from config.logs import configure_logs
 from ingest.engine import open_engine
+from ingest.letters.bury import Totals, totals
 from ingest.letters.reading import read_events
 from ingest.media import MediaStore
 from ingest.media_http import media_router
@@ -33,23 +34,52 @@ from tests.bench.report import JsonFlag, finish, show
 
 _TOKEN = "the token of node-1"
 _GROUP = 50
+_SAMPLES = 40
+
+
+@dataclass(slots=True)
+class Curve:
+    """Resident memory of this process, sampled at even steps of ``total`` things done."""
+
+    total: int
+    points: list[tuple[int, float]] = field(default_factory=list)
+    """How many were done, and MB then."""
+
+    def mark(self, done: int) -> None:
+        """Sample, when the next of ``_SAMPLES`` steps has been reached."""
+        if done * _SAMPLES >= self.total * (len(self.points) + 1):
+            self.points.append((done, round(rss_mb(os.getpid()), 1)))
+
+    def growth_mb(self) -> float:
+        """Highest sample of the last quarter above the highest of the second one.
+
+        The first quarter is left out: there caches, pools and the dead letters fill up.
+        """
+        quarter = len(self.points) // 4
+        if quarter == 0:
+            return 0.0
+        values = [mb for _, mb in self.points]
+        return max(values[-quarter:]) - max(values[quarter : 2 * quarter])
 
 
 @dataclass(slots=True)
 class Result:
-    """What became of everything; memory in MB of resident set."""
+    """What became of everything."""
 
     messages: int = 0
     stored: int = 0
-    letters: int = 0
+    letters: Totals | None = None
     crashes: int = 0
-    statuses: Counter[int] | None = None
-    memory: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    statuses: Counter[int] = field(default_factory=Counter)
+    unsendable: int = 0
+    """Requests that the HTTP client itself refuses to send."""
+    while_messages: Curve = field(default_factory=lambda: Curve(0))
+    while_uploads: Curve = field(default_factory=lambda: Curve(0))
 
     @property
     def errors_5xx(self) -> int:
         """Answers of 500 and above."""
-        return sum(n for code, n in (self.statuses or Counter()).items() if code >= 500)
+        return sum(n for code, n in self.statuses.items() if code >= 500)
 
 
 def bench(
@@ -66,36 +96,51 @@ def bench(
         upgrade(engine)
         result = run(engine, Path(folder) / "media", messages, requests, random.Random(seed))
         engine.dispose()
-    statuses = result.statuses or Counter()
+    _report(result, time.monotonic() - started, as_json=as_json)
+    if result.crashes or result.errors_5xx:
+        raise typer.Exit(1)
+
+
+def _report(result: Result, seconds: float, *, as_json: bool) -> None:
+    letters = result.letters or Totals(0, 0, 0, 0)
+    curves = {"messages": result.while_messages, "uploads": result.while_uploads}
+    growth = {name: round(curve.growth_mb(), 1) for name, curve in curves.items()}
+    answers = sorted(result.statuses.items())
     rows = [
         ("messages", f"{result.messages}"),
         ("crashes", f"{result.crashes}"),
-        ("events stored / dead letters", f"{result.stored} / {result.letters}"),
-        ("answers to uploads", ", ".join(f"{code}: {n}" for code, n in sorted(statuses.items()))),
-        ("memory at 10 %, half, end (MB)", " / ".join(f"{mb:.0f}" for mb in result.memory)),
-        ("seconds", f"{time.monotonic() - started:.0f}"),
+        ("events stored", f"{result.stored}"),
+        ("dead letters kept / dropped", f"{letters.kept} / {letters.dropped}"),
+        ("answers to uploads", ", ".join(f"{code}: {n}" for code, n in answers)),
+        ("memory, last quarter above second (MB)", f"{growth}"),
+        ("load of the machine", f"{os.getloadavg()[0]:.1f}"),
+        ("seconds", f"{seconds:.0f}"),
     ]
     show("Hostile input", ("what", "value"), rows)
     finish(
         {
             "messages": result.messages,
-            "uploads": sum(statuses.values()),
+            "uploads": sum(result.statuses.values()),
+            "unsendable": result.unsendable,
             "crashes": result.crashes,
             "errors_5xx": result.errors_5xx,
-            "rss_mb": [round(mb, 1) for mb in result.memory],
+            "statuses": {str(code): n for code, n in answers},
+            "events_stored": result.stored,
+            "letters_kept": letters.kept,
+            "letters_dropped": letters.dropped,
+            "rss_mb": {name: curve.points for name, curve in curves.items()},
+            "rss_growth_mb": growth,
+            "load": round(os.getloadavg()[0], 1),
+            "seconds": round(seconds),
         },
         as_json=as_json,
     )
-    if result.crashes or result.errors_5xx:
-        raise typer.Exit(1)
 
 
 def run(engine: Engine, media: Path, messages: int, requests: int, chance: random.Random) -> Result:
     """Everything into one store and one upload door; see :class:`Result`."""
     store = EventStore(engine, SystemClock())
-    result = Result()
-    marks = [messages // 10, messages // 2, messages]
-    seen: list[float] = []
+    result = Result(while_messages=Curve(messages), while_uploads=Curve(requests))
     for group in _groups(messages):
         mails = [read_events(*hostile_message(chance)) for _ in range(group)]
         try:
@@ -107,14 +152,9 @@ def run(engine: Engine, media: Path, messages: int, requests: int, chance: rando
             result.crashes += 1
             typer.echo(f"crash: {type(error).__name__}: {str(error)[:300]}", err=True)
         result.messages += group
-        while marks and result.messages >= marks[0]:
-            marks.pop(0)
-            seen.append(rss_mb(os.getpid()))
-    counts = store.counts()
-    result.stored, result.letters = counts.events, counts.dead_letters
-    result.statuses = _upload(store, media, requests, chance)
-    first, middle, last = seen if len(seen) == 3 else (0.0, 0.0, 0.0)
-    result.memory = (first, middle, max(last, rss_mb(os.getpid())))
+        result.while_messages.mark(result.messages)
+    result.stored, result.letters = store.counts().events, totals(engine)
+    _upload(store, media, requests, chance, result)
     return result
 
 
@@ -123,18 +163,20 @@ def _groups(messages: int) -> Iterator[int]:
         yield min(_GROUP, messages - start)
 
 
-def _upload(store: EventStore, media: Path, requests: int, chance: random.Random) -> Counter[int]:
+def _upload(
+    store: EventStore, media: Path, requests: int, chance: random.Random, result: Result
+) -> None:
     app = FastAPI()
     app.include_router(media_router(store, MediaStore(media), {"node-1": SecretStr(_TOKEN)}))
-    statuses: Counter[int] = Counter()
     with TestClient(app, raise_server_exceptions=False) as client:
-        for _ in range(requests):
+        for number in range(requests):
             request = hostile_request(chance, _TOKEN)
             try:
                 answer = client.put(
                     f"/v1/media/{request.path}", content=request.body, headers=request.headers
                 )
             except httpx.HTTPError:
-                continue  # the client itself refuses to send such a request
-            statuses[answer.status_code] += 1
-    return statuses
+                result.unsendable += 1
+            else:
+                result.statuses[answer.status_code] += 1
+            result.while_uploads.mark(number + 1)

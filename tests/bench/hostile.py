@@ -103,8 +103,10 @@ def hostile_request(chance: random.Random, token: str) -> Request:
         (digest, digest, digest.upper(), digest[:63], "0" * 64, "%2e%2e%2fetc%2fpasswd", "é" * 64)
     )
     headers = {
-        "Authorization": chance.choice((f"Bearer {token}", f"bearer {token}", "Bearer", "Basic x")),
-        "X-Menshen-Node": chance.choice(("node-1", "node-1", "node-1", "nobody", "")),
+        "Authorization": chance.choice(
+            (*[f"Bearer {token}"] * 8, f"bearer {token}", "Bearer", "Basic x")
+        ),
+        "X-Menshen-Node": chance.choice((*["node-1"] * 8, "nobody", "")),
         "Content-Type": chance.choice(("image/jpeg", "video/mp4", "text/html", "image/jpeg; x=1")),
     }
     if chance.random() < 0.1:

@@ -9,7 +9,7 @@ import pytest
 
 from ingest.engine import open_engine
 from ingest.migrate import upgrade
-from tests.bench.fuzz import run
+from tests.bench.fuzz import Curve, run
 
 
 # Each refused event costs PostgreSQL a commit of its own, so it gets fewer.
@@ -24,6 +24,14 @@ def test_no_crash_and_no_5xx(
     result = run(engine, tmp_path / "media", messages, 100, random.Random(7))
     engine.dispose()
     assert (result.messages, result.crashes, result.errors_5xx) == (messages, 0, 0)
-    assert result.letters > messages / 3
-    assert result.statuses is not None
+    assert result.letters is not None
+    assert result.letters.kept > messages / 3
     assert {200, 401, 415, 422} & set(result.statuses)
+    assert len(result.while_messages.points) > 3
+
+
+def test_the_curve_compares_its_last_quarter_with_its_second() -> None:
+    curve = Curve(
+        total=40, points=[(n, mb) for n, mb in enumerate([50.0, 99, 60, 61, 62, 63, 64, 65])]
+    )
+    assert curve.growth_mb() == 4.0
