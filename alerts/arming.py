@@ -57,6 +57,8 @@ class Arming(Frozen):
     until: AwareDatetime | None = None
     """When the mode chosen by hand ends; None: when it is changed."""
     schedule: tuple[Turn, ...] = Field(default=(), max_length=28)
+    snoozed_until: AwareDatetime | None = None
+    """Silence until then; afterwards everything is as it was before."""
 
 
 def mode_at(arming: Arming, now: datetime, zone: ZoneInfo) -> Mode:
@@ -71,10 +73,18 @@ def mode_at(arming: Arming, now: datetime, zone: ZoneInfo) -> Mode:
     return Mode.AWAY
 
 
+def is_snoozed(arming: Arming, now: datetime) -> bool:
+    """True while the owner wants silence for a while."""
+    return arming.snoozed_until is not None and now < arming.snoozed_until
+
+
 def silenced(
     arming: Arming, kind: EventKind, now: datetime, zone: ZoneInfo
 ) -> tuple[str, str] | None:
     """Why an event of ``kind`` raises no alert now, in both languages; None when it may."""
+    if arming.snoozed_until is not None and is_snoozed(arming, now) and kind not in DEVICE:
+        until = f"{arming.snoozed_until.astimezone(zone):%H:%M}"
+        return f"户主已静音到 {until}", f"the owner snoozed the camera until {until}"
     mode = mode_at(arming, now, zone)
     if kind in HEARD[mode]:
         return None

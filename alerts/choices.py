@@ -58,7 +58,12 @@ def load_choices(
 
 def arming_of(row: Any) -> Arming:
     """A row of ``arming``."""
-    body = {"mode": row.mode, "until": row.until, "schedule": json.loads(row.schedule)}
+    body = {
+        "mode": row.mode,
+        "until": row.until,
+        "schedule": json.loads(row.schedule),
+        "snoozed_until": row.snoozed_until,
+    }
     return Arming.model_validate(body)
 
 

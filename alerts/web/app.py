@@ -30,8 +30,10 @@ from alerts.web.camera.signs import Signs
 from alerts.web.context import Web
 from alerts.web.grid import duty
 from alerts.web.grid.swaps import Swaps
+from alerts.web.home import fallback_pages
 from alerts.web.home import pages as home
 from alerts.web.home.armings import Armings
+from alerts.web.home.fallbacks import Fallbacks
 from alerts.web.home.homes import Homes
 from alerts.web.installer import devices, draw
 from alerts.web.installer.drawings import Drawings
@@ -60,6 +62,7 @@ OURS = (
     handling.router,
     duty.router,
     home.router,
+    fallback_pages.router,
     devices.router,
     draw.router,
     cameras.router,
@@ -104,6 +107,7 @@ def create_app(
 
     Run it with :class:`alerts.web.server.WebServer`, which ends open streams when it stops.
     """
+    sessions, homes = Sessions(engine, clock), Homes(engine, clock)
     web = Web(
         service=service,
         site=site,
@@ -112,16 +116,17 @@ def create_app(
         clock=clock,
         zone=ZoneInfo(site.county.zone),
         accounts=Accounts(engine, clock, hasher),
-        sessions=Sessions(engine, clock),
+        sessions=sessions,
         throttle=Throttle(engine, clock),
         login_form=LoginForm(engine, clock),
-        broadcaster=Broadcaster(service),
+        broadcaster=Broadcaster(service, sessions, homes),
         audit=AuditLog(engine, clock),
-        homes=Homes(engine, clock),
+        homes=homes,
         reports=FieldReports(engine, clock),
         signs=Signs(engine, clock),
         swaps=Swaps(engine, clock),
         armings=Armings(engine, clock),
+        fallbacks=Fallbacks(engine, clock),
         seen=Seen(engine),
         drawings=Drawings(engine, clock),
         invitations=Invitations(engine, clock),

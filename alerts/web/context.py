@@ -20,6 +20,7 @@ from alerts.web.camera.seen import Seen
 from alerts.web.camera.signs import Signs
 from alerts.web.grid.swaps import Swaps
 from alerts.web.home.armings import Armings
+from alerts.web.home.fallbacks import Fallbacks
 from alerts.web.home.homes import Homes
 from alerts.web.installer.drawings import Drawings
 from alerts.web.people.accounts import Accounts
@@ -56,6 +57,7 @@ class Web:
     signs: Signs
     swaps: Swaps
     armings: Armings
+    fallbacks: Fallbacks
     seen: Seen
     drawings: Drawings
     invitations: Invitations

@@ -1,4 +1,4 @@
-"""Armings: stores what a home's owner chose: mode by hand, and the weekly schedule."""
+"""Armings: stores what a home's owner chose: mode by hand, silence for a while, and the plan."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ class Armings:
 
     def choose(self, camera: str, mode: Mode | None, *, until: datetime | None, by: str) -> None:
         """Choose a mode by hand; None goes back to the schedule."""
-        kept = self.of(camera).schedule
-        self._store(camera, Arming(mode=mode, until=until, schedule=kept), by)
+        self._change(camera, {"mode": mode, "until": until}, by)
+
+    def snooze(self, camera: str, until: datetime | None, *, by: str) -> None:
+        """Silence until then, whatever mode holds; None ends it."""
+        self._change(camera, {"snoozed_until": until}, by)
 
     def schedule(self, camera: str, turns: tuple[Turn, ...], *, by: str) -> None:
         """Replace the schedule; a mode chosen by hand stays.
@@ -39,19 +42,27 @@ class Armings:
         Raises:
             pydantic.ValidationError: there are more turns than a week can hold.
         """
-        kept = self.of(camera)
-        self._store(camera, Arming(mode=kept.mode, until=kept.until, schedule=turns), by)
+        self._change(camera, {"schedule": turns}, by)
 
-    def _store(self, camera: str, choice: Arming, by: str) -> None:
+    def _change(self, camera: str, changes: dict[str, Any], by: str) -> None:
+        """Change some of it; the row is locked meanwhile, so that two taps both count."""
+        with writing(self._engine) as connection:
+            row = connection.execute(
+                select(arming).where(arming.c.camera == camera).with_for_update()
+            ).one_or_none()
+            kept = Arming() if row is None else arming_of(row)
+            choice = Arming.model_validate({**dict(kept), **changes})
+            connection.execute(delete(arming).where(arming.c.camera == camera))
+            connection.execute(insert(arming).values(self._row(camera, choice, by)))
+
+    def _row(self, camera: str, choice: Arming, by: str) -> dict[str, Any]:
         schedule = json.dumps([turn.model_dump(mode="json") for turn in choice.schedule])
-        row: dict[str, Any] = {
+        return {
             "camera": camera,
             "mode": choice.mode and str(choice.mode),
             "until": choice.until,
             "schedule": schedule,
+            "snoozed_until": choice.snoozed_until,
             "changed_by": by,
             "changed_at": self._clock.now(),
         }
-        with writing(self._engine) as connection:
-            connection.execute(delete(arming).where(arming.c.camera == camera))
-            connection.execute(insert(arming).values(row))

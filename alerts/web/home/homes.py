@@ -132,6 +132,20 @@ class Homes:
             )
             return tuple(found.scalars())
 
+    def granted(self) -> dict[str, tuple[str, ...]]:
+        """:meth:`granted_to` of everybody to whom something is granted now."""
+        table = view_grants.c
+        found: dict[str, list[str]] = {}
+        with reading(self._engine) as connection:
+            for row in connection.execute(
+                select(table.person, table.alert_id)
+                .where(table.until > self._clock.now())
+                .distinct()
+                .order_by(table.alert_id)
+            ):
+                found.setdefault(row.person, []).append(row.alert_id)
+        return {person: tuple(ids) for person, ids in found.items()}
+
     def grants_of(self, alert_id: str) -> list[Grant]:
         """Open grants of an alert, the newest first."""
         table = view_grants.c

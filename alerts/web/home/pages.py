@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from alerts.arming import Mode, Turn, mode_at
+from alerts.arming import Mode, Turn, is_snoozed, mode_at
 from alerts.service import AlertView
 from alerts.state import Outcome, State
 from alerts.web.alert.handling import visible
@@ -19,6 +19,7 @@ from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
 from alerts.web.camera.cameras import is_own
 from alerts.web.context import Web
+from alerts.web.home.fallback_pages import fallback_state
 from alerts.web.people.auth import HomeOwner, Visitor, WebParts
 from alerts.web.people.invite import invitation_page
 from config.site import Camera, Role
@@ -26,7 +27,8 @@ from config.site import Camera, Role
 router = APIRouter(include_in_schema=False)
 GRID_HEAD_STEP, POLICE_STEP = 1, 4
 """Rungs of the ladder (design, section 5) that the call buttons reach."""
-PAUSE = timedelta(hours=1)
+SNOOZES = (15, 60, 480)
+"""Minutes of silence on offer."""
 _GRID = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
 
 
@@ -48,6 +50,8 @@ def home_page(request: Request, web: WebParts, visitor: HomeOwner) -> Response:
         family=family,
         may_invite=not visitor.viewer.homes,
         modes=Mode,
+        snoozes=SNOOZES,
+        **fallback_state(web, visitor),
     )
 
 
@@ -65,6 +69,7 @@ def _camera(web: Web, camera: Camera, today: datetime, but: tuple[str, ...]) -> 
         "arming": choice,
         "mode": mode_at(choice, now, web.zone),
         "by_hand": is_by_hand,
+        "snoozed": is_snoozed(choice, now),
         "events": web.seen.since(camera.id, today),
         "latest": web.seen.latest_picture(camera.id),
         "looks": web.seen.looks(camera.id, but=but, limit=20),
@@ -75,20 +80,27 @@ def _camera(web: Web, camera: Camera, today: datetime, but: tuple[str, ...]) -> 
 def choose_mode(
     web: WebParts, visitor: HomeOwner, camera_id: str, mode: Annotated[str, Form(max_length=16)]
 ) -> Response:
-    """Away, night or home; ``schedule`` follows the plan; ``pause`` is home for an hour."""
+    """Away, night or home; ``schedule`` follows the plan."""
     camera = _own(web, visitor, camera_id)
-    until = None
-    chosen: Mode | None
-    if mode == "schedule":
-        chosen = None
-    elif mode == "pause":
-        chosen, until = Mode.HOME, web.clock.now() + PAUSE
-    elif mode in set(Mode):
-        chosen = Mode(mode)
-    else:
+    if mode != "schedule" and mode not in set(Mode):
         raise Refusal(422, "no_mode", zh="没有这种布防方式", en="There is no such mode")
-    web.armings.choose(camera.id, chosen, until=until, by=visitor.person.id)
+    chosen = None if mode == "schedule" else Mode(mode)
+    web.armings.choose(camera.id, chosen, until=None, by=visitor.person.id)
     _audit(web, visitor, "arming", camera.id, mode)
+    return RedirectResponse("/home", status_code=303)
+
+
+@router.post("/home/{camera_id}/snooze")
+def snooze(
+    web: WebParts, visitor: HomeOwner, camera_id: str, minutes: Annotated[int, Form(ge=0)]
+) -> Response:
+    """Silence for a while, of everything but trouble of the camera; 0 ends it."""
+    camera = _own(web, visitor, camera_id)
+    if minutes not in (0, *SNOOZES):
+        raise Refusal(422, "no_snooze", zh="没有这种静音时长", en="There is no such length")
+    until = web.clock.now() + timedelta(minutes=minutes) if minutes else None
+    web.armings.snooze(camera.id, until, by=visitor.person.id)
+    _audit(web, visitor, "snooze", camera.id, f"{minutes} min")
     return RedirectResponse("/home", status_code=303)
 
 
@@ -180,8 +192,10 @@ def answer(
         if grid is None:
             raise errors.not_found()
         _grant(web, visitor, alert, grid.head)
+        _call(web, visitor, alert, "grid head")
         web.service.summon(visitor.viewer, alert.id, step=GRID_HEAD_STEP)
     elif what == "police":
+        _call(web, visitor, alert, "police desk")
         web.service.summon(visitor.viewer, alert.id, step=POLICE_STEP)
     else:
         raise Refusal(422, "no_answer", zh="没有这种回答", en="There is no such answer")
@@ -213,6 +227,16 @@ def _grant(web: Web, visitor: Visitor, alert: AlertView, person_id: str) -> None
         raise Refusal(422, "no_person", zh="只能给网格员看", en="Only grid people can be let in")
     web.homes.grant(alert_id=alert.id, owner=camera.owner, person=person.id)
     _audit(web, visitor, "view-granted", alert.id, f"to {person.id} for 30 minutes")
+
+
+def _call(web: Web, visitor: Visitor, alert: AlertView, whom: str) -> None:
+    """Calling for help is consent for this alert, whatever the home agreed to otherwise."""
+    camera = web.site.camera(alert.camera_id)
+    owner = camera.owner if camera is not None and camera.owner is not None else visitor.person.id
+    web.fallbacks.call(alert.id, owner)
+    web.audit.append(
+        actor=visitor.person.id, action="owner-called", object=f"alert {alert.id}", detail=whom
+    )
 
 
 def _settle(web: Web, visitor: Visitor, alert: AlertView, outcome: Outcome, note: str) -> None:

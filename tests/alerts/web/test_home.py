@@ -9,9 +9,15 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import expect
+from sqlalchemy import select
 
+from alerts.ladders import HomeTerms
+from alerts.rosters.arranged import load_terms
+from alerts.routing import ladder, place_of
+from alerts.schema import audit
 from alerts.state import Outcome, State
 from config.event import EventKind, FaceShot
+from ingest.engine import reading
 from tests.alerts.web.conftest import FORM_TOKEN, form_csrf, form_login
 from tests.alerts.web.county import make_jpeg
 from tests.alerts.web.pages import faults
@@ -106,13 +112,73 @@ def test_at_home_only_trouble_alerts_and_the_no_has_a_reason(client, county):
         assert [row[0] for row in rows] == ["the owner set the camera to home: no alert of it"]
 
 
-def test_a_pause_ends_by_itself(client, county):
+def test_a_snooze_ends_by_itself_and_leaves_the_mode_as_it_was(client, county):
     become(client, "li-qiang")
-    post(client, f"/home/{HOME}/mode", mode="pause")
+    path = f"/home/{HOME}"
+    fields = {"days": ["thu"], "start": "00:00", "end": "00:00", "mode": "home"}
+    post(client, f"{path}/schedule", **fields)
+    post(client, f"{path}/mode", mode="away")
+    assert post(client, f"{path}/snooze", minutes=60).status_code == 303
+    assert "静音到" in client.get("/home").text
     with pytest.raises(AssertionError, match="raised no alert"):
         county.face(HOME)
+    assert county.broken(HOME).kind is EventKind.HEALTH, "trouble of the camera is heard"
     county.clock.advance(3600)
+    assert county.face(HOME).state is State.OPEN, "away by hand again, not at home by the plan"
+    for minutes in (7, -1, "soon"):
+        assert post(client, f"{path}/snooze", minutes=minutes).status_code == 422
+    post(client, f"{path}/snooze", minutes=15)
+    assert post(client, f"{path}/snooze", minutes=0).status_code == 303
     assert county.face(HOME).state is State.OPEN
+
+
+def test_a_snooze_survives_a_restart(client, county):
+    become(client, "li-qiang")
+    post(client, f"/home/{HOME}/snooze", minutes=480)
+    county.clock.advance(7 * 3600)
+    again = type(county)(county.engine, county.site, county.clock, county.folder)
+    with pytest.raises(AssertionError, match="raised no alert"):
+        again.face(HOME)
+    with TestClient(again.app()) as fresh:
+        become(fresh, "li-qiang")
+        assert "静音到" in fresh.get("/home").text
+
+
+def test_nobody_else_is_told_until_the_owner_agrees_and_a_neighbour_until_they_do(client, county):
+    web = client.app.state.web
+    become(client, "li-qiang")
+    assert post(client, "/home/neighbours", account="zhou-min").status_code == 409
+    assert post(client, "/home/fallback", agreed="perhaps").status_code == 422
+    assert post(client, "/home/fallback", agreed="yes").status_code == 303
+    for stranger in ("wang-fang", "li-qiang", "nobody"):
+        assert post(client, "/home/neighbours", account=stranger).status_code == 303
+    assert web.fallbacks.neighbours("li-qiang") == [], "grid people, oneself and nobody are none"
+    assert post(client, "/home/neighbours", account="zhou-min").status_code == 303
+    assert post(client, "/home/neighbours", account="zhou-min").status_code == 422, "once is enough"
+    assert post(client, "/home/neighbours/li-qiang/accept").status_code == 404, "not for others"
+
+    def standing() -> tuple[str, ...]:
+        with reading(county.engine) as connection:
+            place = place_of(county.site, HOME)
+            terms = load_terms(connection, place, "none")
+        return ladder(county.site, place, county.clock.now(), terms=terms).people(1)
+
+    assert standing() == ("zhao-lei",)
+    become(client, "zhou-min")
+    assert "李强" in client.get("/home").text
+    assert post(client, "/home/neighbours/li-qiang/accept").status_code == 303
+    assert standing() == ("zhao-lei", "zhou-min")
+    assert post(client, "/home/neighbours/li-qiang/leave").status_code == 303
+    assert standing() == ("zhao-lei",)
+    become(client, "li-qiang")
+    assert post(client, "/home/fallback", agreed="no").status_code == 303
+    with reading(county.engine) as connection:
+        assert load_terms(connection, place_of(county.site, HOME), "none") == HomeTerms()
+        lines = connection.execute(select(audit.c.action).order_by(audit.c.seq)).scalars().all()
+    wanted = ["fallback-agreed", "neighbour-asked", "neighbour-accepted", "neighbour-ended"]
+    assert [line for line in lines if line.startswith(("fall", "neigh"))] == [
+        *wanted, "fallback-revoked",
+    ]  # fmt: skip
 
 
 def test_the_plan_is_kept_and_heeded_past_midnight(client, county):
