@@ -16,7 +16,7 @@ from config.errors import UserError
 from config.logs import redact_event
 
 if TYPE_CHECKING:
-    from alerts.router import Routed
+    from alerts.decider import Routed
 
 
 class Journal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from alerts.audit import AuditLine, append_lines
 from alerts.holding import Held, Holdings
 from alerts.inhibition.causes import Causes
 from alerts.inhibition.roots import GRACE
-from alerts.ladders import Ladder
+from alerts.ladders import Ladder, Place
 from alerts.machine import Scene, step
 from alerts.notices import Decision, Notices
 from alerts.records import About, dump_row, to_columns, with_event
@@ -102,6 +102,10 @@ class Work:
         held = Held(alert, about)
         self._held.add(held)
         return held
+
+    def move(self, held: Held, place: Place) -> None:
+        """What the alert is about has gone elsewhere; stored with its next transition."""
+        held.about = replace(held.about, place=place)
 
     def apply(
         self, held: Held, command: Command, *, event: Event | None = None, relation: str = ""
