@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, select, update
 
 from alerts import schema
+from alerts.hub import Bell, Hub
 from alerts.quiet_schema import digests, notice_pace
 from alerts.rows import insert_rows
 from alerts.storm.brake import DIGESTED, HELD
@@ -26,10 +27,13 @@ BATCH = 50
 class Digests:
     """Works off the digests of one database; any number may share it."""
 
-    def __init__(self, engine: Engine, site: Site, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, site: Site, clock: Clock, *, hub: Hub | None = None
+    ) -> None:
         self._engine = engine
         self._site = site
         self._clock = clock
+        self._hub = hub or Hub()
 
     def run_once(self) -> int:
         """Send what is due, at most 50; returns how many digests were ended."""
@@ -44,6 +48,7 @@ class Digests:
             waiting = connection.execute(statement).all()
             for digest in waiting:
                 self._send(connection, digest, now)
+        self._hub.ring(Bell.CHANGES, Bell.NOTICES)
         return len(waiting)
 
     def _send(self, connection: Connection, digest: Any, now: datetime) -> None:
