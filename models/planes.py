@@ -55,6 +55,19 @@ class PlanarFrame:
         stacked = np.concatenate(planes).reshape(height * 3 // 2, width)
         return np.asarray(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420), np.uint8)
 
+    def part(self, left: int, top: int, right: int, bottom: int) -> Image:
+        """The pixels of a rectangle inside the frame, as ``bgr()[top:bottom, left:right]``."""
+        # Two by two pixels share a colour: the conversion starts and ends between such blocks.
+        x, y = left // 2, top // 2
+        across, down = -(-right // 2), -(-bottom // 2)
+        inside = PlanarFrame(
+            self.luma[2 * y : 2 * down, 2 * x : 2 * across],
+            self.blue[y:down, x:across],
+            self.red[y:down, x:across],
+        )
+        whole = inside.bgr()
+        return whole[top - 2 * y : bottom - 2 * y, left - 2 * x : right - 2 * x]
+
     def shrink_into(self, target: Image) -> None:
         """Resize the frame to the size of ``target`` and convert it, into it."""
         height, width = target.shape[:2]
@@ -73,6 +86,13 @@ class PlanarFrame:
 
 Picture = Image | PlanarFrame
 """What detectors look at."""
+
+
+def part_of(picture: Picture, left: int, top: int, right: int, bottom: int) -> Image:
+    """The blue-green-red pixels of a rectangle inside a picture; of planes only those are made."""
+    if isinstance(picture, PlanarFrame):
+        return picture.part(left, top, right, bottom)
+    return picture[top:bottom, left:right]
 
 
 def shrink_into(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:

@@ -15,8 +15,8 @@ REACH: Final = 4.0
 """The network gives corners as offsets from a cell's centre in units of so many strides."""
 CHANNELS: Final = 10
 """Of each cell: score, eight offsets, double-row; score and double-row are logits."""
-THRESHOLD: Final = 0.4
-"""Lowest score that counts as a plate."""
+THRESHOLD: Final = 0.3
+"""Lowest score that is worth reading: a legal text makes even a weak candidate a plate."""
 OVERLAP: Final = 0.3
 """Intersection over union of upright boxes above which two candidates are one plate."""
 NESTED: Final = 0.6

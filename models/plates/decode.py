@@ -26,6 +26,8 @@ READABLE: Final = 0.2
 """A character less probable than this is given as `?`."""
 
 SURE: Final = 0.97
+DOUBTED: Final = math.log(0.5)
+"""Evidence of grammar and colour below which even a sure text is weighed against others."""
 _NEVER: Final = -1e30
 
 
@@ -49,10 +51,11 @@ def decode(steps: NDArray[np.float32], colours: NDArray[np.float32], alphabet: s
     CTC and its prefix search are those of Graves et al. 2006 and Hannun et al. 2014. The grammar
     re-ranks whole texts; it never removes one.
     """
-    raw = greedy(steps, alphabet)
-    best, probabilities = raw, _probabilities(steps, raw, alphabet)
-    # Between two characters no class is sure, so the characters' own best steps decide.
-    if raw and (min(probabilities) < SURE or not legal_kinds(raw)):
+    raw, probabilities = greedy(steps, alphabet)
+    best = raw
+    # Between two characters no class is sure, so the characters' own best steps decide. A plate a
+    # character short is legal and sure, yet often of a colour that such a text never has.
+    if raw and (min(probabilities) < SURE or grammar_evidence(raw, colours) < DOUBTED):
         candidates = beam_search(steps, alphabet)
         best = max(candidates, key=lambda c: c[1] + grammar_evidence(c[0], colours))[0]
         if best != raw:
@@ -63,11 +66,19 @@ def decode(steps: NDArray[np.float32], colours: NDArray[np.float32], alphabet: s
     return Decoded(text=text, raw=raw, probabilities=tuple(probabilities))
 
 
-def greedy(steps: NDArray[np.float32], alphabet: str) -> str:
-    """The text of the best class of every step."""
+def greedy(steps: NDArray[np.float32], alphabet: str) -> tuple[str, list[float]]:
+    """The text of the best class of every step, and the probability of each character.
+
+    No alignment of that text is more probable than these steps themselves, so that the
+    probabilities are those that `align` would find.
+    """
     best = steps.argmax(1)
-    starts = np.flatnonzero((best > 0) & (np.concatenate([[0], best[:-1]]) != best))
-    return "".join(alphabet[int(best[i]) - 1] for i in starts)
+    starts = np.flatnonzero(best[1:] != best[:-1]) + 1
+    starts = np.concatenate([[0], starts])
+    tops = np.maximum.reduceat(steps[np.arange(len(steps)), best], starts)
+    runs = [(int(c), float(top)) for c, top in zip(best[starts], tops, strict=True) if c]
+    text = "".join(alphabet[c - 1] for c, _ in runs)
+    return text, [math.exp(min(0.0, max(-60.0, top))) for _, top in runs]
 
 
 def grammar_evidence(text: str, colours: NDArray[np.float32]) -> float:
@@ -85,20 +96,25 @@ def beam_search(
 ) -> list[tuple[str, float]]:
     """The most probable texts with their log-probabilities, best first (CTC prefix search)."""
     beams: dict[str, tuple[float, float]] = {"": (0.0, _NEVER)}
-    floor = np.log(CANDIDATE_FLOOR)
-    for step in steps:
-        likely = [int(c) for c in np.flatnonzero(step > floor) if c]
+    waited, waits = 0.0, False
+    likely_ones = steps > math.log(CANDIDATE_FLOOR)
+    likely_ones[:, 0] = False
+    busy: list[bool] = np.asarray(likely_ones.any(1)).tolist()
+    for t, (step, is_busy) in enumerate(zip(steps, busy, strict=True)):
         blank = float(step[0])
-        if not likely:
-            # Every text only waits: their order stays, and most steps are of this kind.
-            beams = {prefix: (_add(*score) + blank, _NEVER) for prefix, score in beams.items()}
+        if not is_busy:
+            # Every text only waits, and most steps are of this kind: one sum serves them all.
+            waited, waits = waited + blank, True
             continue
+        if waits:
+            beams = {prefix: (_add(*score), _NEVER) for prefix, score in beams.items()}
+            waits = False
+        likely = [(alphabet[c - 1], float(step[c])) for c in likely_ones[t].nonzero()[0]]
         grown: dict[str, tuple[float, float]] = {}
         for prefix, (ends_blank, ends_character) in beams.items():
             either = _add(ends_blank, ends_character)
             _merge(grown, prefix, either + blank, _NEVER)
-            for c in likely:
-                character, score = alphabet[c - 1], float(step[c])
+            for character, score in likely:
                 if prefix.endswith(character):
                     _merge(grown, prefix, _NEVER, ends_character + score)
                     _merge(grown, prefix + character, _NEVER, ends_blank + score)
@@ -106,7 +122,8 @@ def beam_search(
                     _merge(grown, prefix + character, _NEVER, either + score)
         ranked = sorted(grown.items(), key=lambda item: _add(*item[1]), reverse=True)
         beams = dict(ranked[:width])
-    return [(prefix, _add(*score)) for prefix, score in beams.items()]
+    ranked_last = sorted(beams.items(), key=lambda item: _add(*item[1]), reverse=True)
+    return [(prefix, _add(*score) + waited) for prefix, score in ranked_last]
 
 
 def _probabilities(steps: NDArray[np.float32], text: str, alphabet: str) -> list[float]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.images import check_image
 from models.letterbox import input_size
+from models.planes import shrink_into
 from models.plates.candidates import (
     CHANNELS,
     STRIDES,
@@ -124,7 +124,5 @@ def _place(image: Image, slot: NDArray[np.uint8]) -> NDArray[np.float32]:
     if inner == (height, width):
         slot[:height, :width] = image
     else:
-        # Averaging keeps thin strokes that point sampling would drop; below half size it matters.
-        way = cv2.INTER_AREA if factor < 0.6 else cv2.INTER_LINEAR
-        slot[: inner[0], : inner[1]] = cv2.resize(image, inner[::-1], interpolation=way)
+        shrink_into(image, slot[: inner[0], : inner[1]])
     return np.array([width / inner[1], height / inner[0]], np.float32)

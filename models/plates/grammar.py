@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from models.plates.alphabet import DIGITS, LETTERS, PROVINCES, SERIAL, UNREADABLE
@@ -115,6 +116,7 @@ def matches(text: str, kind: PlateKind) -> bool:
     return any(_fits(text, pattern) for pattern in RULES[kind].patterns)
 
 
+@lru_cache(maxsize=4096)
 def legal_kinds(text: str) -> tuple[PlateKind, ...]:
     """Every kind whose grammar the text obeys, in the order of `PlateKind`."""
     if len(text) not in _LENGTHS:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import UserError
+from models.planes import Picture
 from models.plates.candidates import PlateDetection
 from models.plates.decode import decode
 from models.plates.fuse import fuse_reads
@@ -76,22 +77,22 @@ class PlateReader:
         """
         return cls(open_session(path, threads=threads, providers=providers, signature=SIGNATURE))
 
-    def read(self, image: Image, detections: Sequence[PlateDetection]) -> list[PlateRead]:
+    def read(self, image: Picture, detections: Sequence[PlateDetection]) -> list[PlateRead]:
         """What is written on each detected plate of one picture, in their order.
 
         Args:
-            image: uint8 (H, W, 3) BGR, the picture in which the plates were detected.
+            image: uint8 (H, W, 3) BGR, or the decoder's planes, in which the plates were detected.
             detections: where they are.
         """
         return self.read_all([image], [detections])[0]
 
     def read_all(
-        self, images: Sequence[Image], detections: Sequence[Sequence[PlateDetection]]
+        self, images: Sequence[Picture], detections: Sequence[Sequence[PlateDetection]]
     ) -> list[list[PlateRead]]:
         """What is written on the plates of several pictures, read in common batches.
 
         Args:
-            images: uint8 (H, W, 3) BGR pictures.
+            images: uint8 (H, W, 3) BGR pictures, or the decoder's planes.
             detections: of each picture.
         """
         owners = [i for i, found in enumerate(detections) for _ in found]
@@ -119,7 +120,7 @@ class PlateReader:
         return self._look(strips, rows if rows is not None else [1] * len(strips))[0]
 
     def _read_plates(
-        self, images: Sequence[Image], plates: Sequence[PlateDetection]
+        self, images: Sequence[Picture], plates: Sequence[PlateDetection]
     ) -> list[PlateRead]:
         """Reads one plate of each picture; the doubtful ones twice."""
         if not plates:
@@ -176,7 +177,7 @@ class PlateReader:
 
 
 def _strips(
-    images: Sequence[Image], corners: NDArray[np.float32], rows: Sequence[int]
+    images: Sequence[Picture], corners: NDArray[np.float32], rows: Sequence[int]
 ) -> NDArray[np.uint8]:
     strips = [np.zeros((0, STRIP_HEIGHT, STRIP_WIDTH, 3), np.uint8)]
     strips += [

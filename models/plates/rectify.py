@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.planes import Picture, part_of
+
 STRIP_WIDTH: Final = 160
 STRIP_HEIGHT: Final = 48
 MARGIN_X: Final = 0.05
@@ -27,13 +29,12 @@ _FINEST: Final = 2.0
 """Source pixels per strip pixel above which the source is shrunk first, against aliasing."""
 
 
-def rectify(
-    image: NDArray[np.uint8], corners: NDArray[np.float32], rows: Sequence[int]
-) -> NDArray[np.uint8]:
+def rectify(image: Picture, corners: NDArray[np.float32], rows: Sequence[int]) -> NDArray[np.uint8]:
     """Perspective-corrected strips of plates, uint8 (N, 48, 160, 3) BGR.
 
     Args:
-        image: uint8 (H, W, 3) BGR.
+        image: uint8 (H, W, 3) BGR, or the decoder's planes, of which only what is cut out is
+            converted.
         corners: float32 (N, 4, 2): left-top, right-top, right-bottom, left-bottom as x, y in
             pixels; may lie outside the picture. Corners without area give a black strip.
         rows: N numbers; 2 puts the plate's two rows side by side, anything else takes it whole.
@@ -74,16 +75,16 @@ def plate_height(quad: NDArray[np.float32]) -> float:
 def _has_area(quad: NDArray[np.float32]) -> bool:
     if not np.isfinite(quad).all():
         return False
-    x, y = quad[:, 0].astype(np.float64), quad[:, 1].astype(np.float64)
-    area = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
-    if area < 4.0:
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad.tolist()
+    # Half the cross product of the diagonals.
+    if abs((x2 - x0) * (y3 - y1) - (x3 - x1) * (y2 - y0)) < 8.0:
         return False
     # Crossed or collapsed corners have no perspective transform.
     return abs(float(np.linalg.det(cv2.getPerspectiveTransform(_UNIT, quad)))) > 1e-6
 
 
 def _shrunk(
-    image: NDArray[np.uint8], quad: NDArray[np.float32]
+    image: Picture, quad: NDArray[np.float32]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     height, width = image.shape[:2]
     margin = 0.25 * (quad.max(0) - quad.min(0)) + 2
@@ -91,7 +92,7 @@ def _shrunk(
     right, bottom = np.clip(quad.max(0) + margin + 1, (left + 1, top + 1), (width, height)).astype(
         int
     )
-    patch = image[top:bottom, left:right]
+    patch = part_of(image, int(left), int(top), int(right), int(bottom))
     local = quad - np.array([left, top], np.float32)
     factor = plate_height(quad) / STRIP_HEIGHT
     if factor <= _FINEST:

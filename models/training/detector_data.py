@@ -195,7 +195,7 @@ def _tilt(rng: np.random.Generator) -> NDArray[np.float64]:
     spread, lean = (14.0, 0.24) if rng.random() < 0.35 else (5.0, 0.07)
     angle = np.deg2rad(rng.normal(0, spread))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return turn @ np.array([[1.0, 0.0], [rng.normal(0, lean), 1.0]])
+    return np.asarray(turn @ np.array([[1.0, 0.0], [rng.normal(0, lean), 1.0]]))
 
 
 def _prefiltered(whole: Picture, factor: float) -> Picture:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from config.errors import UserError
 from models.faces import FaceDetector
 from models.letterbox import Letterbox
-from models.planes import PlanarFrame
+from models.planes import PlanarFrame, part_of
+from models.plates.rectify import rectify
 from tests.bench.inference import as_planes, camera_frame
 
 
@@ -23,6 +26,29 @@ def test_colours_survive_the_planes() -> None:
         target = np.zeros((*size, 3), np.uint8)
         frame.shrink_into(target)
         assert np.abs(target.astype(int) - (200, 100, 50)).max() <= 3
+
+
+@given(
+    corner=st.tuples(st.integers(0, 50), st.integers(0, 30)),
+    size=st.tuples(st.integers(1, 20), st.integers(1, 14)),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_part_is_that_part_of_the_whole(corner: tuple[int, int], size: tuple[int, int]) -> None:
+    frame = as_planes(np.random.default_rng(7).integers(0, 256, (40, 60, 3)).astype(np.uint8))
+    left, top = corner
+    right, bottom = min(60, left + size[0]), min(40, top + size[1])
+    part = frame.part(left, top, right, bottom)
+    assert np.array_equal(part, frame.bgr()[top:bottom, left:right])
+    assert np.array_equal(part_of(frame.bgr(), left, top, right, bottom), part)
+
+
+def test_plates_are_cut_from_planes_as_from_the_picture() -> None:
+    frame = as_planes(camera_frame())
+    corners = np.array(
+        [[[300, 900], [490, 900], [490, 960], [300, 960]], [[-20, -9], [1, 2], [0, 9], [-20, 5]]],
+        np.float32,
+    )
+    assert np.array_equal(rectify(frame, corners, [1, 2]), rectify(frame.bgr(), corners, [1, 2]))
 
 
 def test_a_letterbox_filled_from_planes_is_nearly_one_filled_from_pixels() -> None:

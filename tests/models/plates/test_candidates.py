@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from models.plates.candidates import CHANNELS, STRIDES, cells_above, decode
+from models.plates.candidates import CHANNELS, STRIDES, THRESHOLD, cells_above, decode
 
 ONE = np.ones(2, np.float32)
 
@@ -69,7 +69,7 @@ def test_detections_are_ordered_and_apart(count: int, data: st.DataObject) -> No
     rows = data.draw(npst.arrays(np.float32, count, elements=st.floats(0, 1, width=32)))
     found = decode(scores, corners, rows, scale=ONE)
     assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
-    assert len(found) <= (scores >= 0.4).sum()
+    assert len(found) <= (scores >= THRESHOLD).sum()
     assert all(np.isfinite(p.corners).all() for p in found)
 
 

@@ -111,10 +111,28 @@ def test_the_search_finds_the_text_that_many_paths_share() -> None:
     shares = np.full((2, CLASSES), 1e-9)
     shares[:, 0], shares[:, CHARACTER_INDEX["A"]] = 0.6, 0.4
     steps = np.log(shares).astype(np.float32)
-    assert greedy(steps, CHARACTERS) == ""
+    assert greedy(steps, CHARACTERS) == ("", [])
     text, score = beam_search(steps, CHARACTERS)[0]
     assert text == "A"
     assert np.exp(score) == pytest.approx(0.64, abs=1e-3)
+
+
+@given(seed=st.integers(0, 2**32 - 1), spread=st.floats(0.5, 9))
+@settings(max_examples=60, deadline=None)
+def test_the_plain_reading_is_its_own_best_alignment(seed: int, spread: float) -> None:
+    logits = np.random.default_rng(seed).normal(0, spread, (40, CLASSES))
+    steps = (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32)
+    text, probabilities = greedy(steps, CHARACTERS)
+    assert align(steps, [CHARACTER_INDEX[c] for c in text]) == pytest.approx(probabilities)
+
+
+def test_a_sure_text_of_the_wrong_colour_is_weighed_against_others() -> None:
+    # The last character of a green plate is a little less likely there than not: seven characters
+    # would be a blue plate.
+    slots = [*certain("皖AD0143"), {"9": 0.4}]
+    green = decode(steps_of(*slots), colours(PlateColour.GREEN), CHARACTERS)
+    assert (green.raw, green.text) == ("皖AD0143", "皖AD01439")
+    assert decode(steps_of(*slots), BLUE, CHARACTERS).text == "皖AD0143"
 
 
 def test_alignment_gives_each_character_its_own_step() -> None:

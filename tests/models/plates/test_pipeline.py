@@ -29,11 +29,18 @@ def read(text: str, confidence: float) -> PlateRead:
 
 @pytest.mark.parametrize("text", ["皖A12345", "123", "?", "民航12345"])
 def test_where_the_detector_is_sure_any_text_counts(text: str) -> None:
-    assert is_plate(candidate(0.7), read(text, 0.05))
+    assert is_plate(candidate(0.71), read(text, 0.05))
+
+
+def test_a_scrap_of_text_needs_a_surer_detector_than_a_line() -> None:
+    assert is_plate(candidate(0.65), read("民航12345", 0.05))
+    assert not is_plate(candidate(0.65), read("JAC", 0.99))
 
 
 def test_where_it_is_not_a_legal_text_must_vouch_for_it() -> None:
     assert is_plate(candidate(0.45), read("皖A12345", 0.6))
+    assert is_plate(candidate(0.31), read("皖A12345", 0.99))
+    assert not is_plate(candidate(0.31), read("皖A12345", 0.6))
     assert not is_plate(candidate(0.45), read("皖A12345", 0.1))
     assert not is_plate(candidate(0.45), read("JAC", 0.99))
 
