@@ -21,7 +21,7 @@ from edge.health.camera_health import CameraHealth
 from edge.health.node_health import NodeHealth, Report, Resources
 from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
-from edge.watching.group import CameraGroup, GroupLimits, grouped
+from edge.watching.group import CameraGroup, GroupLimits, deal
 from edge.watching.pictures import Scene
 from models.types import Detections, Image
 
@@ -93,7 +93,7 @@ class Worker:
         limits: GroupLimits | None = None,
         resources: Callable[[], Resources] | None = None,
     ) -> None:
-        limits = limits or GroupLimits()
+        self._limits = limits or GroupLimits()
         self._node = node
         self._health = NodeHealth()
         self._resources = resources
@@ -102,23 +102,75 @@ class Worker:
         self._clock = clock
         self._emit = emit
         self._unsent: deque[Event] = deque()
-        self._groups = grouped(tuple(camera.spec for camera in cameras), limits, clock)
+        self._evidence = evidence
+        self._groups: list[CameraGroup] = []
+        self.on_group: Callable[[CameraGroup], None] = lambda _group: None
+        """Told of each further group before it starts; set it before :meth:`run`."""
         self._stop = threading.Event()
         self._inference_s = self._events_s = 0.0
         self._cameras: dict[str, _Watched] = {}
+        self._lock = threading.Lock()
+        self._wanted: Sequence[WatchedCamera] | None = None
+        self._watch(cameras)
+
+    def reconfigure(self, cameras: Sequence[WatchedCamera]) -> None:
+        """Watch ``cameras`` instead, within a moment of :meth:`run`. For any thread.
+
+        Zones, lines, face policy, masks and gates change while the streams go on; a group whose
+        cameras come, go or have another address is started anew, and no other.
+        """
+        with self._lock:
+            self._wanted = tuple(cameras)
+
+    def _heed_wanted(self) -> None:
+        with self._lock:
+            wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self._watch(wanted)
+            _LOG.info("cameras changed", node=self._node, cameras=len(wanted))
+
+    def _watch(self, cameras: Sequence[WatchedCamera]) -> None:
+        groups = self._regroup([camera.spec for camera in cameras])
+        watched: dict[str, _Watched] = {}
         for camera in cameras:
-            group = next(item for item in self._groups if camera.spec in item.cameras)
-            pipeline = CameraPipeline(
-                node=node,
-                camera=camera.spec.id,
-                emit=self._send,
-                evidence=evidence,
-                face=camera.face,
-                zones=camera.zones,
-                lines=camera.lines,
-                clips=_GroupClips(group, camera.spec.id),
-            )
-            self._cameras[camera.spec.id] = _Watched(group, pipeline)
+            name, known = camera.spec.id, self._cameras.get(camera.spec.id)
+            if known is not None:
+                known.pipeline.retune(face=camera.face, zones=camera.zones, lines=camera.lines)
+            watched[name] = known or _Watched(groups[name], self._pipeline(camera, groups[name]))
+        gone = [one for name, one in self._cameras.items() if name not in watched]
+        # In one step: others read it meanwhile.
+        self._cameras = watched
+        for one in gone:
+            one.pipeline.finish(self._clock.now())
+
+    def _regroup(self, specs: Sequence[CameraSpec]) -> dict[str, CameraGroup]:
+        """The group of each camera from now on."""
+        size = self._limits.cameras_per_group
+        dealt = deal([group.cameras for group in self._groups], specs, size)
+        for group, share in zip(self._groups, dealt, strict=False):
+            self._heed(group.change(share), self._clock.monotonic())
+        for number in range(len(self._groups), len(dealt)):
+            name = f"group-{number + 1}"
+            self._groups.append(CameraGroup(name, dealt[number], self._limits, self._clock))
+            self.on_group(self._groups[-1])
+        return {spec.id: group for group in self._groups for spec in group.cameras}
+
+    def _pipeline(self, camera: WatchedCamera, group: CameraGroup) -> CameraPipeline:
+        return CameraPipeline(
+            node=self._node,
+            camera=camera.spec.id,
+            emit=self._send,
+            evidence=self._evidence,
+            face=camera.face,
+            zones=camera.zones,
+            lines=camera.lines,
+            clips=_GroupClips(group, camera.spec.id),
+        )
+
+    def _start_groups(self) -> None:
+        for group in self._groups:
+            if group.cameras and group.pid is None:
+                group.start()
 
     @property
     def groups(self) -> tuple[CameraGroup, ...]:
@@ -137,8 +189,6 @@ class Worker:
         """Watch until :meth:`stop`, ``seconds`` have passed, or ``until`` says so."""
         begun = self._clock.monotonic()
         supervised = begun - _SUPERVISE_S
-        for group in self._groups:
-            group.start()
         try:
             while not self._stop.is_set():
                 now = self._clock.monotonic()
@@ -164,6 +214,8 @@ class Worker:
             bells[bell].hear()
 
     def _supervise(self) -> None:
+        self._heed_wanted()
+        self._start_groups()
         now_s = self._clock.monotonic()
         self._send_waiting()
         for group in self._groups:

@@ -33,6 +33,12 @@ class AreaWatch:
         """A watch for a piece that split off: what was told of the whole is not told again."""
         return AreaWatch(self.zones, self.lines, _told=self._told)
 
+    def change(self, zones: Sequence[Zone], lines: Sequence[Line]) -> None:
+        """Watch other zones and lines; what was told of one of the same name stays told."""
+        self.zones, self.lines = zones, lines
+        names = {zone.id for zone in zones}
+        self._entered = {name: at for name, at in self._entered.items() if name in names}
+
     def moved(self, point: Point, at: datetime) -> list[AreaHit]:
         """The object stands at ``point`` (shares of the picture) at ``at``; what that means."""
         hits = [hit for hit in self._hits(point, at) if (hit.kind, hit.area) not in self._told]

@@ -105,6 +105,13 @@ class CameraPipeline:
         sightings += [Sighting(ObjectClass.MOVER, clip(box), 1.0) for box in moving]
         self._write(self._visits.see(scene, [s for s in sightings if _has_area(s.box)]))
 
+    def retune(self, *, face: FacePolicy, zones: Sequence[Zone], lines: Sequence[Line]) -> None:
+        """Work by another face policy, other zones and lines from the next picture on."""
+        if face is FacePolicy.OFF and self._face is not FacePolicy.OFF:
+            self._visits.forget(ObjectClass.FACE)
+        self._face = face
+        self._visits.change_areas(zones, lines)
+
     def appetite_s(self) -> float:
         """Seconds between the pictures that are worth looking at now."""
         return self._visits.appetite_s()

@@ -70,6 +70,22 @@ class Visits:
         self._visits: dict[int, Visit] = {}
         self._waiting: list[Visit] = []
 
+    def change_areas(self, zones: Sequence[Zone], lines: Sequence[Line]) -> None:
+        """Watch other zones and lines, also for what is in the picture now."""
+        self._zones, self._lines = zones, lines
+        for visit in self.open:
+            if visit.areas is not None:
+                visit.areas.change(zones, lines)
+
+    def forget(self, kind: ObjectClass) -> None:
+        """End all visits of a kind without a word; what was told of them stays told."""
+        for visit in [one for one in self.open if one.object_class is kind]:
+            visit.closed = True
+            self._visits.pop(visit.track, None)
+            if visit in self._waiting:
+                self._waiting.remove(visit)
+        self._tracker.drop([one for one in self._tracker.tracks if one.object_class is kind])
+
     @property
     def open(self) -> tuple[Visit, ...]:
         """Visits that have not ended."""

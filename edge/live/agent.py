@@ -51,12 +51,17 @@ class LiveGroup(Protocol):
 class LivePort:
     """Our end of one group's live pipe, through every restart of its child."""
 
-    def __init__(self, cameras: Sequence[str], outbound: Outbound) -> None:
-        self.cameras = frozenset(cameras)
+    def __init__(self, group: LiveGroup, outbound: Outbound) -> None:
+        self._group = group
         self._outbound = outbound
         self._lock = threading.Lock()
         self._pipe: Connection | None = None
         self._wanted: dict[int, LiveStart] = {}
+
+    @property
+    def cameras(self) -> frozenset[str]:
+        """Whom the group watches now."""
+        return frozenset(spec.id for spec in self._group.cameras)
 
     def attach(self, pipe: Connection) -> None:
         """A new child: ask it again for whatever is watched."""
@@ -155,11 +160,15 @@ class LiveAgent:
         self._outbound = Outbound()
         self._ports: list[LivePort] = []
         for group in groups:
-            port = LivePort([spec.id for spec in group.cameras], self._outbound)
-            group.live = port.attach
-            self._ports.append(port)
+            self.adopt(group)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-link", daemon=True)
+
+    def adopt(self, group: LiveGroup) -> None:
+        """Serve the cameras of one more group; before that starts."""
+        port = LivePort(group, self._outbound)
+        group.live = port.attach
+        self._ports.append(port)
 
     def start(self) -> None:
         """Connect, and keep connecting."""

@@ -107,6 +107,18 @@ class LiveTap:
         for role in roles:
             self._feeds[(camera, role)] = _Feed(tuple(masks), keys_only=role == "main")
 
+    def mask(self, camera: str, masks: Sequence[Polygon]) -> None:
+        """Hide other parts from now on; whoever watches gets a stream that begins anew."""
+        for (name, _), feed in self._feeds.items():
+            if name != camera:
+                continue
+            with feed.lock:
+                feed.masks = tuple(masks)
+                feed.gop.clear()  # what was hidden when it came stays hidden
+                watched = [channel.start for channel in feed.channels.values()]
+            for start in watched:
+                self._open(start)
+
     def start(self) -> None:
         """Begin to listen to the parent. The threads end when its end of the pipe closes."""
         for thread in self._threads:

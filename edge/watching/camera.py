@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from config.clock import Clock
@@ -34,6 +34,28 @@ class CameraSpec:
     masks: tuple[Polygon, ...] = ()
     limit_px: int = 2560 * 1440
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def __post_init__(self) -> None:
+        """Refuse a gate that the streams do not allow."""
+        if self.gate is Gate.SUBSTREAM and self.sub_url is None:
+            raise UserError(
+                where=f"camera {self.id}",
+                field="gate",
+                problem="gate 'substream' needs a sub-stream, and sub_url is not given",
+                remedy="add sub_url, or choose gate 'keyframes' or 'always'",
+            )
+
+    @property
+    def effective_gate(self) -> Gate | None:
+        """The gate as chosen, or as the streams suggest; None: by the distance of key frames."""
+        if self.gate is None and self.sub_url is not None:
+            return Gate.SUBSTREAM
+        return self.gate
+
+    def reads_like(self, other: CameraSpec) -> bool:
+        """True when the same streams are read in the same way: only masks or gate differ."""
+        of_sub = {spec.effective_gate is Gate.SUBSTREAM for spec in (self, other)}
+        return len(of_sub) == 1 and replace(self, gate=other.gate, masks=other.masks) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +116,8 @@ class CameraThreads:
         self._main_seen = threading.Event()
         self._lock_out = LockOut(spec.retry)
         self._login = threading.Lock()
-        trigger, masks = Trigger(), MaskBurner(spec.masks)
-        gate = spec.gate
-        if gate is None and spec.sub_url is not None:
-            gate = Gate.SUBSTREAM
-        if gate is Gate.SUBSTREAM and spec.sub_url is None:
-            raise UserError(
-                where=f"camera {spec.id}",
-                field="gate",
-                problem="gate 'substream' needs a sub-stream, and sub_url is not given",
-                remedy="add sub_url, or choose gate 'keyframes' or 'always'",
-            )
+        trigger, masks, gate = Trigger(), MaskBurner(spec.masks), spec.effective_gate
+        self._masks = masks
         main = MainWatch(trigger, masks, self.counters, sink, gate, spec.limit_px)
         self.main = main
         self.pictures = main.health
@@ -127,6 +140,15 @@ class CameraThreads:
     def roles(self) -> tuple[Role, ...]:
         """The streams this camera is watched by."""
         return tuple(self.beats)
+
+    def retune(self, spec: CameraSpec) -> None:
+        """Change masks and gate while the streams go on; ``spec`` reads like the present one."""
+        if spec.masks != self.spec.masks:
+            # What was hidden when it came stays hidden.
+            self.main.hide_before(self._clock.now().timestamp())
+            self._masks.change(spec.masks)
+        self.spec = spec
+        self.main.gate = spec.effective_gate
 
     def start(self) -> None:
         """Start connecting."""

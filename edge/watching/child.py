@@ -62,6 +62,13 @@ class Appetite:
     interval_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Retune:
+    """Tells a child the new masks and gates of its cameras, in their order."""
+
+    cameras: tuple[CameraSpec, ...]
+
+
 Message = Beat | CameraState | CutClip
 
 
@@ -130,6 +137,8 @@ def run_child(
                 tell(_cut(cameras, order))
             elif isinstance(order, Appetite):
                 _camera(cameras, order.camera).main.hungry(order.interval_s)
+            elif isinstance(order, Retune):
+                _retune(cameras, order, tap)
             else:
                 break
     except (OSError, EOFError, RingBrokenError):
@@ -144,6 +153,14 @@ def run_child(
 
 def _camera(cameras: list[CameraThreads], name: str) -> CameraThreads:
     return next(item for item in cameras if item.spec.id == name)
+
+
+def _retune(cameras: list[CameraThreads], order: Retune, tap: LiveTap | None) -> None:
+    for camera, spec in zip(cameras, order.cameras, strict=True):
+        is_masked_anew = camera.spec.masks != spec.masks
+        camera.retune(spec)
+        if tap is not None and is_masked_anew:
+            tap.mask(spec.id, spec.masks)
 
 
 def _cut(cameras: list[CameraThreads], order: ClipOrder) -> CutClip:

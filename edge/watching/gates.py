@@ -169,6 +169,7 @@ class MainWatch:
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _codec: str = ""
+    _shown_from_s: float = 0.0
     _watch: SubWatch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -213,6 +214,10 @@ class MainWatch:
             for kept in self._ring.since(since):
                 self._decode(stream, kept, gate)
 
+    def hide_before(self, at_s: float) -> None:
+        """Give away no packet that came before ``at_s`` (Unix seconds): masks were changed."""
+        self._shown_from_s = at_s
+
     def hungry(self, interval_s: float) -> None:
         """Hand on pictures at this interval from now on (s). For any thread."""
         self._pace.interval_s = interval_s
@@ -232,6 +237,10 @@ class MainWatch:
             packets, codec = list(self._ring.all()), self._codec
         if self.masks.any:
             return [], codec
+        packets = [packet for packet in packets if packet.arrived_s >= self._shown_from_s]
+        if self._shown_from_s:
+            while packets and not packets[0].is_keyframe:
+                packets.pop(0)
         keys = [i for i, p in enumerate(packets) if p.is_keyframe and p.arrived_s <= since_s]
         first = keys[-1] if keys else 0
         return [packet for packet in packets[first:] if packet.arrived_s <= until_s], codec

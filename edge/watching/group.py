@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from multiprocessing import reduction
@@ -16,7 +16,7 @@ from config.logs import get_logger
 from edge.events.clips import ClipOrder, CutClip
 from edge.health.camera_health import Pulse
 from edge.watching.camera import CameraSpec, CameraState
-from edge.watching.child import Appetite, Beat, ChildJob, run_child
+from edge.watching.child import Appetite, Beat, ChildJob, Retune, run_child
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.watching.gates import Counters
 
@@ -110,6 +110,23 @@ class CameraGroup:
         self._process, self._pipe, self._ring = process, ours, ring
         self._started_s = self._alive_s = self._clock.monotonic()
         self._heard = False
+
+    def change(self, cameras: tuple[CameraSpec, ...]) -> list[CameraState]:
+        """Watch these cameras, with the present child where only masks and gates differ.
+
+        Otherwise the child is ended, and :meth:`start` is the caller's. Returns its last words.
+        """
+        before = self.cameras
+        if _read_alike(before, cameras):
+            self.cameras = cameras
+            if self._pipe is not None and cameras != before:
+                with suppress(OSError):  # a dead child is replaced, and starts with the new ones
+                    self._pipe.send(Retune(cameras))
+            return []
+        states = self.stop()
+        self._earlier = {spec.id: self._earlier.get(spec.id, Counters()) for spec in cameras}
+        self.cameras = cameras
+        return states
 
     def supervise(self) -> list[CameraState]:
         """Hear the child out; replace it when it is dead or hung. Returns what cameras said."""
@@ -253,12 +270,28 @@ class CameraGroup:
         return states
 
 
-def grouped(
-    cameras: tuple[CameraSpec, ...], limits: GroupLimits, clock: Clock
-) -> list[CameraGroup]:
-    """Deal cameras into groups of at most ``limits.cameras_per_group``, in order."""
-    size = limits.cameras_per_group
-    return [
-        CameraGroup(f"group-{start // size + 1}", cameras[start : start + size], limits, clock)
-        for start in range(0, len(cameras), size)
-    ]
+def _read_alike(before: tuple[CameraSpec, ...], after: tuple[CameraSpec, ...]) -> bool:
+    return len(before) == len(after) and all(
+        old.reads_like(new) for old, new in zip(before, after, strict=True)
+    )
+
+
+def deal(
+    groups: Sequence[tuple[CameraSpec, ...]], wanted: Sequence[CameraSpec], size: int
+) -> list[tuple[CameraSpec, ...]]:
+    """Who watches what from now on: cameras stay where they are, new ones fill what is free.
+
+    Args:
+        groups: the cameras of each group now, each group at most ``size`` of them.
+
+    Returns:
+        As many groups, some of them perhaps empty, and further ones where these are too few.
+    """
+    left = {spec.id: spec for spec in wanted}
+    dealt = [[left.pop(spec.id) for spec in group if spec.id in left] for group in groups]
+    for spec in left.values():
+        place = next((group for group in dealt if len(group) < size), None)
+        if place is None:
+            dealt.append(place := [])
+        place.append(spec)
+    return [tuple(group) for group in dealt]

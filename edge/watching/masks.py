@@ -19,22 +19,35 @@ class MaskBurner:
     """Blackens the polygons of one camera in pictures of any size (main or sub-stream)."""
 
     def __init__(self, polygons: Sequence[Polygon]) -> None:
-        self._polygons = tuple(polygons)
-        self._corners: dict[tuple[int, int], list[npt.NDArray[np.int32]]] = {}
+        self._scale = _Scale(tuple(polygons))
 
     @property
     def any(self) -> bool:
         """Whether there is anything to hide."""
-        return bool(self._polygons)
+        return bool(self._scale.polygons)
+
+    def change(self, polygons: Sequence[Polygon]) -> None:
+        """Hide this from the next picture on. For any thread."""
+        self._scale = _Scale(tuple(polygons))
 
     def burn(self, picture: npt.NDArray[Any]) -> None:
         """Blacken in place; ``picture`` is uint8 (H,W) luma or grey, or (H,W,3) BGR."""
-        if not self._polygons:
+        scale = self._scale  # one at a time, though another thread may change it
+        if not scale.polygons:
             return
         height, width = picture.shape[:2]
-        cv2.fillPoly(picture, self._scaled(width, height), (0, 0, 0))
+        cv2.fillPoly(picture, scale.to(width, height), (0, 0, 0))
 
-    def _scaled(self, width: int, height: int) -> list[npt.NDArray[np.int32]]:
+
+class _Scale:
+    """Polygons, and their corners in pixels for each size of picture that has come."""
+
+    def __init__(self, polygons: tuple[Polygon, ...]) -> None:
+        self.polygons = polygons
+        self._corners: dict[tuple[int, int], list[npt.NDArray[np.int32]]] = {}
+
+    def to(self, width: int, height: int) -> list[npt.NDArray[np.int32]]:
+        """Corners in a picture of this size."""
         corners = self._corners.get((width, height))
         if corners is None:
             # A resolution change in mid-stream rescales; a camera has two or three sizes.
@@ -42,7 +55,7 @@ class MaskBurner:
                 np.asarray(
                     [(round(x * width), round(y * height)) for x, y in polygon], dtype=np.int32
                 )
-                for polygon in self._polygons
+                for polygon in self.polygons
             ]
             self._corners[(width, height)] = corners
         return corners
