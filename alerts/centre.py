@@ -39,8 +39,8 @@ from ingest.engine import open_engine
 from ingest.letters.reading import DeadLetter
 from ingest.live import LiveRelay
 from ingest.live_door import live_door
-from ingest.media import MediaStore
-from ingest.media_http import media_router
+from ingest.media.http import media_router
+from ingest.media.opening import open_media
 from ingest.migrate import upgrade
 from ingest.store import EventStore
 from ingest.subscriber import Subscriber
@@ -131,7 +131,7 @@ class Centre:
 
     def _start_web(self, engine: Engine) -> None:
         plan = self.plan
-        media = MediaStore(plan.settings.data_dir / "media")
+        media = open_media(plan.settings)
         listener = self.journal.changes if self.journal is not None else None
         service = AlertService(engine, plan.site, self.clock, hub=self.hub, listener=listener)
         events, tokens = EventStore(engine, self.clock), plan.secrets.nodes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.errors import UserError
@@ -22,6 +22,14 @@ class Settings(BaseSettings):
     """SQLAlchemy address; absent: a SQLite file in ``data_dir``."""
     data_dir: Path = Path(".menshen")
     """Where state is kept: outbox, evidence, media, SQLite."""
+    media: str | None = Field(default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[\w./-]*)?$")
+    """``s3://bucket[/folder]`` keeps the centre's evidence in an S3-compatible store; absent: in
+    ``data_dir``."""
+    s3_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/\s@]+$")
+    """``https://host[:port]`` of that store."""
+    s3_region: str = "us-east-1"
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
     models_dir: Path = Field(default_factory=lambda: Path.home() / ".cache" / "menshen" / "models")
     """Where pulled model files are kept."""
     models_mirror: Path | None = None
@@ -36,6 +44,11 @@ class Settings(BaseSettings):
     heartbeat_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/\S*)?$")
     """Called every minute while alerts are decided, timed and sent; whoever watches this address
     notices when the calls stop. Absent: nobody is called."""
+    audit_checkpoints: Path | None = None
+    """File to which the end of the audit log is written every minute, best on another disk;
+    absent: ``audit-checkpoints.jsonl`` in ``data_dir``."""
+    audit_checkpoint_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/\S*)?$")
+    """Address outside that is sent the same lines by POST. Absent: nobody."""
     log_style: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -24,8 +24,8 @@ from config.logs import configure_logs
 from ingest.engine import open_engine
 from ingest.letters.bury import Totals, totals
 from ingest.letters.reading import read_events
-from ingest.media import MediaStore
-from ingest.media_http import media_router
+from ingest.media import DiskStore
+from ingest.media.http import media_router
 from ingest.migrate import upgrade
 from ingest.store import EventStore
 from tests.bench.hostile import hostile_message, hostile_request
@@ -167,7 +167,7 @@ def _upload(
     store: EventStore, media: Path, requests: int, chance: random.Random, result: Result
 ) -> None:
     app = FastAPI()
-    app.include_router(media_router(store, MediaStore(media), {"node-1": SecretStr(_TOKEN)}))
+    app.include_router(media_router(store, DiskStore(media), {"node-1": SecretStr(_TOKEN)}))
     with TestClient(app, raise_server_exceptions=False) as client:
         for number in range(requests):
             request = hostile_request(chance, _TOKEN)

@@ -17,8 +17,8 @@ from sqlalchemy import select
 
 from config.clock import FakeClock
 from ingest.engine import open_engine, reading
-from ingest.media import LIMIT_BYTES, MediaStore
-from ingest.media_http import media_router
+from ingest.media import LIMIT_BYTES, DiskStore, MediaStore
+from ingest.media.http import media_router
 from ingest.migrate import upgrade
 from ingest.schema import media as media_table
 from ingest.store import EventStore
@@ -30,7 +30,7 @@ WHO = {"Authorization": "Bearer right-token", "X-Menshen-Node": "node-1"}
 
 @pytest.fixture
 def media(tmp_path: Path) -> MediaStore:
-    return MediaStore(tmp_path / "media")
+    return DiskStore(tmp_path / "media")
 
 
 @pytest.fixture
@@ -150,5 +150,5 @@ def test_half_files_of_a_crash_are_swept(tmp_path: Path) -> None:
     half = tmp_path / "media" / "incoming" / "abc"
     half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
-    MediaStore(tmp_path / "media")
+    DiskStore(tmp_path / "media")
     assert not half.exists()

@@ -33,7 +33,7 @@ from config.ids import uuid7
 from config.secrets import PersonSecret, Secrets
 from config.site import Camera, LegalClass, Person, Role, Site
 from config.wire import EventBatch, Numbered
-from ingest.media import MediaStore
+from ingest.media import DiskStore
 from ingest.store import EventStore
 
 PASSWORDS = {
@@ -72,7 +72,7 @@ class County:
         self.events = EventStore(self.engine, self.clock)
         store = AlertStore(self.engine, self.site, self.clock, hub=self.hub)
         self.router = Router(self.engine, self.site, self.clock, store=store)
-        self.media = MediaStore(self.folder / "media")
+        self.media = DiskStore(self.folder / "media")
         self._epochs: dict[str, tuple[str, int]] = {}
 
     def app(self) -> FastAPI:

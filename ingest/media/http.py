@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from config.logs import get_logger
 from ingest.engine import writing
-from ingest.media import LIMIT_BYTES, MediaError, MediaStore, StoredMedia, too_large
+from ingest.media.base import LIMIT_BYTES, MediaError, MediaStore, StoredMedia, too_large
 from ingest.node_auth import REMEDY, is_node
 from ingest.schema import media as media_table
 from ingest.store import EventStore

@@ -1,4 +1,4 @@
-"""Keeps evidence files on the centre's disk, each verified and named by its sha256."""
+"""What every store of evidence files can do, and the verification that none may skip."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import hashlib
 import os
 import re
 import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -14,7 +17,9 @@ from config.errors import UserError
 
 LIMIT_BYTES = 20_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ENDINGS = {"image/jpeg": ".jpg", "video/mp4": ".mp4"}
+_NAME = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})(\.jpg|\.mp4)")
+ENDINGS = {"image/jpeg": ".jpg", "video/mp4": ".mp4"}
+_TYPES = {ending: media_type for media_type, ending in ENDINGS.items()}
 
 
 class MediaError(UserError):
@@ -27,49 +32,64 @@ class MediaError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class StoredMedia:
-    """A file that is on the disk."""
+    """A file that the store holds."""
 
     sha256: str
     media_type: str
     size_bytes: int
 
 
-class MediaStore:
-    """Files under ``folder/ab/<sha256>.jpg``; half-written ones under ``folder/incoming``."""
+@dataclass(frozen=True, slots=True)
+class ListedMedia:
+    """A file as :meth:`MediaStore.walk` finds it, and since when it is there."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._incoming = folder / "incoming"
+    file: StoredMedia
+    changed_at: datetime
+
+
+class MediaStore(ABC):
+    """Files under ``ab/<sha256>.jpg``, written whole or not at all.
+
+    Uploads are written to ``spool`` on this machine's disk, verified there, then kept. Each
+    method raises :class:`MediaError` with status 503 when the store does not answer.
+    """
+
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
         try:
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            for half in self._incoming.iterdir():
+            spool.mkdir(parents=True, exist_ok=True)
+            for half in spool.iterdir():
                 half.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(
-                where=str(folder),
+                where=str(spool),
                 problem=f"evidence cannot be kept here ({error.strerror})",
                 remedy="give a folder on a disk that this user may write",
             ) from None
 
+    @abstractmethod
     def find(self, sha256: str) -> StoredMedia | None:
         """What is stored under ``sha256``, or None; also None for what is no sha256."""
-        for media_type in _ENDINGS:
-            path = self._path(sha256, media_type)
-            if path is not None and path.is_file():
-                return StoredMedia(sha256, media_type, path.stat().st_size)
-        return None
 
+    @abstractmethod
     def open(self, sha256: str) -> BinaryIO:
         """Open a stored file for reading.
 
         Raises:
             FileNotFoundError: it is not here (yet).
         """
-        found = self.find(sha256)
-        path = self._path(sha256, found.media_type) if found else None
-        if path is None:
-            raise FileNotFoundError(f"no evidence of sha256 {sha256[:64]!r}")
-        return path.open("rb")
+
+    @abstractmethod
+    def keep(self, half: Path, sha256: str, media_type: str) -> None:
+        """Keep a complete, verified and synced file; durable when this returns."""
+
+    @abstractmethod
+    def remove(self, sha256: str) -> bool:
+        """Remove a file for good; False when there was none."""
+
+    @abstractmethod
+    def walk(self) -> Iterator[ListedMedia]:
+        """Every stored file, in no order; what does not look like ours is passed over."""
 
     def begin(self, sha256: str) -> Upload:
         """Begin to write a file that shall have this sha256.
@@ -77,30 +97,30 @@ class MediaStore:
         Raises:
             MediaError: 422, ``sha256`` is not 64 hexadecimal digits in lower case.
         """
-        if _SHA256.fullmatch(sha256) is None:
+        if not is_sha256(sha256):
             raise MediaError(
                 status=422,
                 where="address",
                 problem="the name of a file is its sha256, 64 hexadecimal digits in lower case",
                 remedy="send it to /v1/media/<sha256 of its bytes>",
             )
-        return Upload(self, sha256, self._incoming / f"{sha256[:16]}-{secrets.token_hex(8)}")
+        return Upload(self, sha256, self._spool / f"{sha256[:16]}-{secrets.token_hex(8)}")
 
-    def _path(self, sha256: str, media_type: str) -> Path | None:
-        if _SHA256.fullmatch(sha256) is None:
-            return None
-        return self._folder / sha256[:2] / f"{sha256}{_ENDINGS[media_type]}"
 
-    def keep(self, half: Path, sha256: str, media_type: str) -> None:
-        """Give a complete, synced file its name; durable when this returns."""
-        path = self._path(sha256, media_type)
-        if path is None:
-            raise ValueError("not a sha256")
-        if not path.parent.exists():
-            path.parent.mkdir(exist_ok=True)
-            _sync_folder(self._folder)
-        half.replace(path)
-        _sync_folder(path.parent)
+def is_sha256(text: str) -> bool:
+    """True for 64 hexadecimal digits in lower case."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def name_of(sha256: str, media_type: str) -> str:
+    """``ab/<sha256>.jpg``: where a file lies below its store's root."""
+    return f"{sha256[:2]}/{sha256}{ENDINGS[media_type]}"
+
+
+def parse_name(name: str) -> tuple[str, str] | None:
+    """The sha256 and media type of a name that :func:`name_of` made; None for any other."""
+    found = _NAME.fullmatch(name)
+    return (found[1], _TYPES[found[2]]) if found is not None else None
 
 
 class Upload:
@@ -189,11 +209,3 @@ def _wrong_type(sha256: str, problem: str) -> MediaError:
         problem=problem,
         remedy="send image/jpeg or video/mp4 with the matching Content-Type",
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
