@@ -1,0 +1,175 @@
+"""Silences: a planned hour of quiet has an owner, a reason and an end, and hides nothing grave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from alerts.audit import AuditLog
+from alerts.silences.matching import Matchers
+from alerts.state import Outcome, State
+from config.errors import UserError
+from config.event import EventKind, Severity
+from config.site import Site
+from tests.alerts.county import County, county_at, sqlite_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
+    is_sqlite = request.param == "sqlite"
+    url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgres_url")
+    with county_at(url, example_site) as made:
+        yield made
+
+
+def silence(county: County, hours: float = 2, by: str = "wang-fang", **matchers: object) -> str:
+    made = county.silences.add(
+        county.person(by),
+        Matchers.model_validate(matchers or {"grids": ("east-gate",)}),
+        reason="东门修路",
+        ends_at=county.clock.now() + timedelta(hours=hours),
+    )
+    return made.id
+
+
+def actions(county: County) -> list[str]:
+    from sqlalchemy import select
+
+    from alerts.schema import audit
+
+    with county.engine.connect() as connection:
+        rows = connection.execute(select(audit.c.action).order_by(audit.c.seq)).scalars()
+        return [action for action in rows if action.startswith("silence")]
+
+
+def test_a_silence_tells_nobody_and_explain_names_its_owner_and_reason(county: County) -> None:
+    made = silence(county)
+    event = county.plate()
+    assert county.see(event) == []
+    told = county.service.explain(event.id)
+    assert (told.state, told.told) == (State.SUPPRESSED, ())
+    reason = next(item for item in told.decisions if item.stage == "silence")
+    assert made in reason.reason_en
+    assert "王芳" in reason.reason_zh
+    assert "东门修路" in reason.reason_zh
+    assert county.see(county.plate(camera="lixiang-road")) != [], "the next village is not silent"
+
+
+def test_when_it_expires_what_is_still_broken_is_told_and_what_only_passed_is_closed(
+    county: County,
+) -> None:
+    silence(county)
+    county.see(county.health(active=True), county.plate("冀A00001"))
+    county.wait(7200 + 61)
+    opened = county.service.open_alerts(county.viewer("police-desk"))
+    assert [alert.kind for alert in opened] == [EventKind.HEALTH]
+    assert county.told(opened[0].id)
+    passed = next(
+        alert
+        for alert in county.service.recent(county.viewer("police-desk"))
+        if alert.kind is EventKind.PLATE
+    )
+    assert (passed.state, passed.outcome) == (State.CLOSED, Outcome.NO_ACTION)
+    county.silences.run_once()
+    county.silences.run_once()
+    assert actions(county) == ["silence created", "silence expired"]
+    assert AuditLog(county.engine, county.clock).verify() is None
+
+
+def test_who_ends_it_by_hand_sees_everything_that_it_hid(county: County) -> None:
+    made = silence(county)
+    county.see(county.health(active=True), county.plate("冀A00001"))
+    assert county.silences.kept()[0].hides == 2
+    county.silences.end(county.person("police-desk"), made)
+    county.timers.run_once()
+    assert len(county.service.open_alerts(county.viewer("police-desk"))) == 2
+    kept = county.silences.kept()[0]
+    assert (kept.state, kept.ended_by, kept.hides) == ("ended", "police-desk", 0)
+    assert actions(county) == ["silence created", "silence ended"]
+
+
+def test_what_recovers_under_a_silence_is_closed_and_never_told(county: County) -> None:
+    silence(county)
+    county.see(county.health(active=True))
+    county.see(county.health(active=False))
+    county.wait(7300)
+    recent = county.service.recent(county.viewer("police-desk"))
+    assert [(alert.outcome, alert.told) for alert in recent] == [(Outcome.RESOLVED, ())]
+
+
+def test_nothing_critical_is_hidden_not_even_when_it_becomes_so_later(county: County) -> None:
+    silence(county)
+    loud = county.see(county.health(active=True, severity=Severity.CRITICAL, condition="black"))
+    assert [alert.severity for alert in loud] == [Severity.CRITICAL]
+    county.see(county.health(active=True))
+    louder = county.see(county.health(active=True, severity=Severity.CRITICAL))
+    assert len(louder) == 2
+
+
+def test_a_home_is_its_owners_and_no_silence_of_others_reaches_it(county: County) -> None:
+    silence(county, by="police-desk", kinds=("face",))
+    owner = county.viewer("li-qiang")
+    county.see(county.face())
+    assert len(county.service.open_alerts(owner)) == 1
+    with pytest.raises(UserError, match="owner arms and disarms"):
+        silence(county, by="police-desk", cameras=("home-li-qiang",))
+
+
+def test_severity_above_the_matcher_goes_through(county: County) -> None:
+    silence(county, grids=("east-gate",), most="notice")
+    opened = county.see(county.plate(), county.health(active=True))
+    assert [alert.kind for alert in opened] == [EventKind.HEALTH], "a warning is more than a notice"
+
+
+def test_a_silence_begins_when_it_is_planned_to(county: County) -> None:
+    start = county.clock.now() + timedelta(hours=1)
+    county.silences.add(
+        county.person("police-desk"),
+        Matchers(grids=("east-gate",)),
+        reason="停电检修",
+        starts_at=start,
+        ends_at=start + timedelta(hours=1),
+    )
+    assert len(county.see(county.plate("冀A00001"))) == 1
+    county.clock.advance(3600)
+    assert len(county.see(county.plate("冀A00002"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "hours", "matchers", "problem"),
+    [
+        ("zhao-lei", 1, {"grids": ("east-gate",)}, "not in a grid that you head"),
+        ("zhao-lei", 1, {"cameras": ("east-gate-in",)}, "not in a grid that you head"),
+        ("wang-fang", 1, {"kinds": ("plate",)}, "must name cameras or grids"),
+        ("chen-jie", 1, {"grids": ("east-gate",)}, "only police"),
+        ("li-qiang", 1, {"grids": ("lixiang",)}, "only police"),
+        ("police-desk", 24 * 7 + 1, {"grids": ("lixiang",)}, "7 days at most"),
+        ("police-desk", -1, {"grids": ("lixiang",)}, "end after it starts"),
+        ("police-desk", 1, {"grids": ("nowhere",)}, "no grid 'nowhere'"),
+        ("police-desk", 1, {"cameras": ("nowhere",)}, "no camera or node"),
+    ],
+)
+def test_who_may_not_or_asks_too_much_is_told_why(
+    county: County, by: str, hours: float, matchers: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(UserError, match=problem):
+        silence(county, hours, by, **matchers)
+    assert county.silences.kept() == []
+
+
+@pytest.mark.parametrize("matchers", [{}, {"most": "critical", "kinds": ("plate",)}])
+def test_a_silence_of_everything_is_none(matchers: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="silence"):
+        Matchers.model_validate(matchers)
+
+
+def test_only_those_concerned_end_it(county: County) -> None:
+    made = silence(county, by="police-desk", grids=("east-gate",))
+    with pytest.raises(UserError, match="not in a grid that you head"):
+        county.silences.end(county.person("zhao-lei"), made)
+    county.silences.end(county.person("wang-fang"), made)
+    with pytest.raises(UserError, match="not in force"):
+        county.silences.end(county.person("police-desk"), made)

@@ -1,0 +1,135 @@
+"""A storm of alerts: what is critical is told at once, the rest in digests, and none is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from alerts import schema
+from alerts.quiet_schema import digests
+from config.event import Severity
+from config.site import Site
+from tests.alerts.county import County, county_at, sqlite_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
+    is_sqlite = request.param == "sqlite"
+    url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgres_url")
+    with county_at(url, example_site) as made:
+        yield made
+
+
+def rows(county: County, table: Any) -> list[Any]:
+    with county.engine.connect() as connection:
+        return list(connection.execute(select(table).order_by(table.c.id)))
+
+
+def delivery_states(county: County) -> Counter[str]:
+    return Counter(row.state for row in rows(county, schema.deliveries))
+
+
+def test_three_of_a_grid_and_kind_are_told_one_by_one_and_the_rest_in_one_digest(
+    county: County,
+) -> None:
+    alerts = county.see(*[county.plate(f"冀A{n:05d}") for n in range(10)])
+    assert len(alerts) == 10, "every one of them is an alert"
+    assert delivery_states(county) == {"pending": 3, "held": 7}
+    held = [row for row in rows(county, schema.deliveries) if row.state == "held"]
+    digest = rows(county, digests)[0]
+    assert {row.digest_id for row in held} == {digest.id}
+    assert all(f"in digest {digest.id}" in row.reason_en for row in held)
+
+    county.clock.advance(59)
+    assert county.digests.run_once() == 0
+    county.clock.advance(1)
+    assert county.digests.run_once() == 1
+    sent = rows(county, digests)[0]
+    assert (sent.count, sent.title_zh) == (7, "东门网格：7条告警（车牌7）")
+    assert delivery_states(county) == {"pending": 4, "digested": 7}
+    notice = [row for row in rows(county, schema.deliveries) if row.digest_id == sent.id][-1]
+    assert (notice.state, notice.idempotency_key.split(":")[0]) == ("pending", "digest")
+
+
+def test_other_kinds_and_other_grids_are_counted_by_themselves(county: County) -> None:
+    county.see(*[county.plate(f"冀A{n:05d}") for n in range(5)])
+    county.see(county.health(active=True))
+    county.see(county.plate("冀B00001", camera="lixiang-road"))
+    assert delivery_states(county) == {"pending": 5, "held": 2}
+
+
+def test_what_is_critical_is_never_held(county: County) -> None:
+    county.see(*[county.plate(f"冀A{n:05d}") for n in range(30)])
+    loud = county.health(active=True, severity=Severity.CRITICAL)
+    county.see(loud)
+    told = county.service.explain(loud.id).told
+    assert [line.state for line in told] == ["pending"]
+
+
+def test_beyond_twenty_notices_everything_of_a_grid_is_one_digest(county: County) -> None:
+    county.see(*[county.plate(f"冀A{n:05d}") for n in range(25)])
+    county.see(county.health(active=True))
+    by_kind = Counter(row.kind for row in rows(county, digests))
+    assert by_kind == {"plate": 1, "": 1}, "first of the kind, then of everything"
+    county.clock.advance(61)
+    county.digests.run_once()
+    storm = next(row for row in rows(county, digests) if row.kind == "")
+    assert storm.title_en == "东门网格: 6 alerts (5 plate, 1 camera trouble)"
+
+
+def test_hundreds_are_one_alert_each_and_none_is_lost(county: County) -> None:
+    for start in range(0, 600, 50):
+        county.arrive(*[county.plate(f"冀A{start + n:05d}") for n in range(50)])
+    county.route()
+    county.clock.advance(61)
+    while county.digests.run_once():
+        pass
+    assert county.count(schema.alerts) == 600
+    told = {row.alert_id for row in rows(county, schema.deliveries) if row.person is not None}
+    assert len(told) == 600
+    assert "held" not in delivery_states(county)
+    digested = sum(row.count for row in rows(county, digests))
+    assert digested == delivery_states(county)["digested"]
+
+
+def test_what_its_person_has_seen_on_the_page_is_not_in_the_digest(county: County) -> None:
+    alerts = county.see(*[county.plate(f"冀A{n:05d}") for n in range(6)])
+    worker = county.viewer(county.told(alerts[0].id)[0])
+    county.service.stream(worker, after=0)
+    county.clock.advance(61)
+    county.digests.run_once()
+    assert rows(county, digests)[0].count == 0
+    assert delivery_states(county) == {"delivered": 6}, "and no notice says so again"
+
+
+def test_after_a_quiet_minute_the_next_alert_is_told_by_itself_again(county: County) -> None:
+    county.see(*[county.plate(f"冀A{n:05d}") for n in range(10)])
+    county.clock.advance(61)
+    county.digests.run_once()
+    fresh = county.plate("冀C00001")
+    county.see(fresh)
+    assert [line.state for line in county.service.explain(fresh.id).told] == ["pending"]
+
+
+def test_what_climbs_soon_is_not_grouped(tmp_path: Path, example_site: Site) -> None:
+    rules = tuple(
+        rule.model_copy(update={"escalate_after_s": 60}) if rule.id == "everything-else" else rule
+        for rule in example_site.rules
+    )
+    site = Site.model_validate({**example_site.model_dump(), "rules": rules})
+    with county_at(sqlite_url(tmp_path), site) as county:
+        county.see(*[county.plate(f"冀A{n:05d}") for n in range(10)])
+        assert delivery_states(county) == {"pending": 10}
+
+
+def test_an_escalation_storm_is_braked_as_well(county: County) -> None:
+    county.see(*[county.plate(f"冀A{n:05d}") for n in range(30)])
+    county.wait(301)
+    mine = [row for row in rows(county, schema.deliveries) if row.person == "wang-fang"]
+    assert len(mine) == 30
+    assert Counter(row.state for row in mine) == {"pending": 3, "held": 27}
