@@ -49,8 +49,9 @@ class Finding:
 class AuditLog:
     """The log of one database.
 
-    Beyond the database, :meth:`head` should be written down somewhere else from time to time:
-    whoever may rewrite both the rows and the counter is caught only by such a checkpoint.
+    No client changes a row (triggers refuse it), and whoever may switch those off is found by
+    the chain. Beyond the database, :mod:`alerts.checkpoints` writes :meth:`head` down elsewhere:
+    whoever rewrites the chain to its end, and the counter, is found only by that.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -68,18 +69,22 @@ class AuditLog:
         with reading(self._engine) as connection:
             return _head(connection)
 
-    def verify(self, checkpoint: Head | None = None) -> Finding | None:
+    def verify(self, checkpoints: Iterable[Head] = ()) -> Finding | None:
         """The first altered, missing, moved or cut-off row; None when all is well.
 
+        A chain rewritten from some row on is known by the first checkpoint behind that row; the
+        row named is then the first after the last checkpoint that still fits.
+
         Args:
-            checkpoint: an earlier :meth:`head`, kept where the database's owner cannot write.
+            checkpoints: what :meth:`head` was at times, kept where the database's owner cannot
+                write; in any order.
         """
         with reading(self._engine) as connection:
             head = _head(connection)
             rows = connection.execution_options(stream_results=True, max_row_buffer=1000).execute(
                 select(audit).order_by(audit.c.seq)
             )
-            return _first_bad(rows.mappings(), head, checkpoint)
+            return _first_bad(rows.mappings(), head, sorted(checkpoints, key=lambda one: one.rows))
 
 
 def append_lines(connection: Connection, lines: Sequence[AuditLine]) -> None:
@@ -130,27 +135,50 @@ def _head(connection: Connection) -> Head:
     return Head(rows=row.value, hash=row.hash)
 
 
-def _first_bad(rows: Iterable[RowMapping], head: Head, checkpoint: Head | None) -> Finding | None:
-    expected, previous = 1, GENESIS
+def _first_bad(
+    rows: Iterable[RowMapping], head: Head, checkpoints: Sequence[Head]
+) -> Finding | None:
+    known = {checkpoint.rows: checkpoint.hash for checkpoint in checkpoints}
+    expected, previous, sure = 1, GENESIS, 0
     for row in rows:
-        line = AuditLine(row["at"], row["actor"], row["action"], row["object"], row["detail"])
-        if row["seq"] != expected:
-            return Finding(expected, f"is missing: row {row['seq']} follows row {expected - 1}")
-        if row["previous"] != previous:
-            return Finding(expected, "does not follow the row before it: replaced or moved")
-        if row_hash(expected, line, previous) != row["hash"]:
-            return Finding(expected, "was altered: its hash does not fit its content")
+        if (problem := _problem(row, expected, previous)) is not None:
+            return Finding(expected, problem)
         previous = row["hash"]
-        if checkpoint is not None and checkpoint.rows == expected and checkpoint.hash != previous:
-            return Finding(expected, "differs from the checkpoint: the log was rewritten")
+        if known.get(expected, previous) != previous:
+            return Finding(sure + 1, _rewritten(sure + 1, expected))
+        if expected in known:
+            sure = expected
         expected += 1
-    last = expected - 1
-    if checkpoint is not None and checkpoint.rows > last:
-        return Finding(expected, f"is cut off: the checkpoint knows {checkpoint.rows} rows")
-    if head.rows != last:
-        return Finding(
-            min(expected, head.rows + 1), f"is cut off or added: {head.rows} were counted"
-        )
+    return _bad_end(expected, previous, head, checkpoints)
+
+
+def _problem(row: RowMapping, expected: int, previous: str) -> str | None:
+    if row["seq"] != expected:
+        return f"is missing: row {row['seq']} follows row {expected - 1}"
+    if row["previous"] != previous:
+        return "does not follow the row before it: replaced or moved"
+    line = AuditLine(row["at"], row["actor"], row["action"], row["object"], row["detail"])
+    if row_hash(expected, line, previous) != row["hash"]:
+        return "was altered: its hash does not fit its content"
+    return None
+
+
+def _rewritten(first: int, last: int) -> str:
+    if first == last:
+        return "differs from the checkpoint: the log was rewritten"
+    return f"to {last}: one of them was altered and the chain rewritten, as a checkpoint shows"
+
+
+def _bad_end(
+    expected: int, previous: str, head: Head, checkpoints: Sequence[Head]
+) -> Finding | None:
+    """What is wrong after the last row, whose number is ``expected - 1``."""
+    longest = checkpoints[-1].rows if checkpoints else 0
+    if longest >= expected:
+        return Finding(expected, f"is cut off: a checkpoint knows {longest} rows")
+    if head.rows != expected - 1:
+        first = min(expected, head.rows + 1)
+        return Finding(first, f"is cut off or added: {head.rows} were counted")
     if head.hash != previous:
-        return Finding(last, "is not the row that was counted last")
+        return Finding(expected - 1, "is not the row that was counted last")
     return None

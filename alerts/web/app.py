@@ -13,15 +13,17 @@ from fastapi import APIRouter, FastAPI
 from fastapi.templating import Jinja2Templates
 from sqlalchemy import Engine
 
+from alerts.answers import KEY_NAME, Answers
 from alerts.audit import AuditLog
 from alerts.service import AlertService
-from alerts.web.alert import api, cards, handling, pages, pictures, stream
+from alerts.web.alert import answer_link, api, cards, handling, pages, pictures, stream
 from alerts.web.alert.broadcast import Broadcaster
 from alerts.web.alert.card_cache import CardCache
 from alerts.web.alert.reports import FieldReports
 from alerts.web.base import errors, health, shell
 from alerts.web.base.assets import Assets
 from alerts.web.base.headers import SecurityHeaders
+from alerts.web.base.keys import shared_key
 from alerts.web.base.limits import BodyLimit
 from alerts.web.base.metrics import Metrics
 from alerts.web.camera import cameras, notice
@@ -59,6 +61,7 @@ OURS = (
     stream.router,
     pictures.router,
     pages.router,
+    answer_link.router,
     handling.router,
     duty.router,
     home.router,
@@ -125,6 +128,7 @@ def create_app(
         reports=FieldReports(engine, clock),
         signs=Signs(engine, clock),
         swaps=Swaps(engine, clock),
+        answers=Answers(engine, clock, shared_key(engine, clock, KEY_NAME)),
         armings=Armings(engine, clock),
         fallbacks=Fallbacks(engine, clock),
         seen=Seen(engine),

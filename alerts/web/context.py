@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from sqlalchemy import Engine
 
+from alerts.answers import Answers
 from alerts.audit import AuditLog
 from alerts.service import AlertService
 from alerts.web.alert.broadcast import Broadcaster
@@ -56,6 +57,7 @@ class Web:
     reports: FieldReports
     signs: Signs
     swaps: Swaps
+    answers: Answers
     armings: Armings
     fallbacks: Fallbacks
     seen: Seen

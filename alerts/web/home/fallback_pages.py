@@ -54,10 +54,7 @@ def ask_neighbour(
     person = web.site.person(account.strip())
     # The same answer whoever it is: the form must not tell which accounts there are.
     if person is not None and _is_neighbour(visitor.person, person):
-        if not web.fallbacks.ask(visitor.person.id, person.id):
-            raise Refusal(
-                422, "enough", zh="已请过，或已满 3 位", en="Asked already, or 3 are enough"
-            )
+        web.fallbacks.ask(visitor.person.id, person.id)
         _audit(web, visitor, "neighbour-asked", visitor.person.id, person.id)
     return RedirectResponse(BACK, status_code=303)
 

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from alerts.arming import Mode, Turn, is_snoozed, mode_at
 from alerts.service import AlertView
-from alerts.state import Outcome, State
 from alerts.web.alert.handling import visible
 from alerts.web.alert.permits import owns
 from alerts.web.base import errors
@@ -19,17 +18,15 @@ from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
 from alerts.web.camera.cameras import is_own
 from alerts.web.context import Web
+from alerts.web.home.answering import answer_for_home, grant_pictures
 from alerts.web.home.fallback_pages import fallback_state
 from alerts.web.people.auth import HomeOwner, Visitor, WebParts
 from alerts.web.people.invite import invitation_page
-from config.site import Camera, Role
+from config.site import Camera
 
 router = APIRouter(include_in_schema=False)
-GRID_HEAD_STEP, POLICE_STEP = 1, 4
-"""Rungs of the ladder (design, section 5) that the call buttons reach."""
 SNOOZES = (15, 60, 480)
 """Minutes of silence on offer."""
-_GRID = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
 
 
 @router.get("/home")
@@ -183,22 +180,7 @@ def answer(
 ) -> Response:
     """The owner's buttons: it is us, false alarm, call the grid head, call the police desk."""
     alert = _owned_alert(web, visitor, alert_id)
-    if what == "us":
-        _settle(web, visitor, alert, Outcome.NO_ACTION, "是我们 It is us")
-    elif what == "false":
-        _settle(web, visitor, alert, Outcome.FALSE_ALARM, "误报 False alarm")
-    elif what == "grid":
-        grid = web.site.grid(alert.grid_id) if alert.grid_id is not None else None
-        if grid is None:
-            raise errors.not_found()
-        _grant(web, visitor, alert, grid.head)
-        _call(web, visitor, alert, "grid head")
-        web.service.summon(visitor.viewer, alert.id, step=GRID_HEAD_STEP)
-    elif what == "police":
-        _call(web, visitor, alert, "police desk")
-        web.service.summon(visitor.viewer, alert.id, step=POLICE_STEP)
-    else:
-        raise Refusal(422, "no_answer", zh="没有这种回答", en="There is no such answer")
+    answer_for_home(web, visitor.viewer, alert, what)
     return RedirectResponse(f"/alerts/{alert.id}", status_code=303)
 
 
@@ -216,46 +198,8 @@ def grant_view(
             web.homes.end_grants(alert_id=alert.id, owner=owner)
         _audit(web, visitor, "grant-ended", alert.id, "")
     else:
-        _grant(web, visitor, alert, person)
+        grant_pictures(web, visitor.viewer, alert, person)
     return RedirectResponse(f"/alerts/{alert.id}", status_code=303)
-
-
-def _grant(web: Web, visitor: Visitor, alert: AlertView, person_id: str) -> None:
-    person = web.site.person(person_id)
-    camera = web.site.camera(alert.camera_id)
-    if person is None or camera is None or camera.owner is None or person.role not in _GRID:
-        raise Refusal(422, "no_person", zh="只能给网格员看", en="Only grid people can be let in")
-    web.homes.grant(alert_id=alert.id, owner=camera.owner, person=person.id)
-    _audit(web, visitor, "view-granted", alert.id, f"to {person.id} for 30 minutes")
-
-
-def _call(web: Web, visitor: Visitor, alert: AlertView, whom: str) -> None:
-    """Calling for help is consent for this alert, whatever the home agreed to otherwise."""
-    camera = web.site.camera(alert.camera_id)
-    owner = camera.owner if camera is not None and camera.owner is not None else visitor.person.id
-    web.fallbacks.call(alert.id, owner)
-    web.audit.append(
-        actor=visitor.person.id, action="owner-called", object=f"alert {alert.id}", detail=whom
-    )
-
-
-def _settle(web: Web, visitor: Visitor, alert: AlertView, outcome: Outcome, note: str) -> None:
-    """Answer, report and close in one: each step is audited as its own transition."""
-    viewer = visitor.viewer
-    if alert.state is State.OPEN:
-        web.service.acknowledge(viewer, alert.id, version=None)
-    if alert.state is not State.DONE:
-        web.service.report(viewer, alert.id, note=note)
-    web.service.close(viewer, alert.id, outcome=outcome)
-    web.reports.file(
-        web.reports.new(
-            alert_id=alert.id,
-            person=visitor.person.id,
-            kind="answered",
-            note=note,
-            outcome=str(outcome),
-        )
-    )
 
 
 def _owned_alert(web: Web, visitor: Visitor, alert_id: str) -> AlertView:

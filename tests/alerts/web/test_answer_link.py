@@ -1,0 +1,138 @@
+"""Answering from a notification: a look changes nothing, one tap counts once, nothing is forged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from alerts import schema
+from alerts.answers import KEY_NAME, LIFETIME, answer_url, read, sign
+from alerts.state import Outcome, State
+from alerts.web.base.keys import shared_key
+from config.clock import FakeClock
+from config.ids import uuid7
+from config.site import Role
+from ingest.engine import reading
+
+HOME = "home-li-qiang"
+KEY = bytes(range(32))
+
+
+@pytest.fixture
+def client(county) -> Iterator[TestClient]:
+    with TestClient(county.app()) as client:
+        yield client
+
+
+def link(county, alert, person: str) -> str:
+    """The address in the notice that ``person`` was sent of an alert."""
+    sent = schema.deliveries.c
+    with reading(county.engine) as connection:
+        delivery = connection.execute(
+            select(sent.id).where(sent.alert_id == alert.id, sent.person == person)
+        ).scalars().first()  # fmt: skip
+    key = shared_key(county.engine, county.clock, KEY_NAME)
+    return answer_url(key, "", delivery)
+
+
+def state_of(county, alert):
+    return county.service.get(county.viewer("li-qiang"), alert.id)
+
+
+@given(st.binary(min_size=32, max_size=32), st.text(max_size=60))
+def test_only_what_we_signed_is_read(key: bytes, text: str) -> None:
+    delivery = uuid7(FakeClock().now())
+    token = sign(key, delivery)
+    assert (len(token), read(key, token)) == (43, delivery)
+    assert read(key, text) in (None, delivery if text == token else None)
+    assert read(bytes(32 - len(key)) + key[::-1] + b"x", token) is None
+
+
+@given(st.integers(0, 42), st.sampled_from("AZaz09-_=+/ \n"))
+def test_a_token_changed_anywhere_is_none(place: int, sign_at: str) -> None:
+    delivery = uuid7(FakeClock().now())
+    token = sign(KEY, delivery)
+    other = token[:place] + sign_at + token[place + 1 :]
+    assert (read(KEY, other) is None) == (other != token)
+
+
+def test_the_owner_answers_from_the_notice_without_logging_in(client, county):
+    alert = county.face(HOME)
+    path = link(county, alert, "li-qiang")
+    for _ in range(3):
+        page = client.get(path)
+        assert page.status_code == 200
+    assert "是我们" in page.text
+    assert "<img" not in page.text.split("gate")[1], "no picture without a login"
+    assert state_of(county, alert).state is State.OPEN, "a messenger's preview answers nothing"
+    assert client.post(path, data={"what": "us"}).status_code == 200
+    view = state_of(county, alert)
+    assert (view.state, view.outcome, view.acked_by) == (
+        State.CLOSED,
+        Outcome.NO_ACTION,
+        "li-qiang",
+    )
+    assert client.post(path, data={"what": "us"}).status_code == 410
+    assert client.get(path).status_code == 410
+    log = schema.audit.c
+    with reading(county.engine) as connection:
+        lines = connection.execute(
+            select(log.actor, log.detail).where(log.action == "answered-by-link")
+        ).all()
+    assert [(line.actor, line.detail.split(";")[0]) for line in lines] == [("li-qiang", "us")]
+
+
+def test_the_owner_calls_the_grid_head_from_the_notice(client, county):
+    alert = county.face(HOME)
+    path = link(county, alert, "li-qiang")
+    assert client.post(path, data={"what": "grid"}).status_code == 200
+    assert "zhao-lei" in {line.person_id for line in state_of(county, alert).told}
+
+
+def test_a_worker_takes_it_and_can_do_no_more(client, county):
+    alert = county.face(HOME)
+    path = link(county, alert, "sun-mei")
+    for what in ("us", "false", "police", "nonsense"):
+        assert client.post(path, data={"what": what}).status_code == 422
+    assert client.post(path, data={"what": "take"}).status_code == 200
+    assert state_of(county, alert).acked_by == "sun-mei"
+
+
+def test_whoever_is_second_learns_who_was_first(client, county):
+    alert = county.face(HOME)
+    county.service.acknowledge(county.viewer("li-qiang"), alert.id, version=None)
+    answer = client.post(link(county, alert, "sun-mei"), data={"what": "take"})
+    assert answer.status_code == 409
+    assert "李强" in answer.text
+
+
+def test_an_old_link_and_a_strange_page_answer_nothing(client, county):
+    alert = county.face(HOME)
+    path = link(county, alert, "li-qiang")
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert client.post(path, data={"what": "us"}, headers=foreign).status_code == 403
+    county.clock.advance((LIFETIME - timedelta(seconds=1)).total_seconds())
+    assert client.get(path).status_code == 200
+    county.clock.advance(1)
+    assert client.get(path).status_code == 410
+    assert client.post(path, data={"what": "us"}).status_code == 410
+    stray = answer_url(shared_key(county.engine, county.clock, KEY_NAME), "", uuid7(
+        county.clock.now()
+    ))  # fmt: skip
+    assert client.get(stray).status_code == 410
+    assert state_of(county, alert).state is State.OPEN
+
+
+def test_a_role_that_needs_a_second_factor_does_not_answer_by_link(client, county):
+    alert = county.face(HOME)
+    path = link(county, alert, "sun-mei")
+    web = client.app.state.web
+    object.__setattr__(web, "factor_roles", frozenset({Role.GRID_WORKER}))
+    assert client.get(path).status_code == 403
+    assert client.post(path, data={"what": "take"}).status_code == 403
