@@ -9,13 +9,16 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
-from alerts.channels.inapp import InApp
-from alerts.dispatcher import Dispatcher
+from alerts.channels.contacts import Contacts
+from alerts.channels.reach import Reach
 from alerts.router import Router
 from alerts.service import AlertService, Viewer
+from alerts.silences.book import SilenceBook
 from alerts.store import AlertStore
+from alerts.storm.digests import Digests
 from alerts.timers import Timers
 from alerts.views import AlertView
+from alerts.wartime.orders import WartimeOrders
 from config.clock import FakeClock
 from config.event import (
     Event,
@@ -26,7 +29,8 @@ from config.event import (
     Severity,
 )
 from config.ids import uuid7
-from config.site import Site
+from config.secrets import Secrets
+from config.site import Person, Site
 from config.wire import EventBatch, Numbered
 from ingest.engine import open_engine
 from ingest.migrate import upgrade
@@ -47,9 +51,10 @@ class County:
         self.router = Router(engine, site, clock, store=self.store)
         self.timers = Timers(engine, clock, store=self.store)
         self.service = AlertService(engine, site, clock)
-        self.inapp = Dispatcher(
-            engine, site, clock, channel=InApp(engine), base_url="https://menshen.example"
-        )
+        self.inapp = Reach(engine, site, clock, contacts=Contacts(site, Secrets(), available=()))
+        self.digests = Digests(engine, site, clock)
+        self.silences = SilenceBook(engine, site, clock, store=self.store)
+        self.wartime = WartimeOrders(engine, site, clock)
         self._events = EventStore(engine, clock)
         self._epoch = uuid7(clock.now())
         self._seq = 0
@@ -81,6 +86,12 @@ class County:
         self.arrive(*events)
         self.route()
         return self.service.open_alerts(self.viewer("police-desk"))
+
+    def person(self, person_id: str) -> Person:
+        """Somebody of the site."""
+        person = self.site.person(person_id)
+        assert person is not None
+        return person
 
     def viewer(self, person_id: str) -> Viewer:
         """The person as somebody who is logged in."""
@@ -146,20 +157,27 @@ class County:
             thumbnail=b"\xff\xd8\xff\xd9",
         )
 
-    def health(self, *, active: bool, severity: Severity = Severity.INFO) -> Event:
-        """The gate's camera goes offline, or comes back."""
+    def health(
+        self,
+        *,
+        active: bool,
+        severity: Severity = Severity.INFO,
+        camera: str = "east-gate-in",
+        condition: str = "offline",
+    ) -> Event:
+        """The gate's camera goes offline, or comes back; or other trouble of another subject."""
         now = self.clock.now()
         own = uuid7(now)
         return Event(
             id=own,
             visit=own,
             node="node-east",
-            camera="east-gate-in",
+            camera=camera,
             kind=EventKind.HEALTH,
             severity=severity,
             started_at=now,
             captured_at=now,
-            health=HealthReport(condition="offline", active=active),
+            health=HealthReport.model_validate({"condition": condition, "active": active}),
         )
 
 
