@@ -11,19 +11,20 @@ from sqlalchemy import Engine
 
 from alerts.alarm import Alarm
 from alerts.auditor import Auditor
-from alerts.channels.base import Channel
-from alerts.channels.inapp import InApp
-from alerts.channels.webhook import WebhookChannel
 from alerts.database import database_url
-from alerts.dispatcher import Dispatcher
 from alerts.heartbeat import EVERY_S, Heartbeat, Pulse
-from alerts.hub import Hub
+from alerts.hub import Bell, Hub
+from alerts.inhibition.node_watch import NodeWatch
 from alerts.journal import Journal
 from alerts.loops import Loop
 from alerts.router import Router
+from alerts.sending import Sending
 from alerts.service import AlertService
+from alerts.silences.book import SilenceBook
 from alerts.store import AlertStore
+from alerts.storm.digests import Digests
 from alerts.timers import Timers
+from alerts.wartime.orders import WartimeOrders
 from alerts.web.app import create_app
 from alerts.web.camera.live import live_router
 from alerts.web.server import WebServer
@@ -47,6 +48,7 @@ from ingest.subscriber import Subscriber
 
 PARTS = ("ingest", "router", "web")
 AUDIT_EVERY_S = 30.0
+QUIET_EVERY_S = 1.0
 BROKER_PATIENCE_S = 5.0
 """The centre counts as ready after this even without its broker: alerts go on."""
 
@@ -81,7 +83,7 @@ class RingingEventStore(EventStore):
     ) -> list[Receipt]:
         """Store as :class:`EventStore` does, then ring."""
         receipts = super().insert_group(batches, letters)
-        self._hub.ring()
+        self._hub.ring(Bell.EVENTS)
         return receipts
 
 
@@ -163,25 +165,23 @@ class Centre:
         router = Router(engine, plan.site, self.clock, store=store, journal=self.journal)
         timers = Timers(engine, self.clock, store=store)
         pulse = Pulse(self.clock)
-        self._run("router", pulse.watch("router", router.run_once))
+        self._run("router", pulse.watch("router", router.run_once), Bell.EVENTS)
+        # A timer becomes due by the clock, so no ring is news to it.
         self._run("timers", pulse.watch("timers", timers.run_once))
-        channels: list[Channel] = [InApp(engine)]
-        if plan.site.webhooks:
-            channels.append(
-                WebhookChannel(
-                    plan.site, plan.secrets.webhooks, self.clock, bots=plan.secrets.channels
-                )
-            )
         base_url = plan.public_url or self.url or f"http://{plan.host}:{plan.port}"
-        for channel in channels:
-            self._stack.callback(channel.close)
-            dispatcher = Dispatcher(
-                engine, plan.site, self.clock, channel=channel, base_url=base_url, hub=self.hub
-            )
-            name = f"dispatch-{channel.name}"
-            self._run(name, pulse.watch(name, dispatcher.run_once))
+        sending = Sending.open(
+            engine, plan.site, plan.secrets, self.clock, base_url=base_url, hub=self.hub
+        )
+        self._stack.callback(sending.close)
+        for name, work in sending.works().items():
+            self._run(name, pulse.watch(name, work), Bell.CHANGES, Bell.NOTICES)
         alarm = Alarm(RingingEventStore(engine, self.clock, self.hub), self.clock)
-        self._run_audit(Auditor(engine, plan.site, self.clock), alarm)
+        self._run_audit(
+            Auditor(engine, plan.site, self.clock),
+            NodeWatch(engine, plan.site, self.clock),
+            alarm,
+        )
+        self._start_quiet(engine, store)
         if plan.settings.heartbeat_url is not None:
             heartbeat = Heartbeat(plan.settings.heartbeat_url, pulse)
             self._stack.callback(heartbeat.close)
@@ -206,20 +206,30 @@ class Centre:
         if not subscriber.wait_until_up(BROKER_PATIENCE_S):
             _log.warning("the broker does not answer yet; trying on", broker=self.broker_url)
 
-    def _run(self, name: str, work: Callable[[], int]) -> None:
-        loop = Loop(name, work, self.hub)
+    def _run(self, name: str, work: Callable[[], int], *heeds: Bell) -> None:
+        loop = Loop(name, work, self.hub, heeds=heeds)
         loop.start()
         self._stack.callback(self._end, loop)
 
-    def _run_audit(self, auditor: Auditor, alarm: Alarm) -> None:
+    def _start_quiet(self, engine: Engine, store: AlertStore) -> None:
+        """What ends by itself, and what is told later: digests, silences, wartime."""
+        site = self.plan.site
+        digests = Digests(engine, site, self.clock, hub=self.hub)
+        silences = SilenceBook(engine, site, self.clock, store=store)
+        orders = WartimeOrders(engine, site, self.clock)
+        self._run_slowly("digests", digests.run_once, QUIET_EVERY_S)
+        self._run_slowly("silences", silences.run_once, QUIET_EVERY_S)
+        self._run_slowly("wartime", orders.run_once, QUIET_EVERY_S)
+
+    def _run_audit(self, auditor: Auditor, nodes: NodeWatch, alarm: Alarm) -> None:
         def look() -> int:
-            alarm.tell(auditor.run())
+            alarm.tell([*nodes.run(), *auditor.run()])
             return 0
 
         self._run_slowly("auditor", look, AUDIT_EVERY_S)
 
     def _run_slowly(self, name: str, work: Callable[[], int], every_s: float) -> None:
-        loop = Loop(name, work, self.hub, look_every_s=every_s, heeds_rings=False)
+        loop = Loop(name, work, self.hub, look_every_s=every_s, heeds=())
         loop.start()
         self._stack.callback(self._end, loop)
 

@@ -3,46 +3,52 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, update
 
 from alerts import schema
 from alerts.channels.base import Attempt, Channel, Notification
-from alerts.hub import Hub
-from alerts.notices import INAPP
+from alerts.channels.budget import pause_provider
+from alerts.channels.claims import Claimed, claim, has_due
+from alerts.hub import Bell, Hub
 from alerts.reading import title
-from alerts.records import Row, load_row, to_about, to_alert
+from alerts.records import to_about, to_alert
+from alerts.rows import insert_rows, update_rows
 from config.clock import Clock
 from config.ids import uuid7
 from config.logs import get_logger
 from config.site import Site
 from ingest.engine import reading, writing
 
-BATCH = 100
-CLAIM = timedelta(seconds=120)
-"""A delivery claimed by a dispatcher that died is free again after this; longer than any send."""
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
 MOST_ATTEMPTS = 12
 """With the pauses above, about half an hour of trying."""
-PARALLEL = 8
+PARALLEL = 16
 
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    claimed: Claimed
+    future: Future[Attempt]
 
 
 class Dispatcher:
     """Works off the deliveries of one channel; any number may share one database.
 
     A claim is a lease: the row is ``sending`` and becomes due again when the lease ends, so a
-    dispatcher that dies repeats its notice under the same idempotency key rather than losing it.
+    dispatcher that dies repeats its notice under the same idempotency key rather than losing
+    it. A provider that answers slowly holds up only its own messages: up to 16 are under way.
 
     Args:
         channel: where to send.
-        fall_over: the channel a person is reached by when this one has failed; None: no other.
         base_url: address of the web pages, for links.
     """
 
@@ -55,7 +61,6 @@ class Dispatcher:
         channel: Channel,
         base_url: str,
         hub: Hub | None = None,
-        fall_over: str | None = None,
     ) -> None:
         self._engine = engine
         self._site = site
@@ -63,86 +68,66 @@ class Dispatcher:
         self._channel = channel
         self._base_url = base_url.rstrip("/")
         self._hub = hub or Hub()
-        self._fall_over = fall_over
+        self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix=f"send-{channel.name}")
+        self._under_way: list[_Sending] = []
+        self._lock = threading.Lock()
+
+    def turn(self) -> int:
+        """Write how attempts ended, and start what is due; returns how many of both.
+
+        It waits for no provider: the bell for notices rings when an attempt has ended.
+        """
+        with self._lock:
+            return self._harvest() + self._start()
 
     def run_once(self) -> int:
-        """Send what is due, at most 100 at a time; returns how many attempts were made."""
-        if not self._has_work():
-            return 0
-        claimed = self._claim()
-        if not claimed:
-            return 0
-        notes = [self._notification(row) for row in claimed]
-        attempts = self._send_all(notes)
-        self._write(claimed, attempts)
-        return len(claimed)
+        """Send all that is due and wait until each attempt has ended; returns how many."""
+        done = 0
+        with self._lock:
+            while self._start() or self._under_way:
+                wait([item.future for item in self._under_way])
+                done += self._harvest()
+        return done
 
     def close(self) -> None:
-        """Close the channel."""
+        """Wait for the attempts under way, write how they ended, and close the channel."""
+        self._pool.shutdown(wait=True)
+        with self._lock:
+            self._harvest()
         self._channel.close()
 
-    def _due(self) -> Any:
-        sent = schema.deliveries
-        return (
-            select(sent.c.id)
-            .where(sent.c.channel == self._channel.name)
-            .where(sent.c.next_attempt_at <= self._clock.now())
-            .order_by(sent.c.next_attempt_at)
-        )
+    def _start(self) -> int:
+        free = PARALLEL - len(self._under_way)
+        if free <= 0 or not self._has_work():
+            return 0
+        with writing(self._engine) as connection:
+            claims = claim(connection, self._channel, limit=free, now=self._clock.now())
+        for item in claims:
+            future = self._pool.submit(self._send, self._notification(item))
+            self._under_way.append(_Sending(item, future))
+            future.add_done_callback(lambda _: self._hub.ring(Bell.NOTICES))
+        return len(claims)
 
     def _has_work(self) -> bool:
         with reading(self._engine) as connection:
-            return connection.execute(self._due().limit(1)).first() is not None
+            return has_due(connection, self._channel.name, self._clock.now())
 
-    def _claim(self) -> list[Row]:
-        sent, alerts, stream = schema.deliveries, schema.alerts, schema.stream
-        now = self._clock.now()
-        with writing(self._engine) as connection:
-            due = self._due().limit(BATCH).with_for_update(skip_locked=True)
-            ids = list(connection.execute(due).scalars())
-            if not ids:
-                return []
-            connection.execute(
-                update(sent)
-                .where(sent.c.id.in_(ids))
-                .values(
-                    state="sending",
-                    attempts=sent.c.attempts + 1,
-                    next_attempt_at=now + CLAIM,
-                    changed_at=now,
-                )
-            )
-            rows = connection.execute(
-                select(
-                    alerts,
-                    sent.c.id.label("delivery_id"),
-                    sent.c.target,
-                    sent.c.idempotency_key,
-                    sent.c.attempts,
-                    sent.c.alert_version,
-                    sent.c.person,
-                )
-                .join(alerts, alerts.c.id == sent.c.alert_id)
-                .where(sent.c.id.in_(ids))
-                .order_by(sent.c.created_at, sent.c.id)
-            ).mappings()
-            claimed: list[Row] = [dict(row) for row in rows]
-            if self._channel.name == INAPP:
-                return claimed
-            # A webhook is told of the change that asked for it, not of a later one.
-            bodies = connection.execute(
-                select(stream.c.body).where(stream.c.alert_id.in_({row["id"] for row in claimed}))
-            ).scalars()
-            then = {(row["id"], row["version"]): row for row in map(load_row, bodies)}
-        return [{**row, **then.get((row["id"], row["alert_version"]), {})} for row in claimed]
+    def _harvest(self) -> int:
+        ended = [item for item in self._under_way if item.future.done()]
+        if ended:
+            self._write(ended)
+            self._under_way = [item for item in self._under_way if item not in ended]
+        return len(ended)
 
-    def _notification(self, row: Row) -> Notification:
+    def _notification(self, claimed: Claimed) -> Notification:
+        row = claimed.alert
         alert, about = to_alert(row), to_about(row)
         zh, en = title(self._site, camera=about.place.camera, kind=about.kind, plate=None)
         camera = self._site.camera(about.place.camera)
         return Notification(
-            key=row["idempotency_key"],
-            target=row["target"],
+            key=claimed.key,
+            reference=claimed.id,
+            target=claimed.target,
             alert_id=alert.id,
             version=alert.version,
             state=alert.state,
@@ -158,13 +143,8 @@ class Dispatcher:
             changed_at=alert.changed_at,
             acked_by=alert.acked_by,
             link=f"{self._base_url}/alerts/{alert.id}",
+            is_home=about.place.is_home,
         )
-
-    def _send_all(self, notes: Sequence[Notification]) -> list[Attempt]:
-        if self._channel.name == INAPP or len(notes) == 1:
-            return [self._send(note) for note in notes]
-        with ThreadPoolExecutor(PARALLEL, thread_name_prefix=f"send-{self._channel.name}") as pool:
-            return list(pool.map(self._send, notes))
 
     def _send(self, note: Notification) -> Attempt:
         try:
@@ -173,74 +153,66 @@ class Dispatcher:
             _log.exception("a channel raised", channel=self._channel.name, alert_id=note.alert_id)
             return Attempt("retry", f"the channel failed ({type(error).__name__})")
 
-    def _write(self, claimed: Sequence[Row], attempts: Sequence[Attempt]) -> None:
+    def _write(self, ended: list[_Sending]) -> None:
         now = self._clock.now()
+        outcomes = [(item.claimed, item.future.result()) for item in ended]
+        rows = [_outcome(claimed, attempt, now) for claimed, attempt in outcomes]
         with writing(self._engine) as connection:
-            pairs = zip(claimed, attempts, strict=True)
-            for row, attempt in sorted(pairs, key=lambda pair: str(pair[0]["delivery_id"])):
-                is_over = attempt.result != "retry" or row["attempts"] >= MOST_ATTEMPTS
-                state = _state(attempt, is_over=is_over)
-                sent = schema.deliveries
-                # A page may have read it, or the lease run out, while it was being sent.
-                result = connection.execute(
-                    update(sent)
-                    .where(sent.c.id == row["delivery_id"], sent.c.state == "sending")
-                    .where(sent.c.attempts == row["attempts"])
-                    .values(
-                        state=state,
-                        next_attempt_at=None if is_over else now + pause(row["attempts"], attempt),
-                        error=attempt.problem,
-                        changed_at=now,
-                    )
-                )
-                if state == "failed" and result.rowcount == 1:
-                    self._failed(connection, row, attempt, now)
-        self._hub.ring()
+            # A page may have read it, or the lease run out, while it was being sent.
+            written = update_rows(
+                connection,
+                schema.deliveries,
+                sorted(rows, key=lambda row: str(row["id"])),
+                fits=("attempts",),
+                only={"state": "sending"},
+            )
+            failed = [
+                (claimed, attempt)
+                for (claimed, attempt), row in zip(outcomes, rows, strict=True)
+                if row["state"] == "failed" and claimed.id in written
+            ]
+            insert_rows(connection, schema.decisions, [self._failed(*pair, now) for pair in failed])
+            _hand_on(connection, [claimed for claimed, _ in failed], now)
+        self._heed_pauses(outcomes, now)
+        if failed:
+            self._hub.ring(Bell.NOTICES)
 
-    def _failed(self, connection: Any, row: Row, attempt: Attempt, now: datetime) -> None:
-        """Take the next channel, or keep the reason why nobody was reached."""
+    def _heed_pauses(self, outcomes: list[tuple[Claimed, Attempt]], now: datetime) -> None:
+        """A provider that asks for a pause gets it for all messages, not just for this one."""
+        for claimed, attempt in outcomes:
+            budget = self._channel.budget(claimed.target)
+            if budget is not None and attempt.retry_after:
+                pause_provider(self._engine, budget, now + attempt.retry_after)
+
+    def _failed(self, claimed: Claimed, attempt: Attempt, now: datetime) -> dict[str, Any]:
+        """The reason why this way did not reach them."""
         _log.warning(
-            "a notification failed", channel=self._channel.name, target=row["target"],
-            alert_id=row["id"], problem=attempt.problem,
+            "a notification failed", channel=self._channel.name, target=claimed.target,
+            alert_id=claimed.alert["id"], problem=attempt.problem,
         )  # fmt: skip
         problem = f"{self._channel.name}: {attempt.problem}"
-        connection.execute(
-            insert(schema.decisions).values(
-                id=uuid7(now),
-                at=now,
-                alert_id=row["id"],
-                person=row["target"],
-                stage="channel",
-                verdict="failed",
-                reason_zh=f"发送失败（{problem}）",
-                reason_en=f"could not be delivered ({problem})",
-            )
-        )
-        if self._fall_over is None or row["person"] is None:
-            return
-        connection.execute(insert(schema.deliveries).values(self._next_channel(row, now)))
-
-    def _next_channel(self, row: Row, now: datetime) -> Mapping[str, Any]:
-        base, _, _ = row["idempotency_key"].rpartition(":")
         return {
             "id": uuid7(now),
-            "alert_id": row["id"],
-            "alert_version": row["alert_version"],
-            "cycle": row["cycle"],
-            "step": row["step"],
-            "channel": self._fall_over,
-            "target": row["target"],
-            "person": row["person"],
-            "idempotency_key": f"{base}:{self._fall_over}",
-            "state": "pending",
-            "reason_zh": f"{self._channel.name} 发送失败，改用下一渠道",
-            "reason_en": f"{self._channel.name} failed: next channel",
-            "attempts": 0,
-            "next_attempt_at": now,
-            "error": "",
-            "created_at": now,
-            "changed_at": now,
+            "at": now,
+            "event_id": None,
+            "alert_id": claimed.alert["id"],
+            "person": claimed.target,
+            "stage": "channel",
+            "verdict": "failed",
+            "reason_zh": f"发送失败（{problem}）",
+            "reason_en": f"could not be delivered ({problem})",
         }
+
+
+def _hand_on(connection: Connection, failed: list[Claimed], now: datetime) -> None:
+    """The turn of the person's next way is now, unless it has come already."""
+    sent = schema.deliveries.c
+    if failed:
+        connection.execute(
+            update(schema.deliveries)
+            .where(sent.id.in_([item.id for item in failed]), sent.fall_over_at.is_not(None))
+            .values(fall_over_at=now)
+        )
 
 
 def pause(attempts: int, attempt: Attempt) -> timedelta:
@@ -253,7 +225,16 @@ def pause(attempts: int, attempt: Attempt) -> timedelta:
     return max(own, attempt.retry_after or timedelta(0))
 
 
-def _state(attempt: Attempt, *, is_over: bool) -> str:
-    if attempt.result == "accepted":
-        return "accepted"
-    return "failed" if is_over else "pending"
+def _outcome(claimed: Claimed, attempt: Attempt, now: datetime) -> dict[str, Any]:
+    """The columns of a delivery after an attempt."""
+    is_over = attempt.result != "retry" or claimed.attempts >= MOST_ATTEMPTS
+    state = "accepted" if attempt.result == "accepted" else "failed" if is_over else "pending"
+    return {
+        "id": claimed.id,
+        "attempts": claimed.attempts,
+        "state": state,
+        "next_attempt_at": None if is_over else now + pause(claimed.attempts, attempt),
+        "provider_ref": attempt.ref,
+        "error": attempt.problem,
+        "changed_at": now,
+    }

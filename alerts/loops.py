@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from alerts.hub import LOOK_EVERY_S, Hub
+from alerts.hub import ALL, LOOK_EVERY_S, Bell, Hub
 from config.logs import get_logger
 
 FIRST_PAUSE_S = 0.2
@@ -19,7 +19,7 @@ _log = get_logger(__name__)
 class Loop:
     """One thread that calls ``work`` until it returns 0, waits for a ring, and begins again.
 
-    An exception is logged and tried again after a pause that doubles: a database that is away
+    It heeds the bells in ``heeds`` only, and looks by itself every ``look_every_s`` seconds. An exception is logged and tried again after a pause that doubles: a database that is away
     stops nothing for good.
     """
 
@@ -30,13 +30,13 @@ class Loop:
         hub: Hub,
         *,
         look_every_s: float = LOOK_EVERY_S,
-        heeds_rings: bool = True,
+        heeds: Collection[Bell] = ALL,
     ) -> None:
         self._name = name
         self._work = work
         self._hub = hub
         self._look_every_s = look_every_s
-        self._heeds_rings = heeds_rings
+        self._heeds = heeds
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -61,7 +61,7 @@ class Loop:
     def _run(self) -> None:
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
-            seen = self._hub.count()
+            seen = self._hub.count(self._heeds)
             try:
                 busy = self._work() > 0
             except Exception:  # noqa: BLE001 - logged, and tried again
@@ -72,7 +72,7 @@ class Loop:
             pause = FIRST_PAUSE_S
             if busy:
                 continue
-            if self._heeds_rings:
-                self._hub.wait_ring(seen, self._look_every_s)
+            if self._heeds:
+                self._hub.wait_ring(seen, self._look_every_s, self._heeds)
             else:
                 self._stopping.wait(self._look_every_s)

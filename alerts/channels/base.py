@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from alerts.channels.budget import Budget
 from alerts.state import State
 from config.event import EventKind, Severity
 
@@ -14,11 +15,15 @@ from config.event import EventKind, Severity
 class Notification:
     """What a channel sends: words and a link, never a picture, a face or a plate.
 
-    ``key`` is the same at every attempt, so that a receiver can drop a repetition.
-    ``target`` is the person's or the webhook's id.
+    ``key`` and ``reference`` are the same at every attempt, so that a receiver can drop a
+    repetition; ``reference`` is a UUID, by which a provider's receipt finds the notice again.
+    ``target`` is the person's or the webhook's id. ``is_home`` marks an alert of a household's
+    own camera: channels that others can read then say no more than that there is one.
+    ``is_test`` marks a message that a person sent to try a channel.
     """
 
     key: str
+    reference: str
     target: str
     alert_id: str
     version: int
@@ -35,6 +40,8 @@ class Notification:
     changed_at: datetime
     acked_by: str | None
     link: str
+    is_home: bool = False
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +49,25 @@ class Attempt:
     """How one attempt ended.
 
     ``accepted``: the provider has it. ``retry``: try again, not before ``retry_after`` if
-    given. ``refused``: this will never work; use the next channel.
+    given. ``refused``: this will never work; use the next channel. ``ref`` is the provider's
+    own id of the message, if it gave one.
     """
 
     result: Literal["accepted", "retry", "refused"]
     problem: str = ""
     retry_after: timedelta | None = None
+    ref: str | None = None
 
 
 class Channel(Protocol):
     """One way to deliver; safe to call from several threads."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As in the column ``channel`` of deliveries; at most 16 characters."""
+
+    def budget(self, target: str) -> Budget | None:
+        """How fast the provider behind ``target`` may be used; None: as fast as it takes."""
 
     def send(self, notification: Notification) -> Attempt:
         """Make one attempt. A failure is an :class:`Attempt`, not an exception."""

@@ -22,6 +22,9 @@ BUSY = {
 }
 """Error codes that mean: busy, or too many messages; try later."""
 
+PER_MINUTE = {"wecom": 20, "dingtalk": 20, "feishu": 100}
+"""Messages a minute that each provider takes from one bot, by its own documentation."""
+
 
 def text_of(note: Notification, zone: ZoneInfo) -> str:
     """Short words and a link; the title carries no plate and no face."""

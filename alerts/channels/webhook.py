@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from alerts.channels import bots as speech
 from alerts.channels.base import Attempt, Notification
+from alerts.channels.budget import Budget
 from config.clock import Clock
 from config.errors import UserError
 from config.secrets import BotSecret
@@ -66,6 +67,15 @@ class WebhookChannel:
         self._keys = keys
         self._clock = clock
         self._client = httpx.Client(timeout=timeout_s, follow_redirects=False)
+
+    def budget(self, target: str) -> Budget | None:
+        """What the provider of a bot allows; a webhook of one's own has no limit."""
+        bot = self._bots.get(target)
+        return (
+            None
+            if bot is None
+            else Budget.steady(f"webhook:{target}"[:63], speech.PER_MINUTE[bot.kind])
+        )
 
     def send(self, notification: Notification) -> Attempt:
         url = self._urls.get(notification.target)

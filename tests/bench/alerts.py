@@ -17,9 +17,9 @@ import typer
 from sqlalchemy import Engine, distinct, func, select, text
 
 from alerts import schema
-from alerts.channels.inapp import InApp
-from alerts.dispatcher import Dispatcher
-from alerts.hub import Hub
+from alerts.channels.contacts import Contacts
+from alerts.channels.reach import Reach
+from alerts.hub import Bell, Hub
 from alerts.loops import Loop
 from alerts.router import Router
 from alerts.store import AlertStore
@@ -27,6 +27,7 @@ from alerts.timers import Timers
 from config.clock import SystemClock
 from config.errors import UserError
 from config.ids import uuid7
+from config.secrets import Secrets
 from config.site import Site
 from config.wire import EventBatch, Numbered
 from ingest.engine import open_engine, reading
@@ -63,12 +64,11 @@ class World:
         store = AlertStore(self.engine, self.site, self.clock, hub=self.hub)
         self.router = Router(self.engine, self.site, self.clock, store=store)
         self.timers = Timers(self.engine, self.clock, store=store)
-        self.dispatcher = Dispatcher(
+        self.reach = Reach(
             self.engine,
             self.site,
             self.clock,
-            channel=InApp(self.engine),
-            base_url="http://127.0.0.1",
+            contacts=Contacts(self.site, Secrets(), available=()),
             hub=self.hub,
         )
 
@@ -84,7 +84,7 @@ class World:
         now = self.clock.now().timestamp()
         for part in batches.values():
             self.committed.update((numbered.event.id, now) for numbered in part)
-        self.hub.ring()
+        self.hub.ring(Bell.EVENTS)
 
     def _batch(self, node: str, part: list[Numbered]) -> EventBatch:
         epoch = self.epochs.setdefault(node, uuid7(self.clock.now()))
@@ -96,9 +96,10 @@ class World:
         works: dict[str, Callable[[], int]] = {
             "router": self.router.run_once,
             "timers": self.timers.run_once,
-            "dispatcher": self.dispatcher.run_once,
+            "reach": self.reach.run_once,
         }
-        loops = [Loop(name, works[name], self.hub) for name in names]
+        heeds = {"router": (Bell.EVENTS,), "timers": (), "reach": (Bell.CHANGES,)}
+        loops = [Loop(name, works[name], self.hub, heeds=heeds[name]) for name in names]
         for loop in loops:
             loop.start()
         try:
@@ -141,12 +142,12 @@ def bench(
         stack.callback(engine.dispose)
         upgrade(engine)
         world = World(engine, address, full_site())
-        with world.running("router", "timers", "dispatcher"):
-            reached = _at_rate(world, rate, seconds)
+        with world.running("router", "timers", "reach"):
+            reached = at_rate(world, rate, seconds)
             _settle(world)
         times = latencies(world)
         flat = _flat_out(world, backlog)
-        with world.running("timers", "dispatcher"):
+        with world.running("timers", "reach"):
             _killed(world, backlog, kills)
             _settle(world)
         books = count(engine, set(world.committed))
@@ -193,7 +194,7 @@ def _version(engine: Engine) -> str:
         return f"PostgreSQL {connection.execute(text('show server_version')).scalar_one()}"
 
 
-def _at_rate(world: World, rate: float, seconds: float) -> float:
+def at_rate(world: World, rate: float, seconds: float) -> float:
     """Commit ``rate`` events a second; returns the rate that was reached."""
     begun, sent = time.monotonic(), 0
     wanted = max(1, round(rate * seconds))

@@ -39,7 +39,7 @@ def test_what_was_lost_and_what_came_twice_is_counted_from_the_tables(tmp_path: 
     assert count(engine, set(world.committed)).lost == 5, "nothing was decided yet"
     assert world.router.run_once() == 5
     assert count(engine, set(world.committed)).lost == 5, "nothing was handed over yet"
-    world.dispatcher.run_once()
+    world.reach.run_once()
     books = count(engine, set(world.committed))
     assert (books.lost, books.repeated) == (0, 0)
     assert len(latencies(world)) == 5

@@ -1,0 +1,82 @@
+"""Rate budgets of providers: token buckets in the database, shared by all dispatchers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from alerts.channels.schema import channel_budgets
+from ingest.engine import writing
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """``per_minute`` messages on average, at most ``burst`` at once."""
+
+    provider: str
+    per_minute: int
+    burst: int
+
+    @classmethod
+    def steady(cls, provider: str, per_minute: int) -> Budget:
+        """A budget whose window is a minute: never more than ``per_minute`` in any minute.
+
+        A full bucket and what flows in during the minute after it must not exceed the limit
+        together: a quarter may come at once, three quarters flow in.
+        """
+        burst = max(1, per_minute // 4)
+        return cls(provider, per_minute=max(1, per_minute - burst), burst=burst)
+
+    def filled(self, tokens: float, since: timedelta) -> float:
+        """What ``tokens`` have grown to after ``since``; a clock that went back adds nothing."""
+        grown = tokens + max(0.0, since.total_seconds()) * self.per_minute / 60
+        return min(float(self.burst), grown)
+
+
+def look(connection: Connection, budgets: Collection[Budget], now: datetime) -> dict[Budget, float]:
+    """What each budget holds now; its row stays locked until the transaction ends.
+
+    Rows are locked in the order of their names, so that two dispatchers never wait in a circle.
+    """
+    names = sorted(budgets, key=lambda item: item.provider)
+    return {budget: _tokens(connection, budget, now) for budget in names}
+
+
+def spend(connection: Connection, left: Mapping[Budget, float], now: datetime) -> None:
+    """Save what is ``left`` of budgets that were locked by :func:`look`."""
+    for budget, tokens in left.items():
+        _save(connection, budget.provider, tokens, now)
+
+
+def pause_provider(engine: Engine, budget: Budget, until: datetime) -> None:
+    """The provider asked for a pause: nothing is taken from its budget before ``until``."""
+    with writing(engine) as connection:
+        # Full of nothing at that moment: it fills from there on.
+        _save(connection, budget.provider, 0.0, until)
+
+
+def _tokens(connection: Connection, budget: Budget, now: datetime) -> float:
+    table = channel_budgets
+    fresh = {"provider": budget.provider, "tokens": float(budget.burst), "filled_at": now}
+    maker = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(maker.insert(table).values(fresh).on_conflict_do_nothing())
+    row = connection.execute(
+        select(table.c.tokens, table.c.filled_at)
+        .where(table.c.provider == budget.provider)
+        .with_for_update()
+    ).one()
+    if row.filled_at > now:
+        return 0.0
+    return budget.filled(row.tokens, now - row.filled_at)
+
+
+def _save(connection: Connection, provider: str, tokens: float, now: datetime) -> None:
+    connection.execute(
+        update(channel_budgets)
+        .where(channel_budgets.c.provider == provider)
+        .values(tokens=tokens, filled_at=now)
+    )

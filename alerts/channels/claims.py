@@ -1,0 +1,135 @@
+"""Claims deliveries of one channel for a while, within what its providers still take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from alerts import schema
+from alerts.channels.base import Channel
+from alerts.channels.budget import look, spend
+from alerts.records import Row, load_row
+
+CLAIM = timedelta(seconds=120)
+"""A delivery claimed by a dispatcher that died is free again after this; longer than any send."""
+LOOK_AT = 200
+"""Due rows that are looked at, so that a provider whose budget is spent hides no other's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours to send: ``attempts`` counts this one; ``alert`` as it was then."""
+
+    id: str
+    target: str
+    key: str
+    attempts: int
+    person: str | None
+    alert: Row
+
+
+def has_due(connection: Connection, channel: str, now: datetime) -> bool:
+    """True when something of this channel is due."""
+    return (
+        connection.execute(select(_sent.id).where(_due(channel, now)).limit(1)).first() is not None
+    )
+
+
+def claim(connection: Connection, channel: Channel, *, limit: int, now: datetime) -> list[Claimed]:
+    """Up to ``limit`` due deliveries, the loudest first, then the oldest."""
+    alerts = schema.alerts.c
+    found = connection.execute(
+        select(_sent.id, _sent.target)
+        .join(schema.alerts, alerts.id == _sent.alert_id)
+        .where(_due(channel.name, now))
+        .order_by(alerts.loudness.desc(), _sent.next_attempt_at, _sent.id)
+        .limit(max(limit, LOOK_AT))
+        .with_for_update(skip_locked=True, of=schema.deliveries)
+    ).all()
+    ids = _affordable(connection, channel, [(row.id, row.target) for row in found], limit, now)
+    if not ids:
+        return []
+    connection.execute(
+        update(schema.deliveries)
+        .where(_sent.id.in_(ids))
+        .values(
+            state="sending",
+            attempts=_sent.attempts + 1,
+            next_attempt_at=now + CLAIM,
+            changed_at=now,
+        )
+    )
+    return _load(connection, ids)
+
+
+def _due(channel: str, now: datetime) -> ColumnElement[bool]:
+    return (_sent.channel == channel) & (_sent.next_attempt_at <= now)
+
+
+def _affordable(
+    connection: Connection,
+    channel: Channel,
+    found: list[tuple[str, str]],
+    limit: int,
+    now: datetime,
+) -> list[str]:
+    """The first of ``found`` that the budgets of their providers allow."""
+    budgets = {target: channel.budget(target) for _, target in found}
+    held = look(connection, {item for item in budgets.values() if item is not None}, now)
+    left = dict(held)
+    ids: list[str] = []
+    for name, target in found:
+        budget = budgets[target]
+        if len(ids) == limit or (budget is not None and left[budget] < 1):
+            continue
+        if budget is not None:
+            left[budget] -= 1
+        ids.append(name)
+    spend(connection, {item: tokens for item, tokens in left.items() if tokens < held[item]}, now)
+    return ids
+
+
+def _load(connection: Connection, ids: list[str]) -> list[Claimed]:
+    alerts, stream = schema.alerts, schema.stream
+    rows = (
+        connection.execute(
+            select(alerts, *(_sent[name].label(f"delivery_{name}") for name in _CARRIED))
+            .join(alerts, alerts.c.id == _sent.alert_id)
+            .where(_sent.id.in_(ids))
+        )
+        .mappings()
+        .all()
+    )
+    # A message is of the change that asked for it, not of a later one.
+    bodies = connection.execute(
+        select(stream.c.body).where(stream.c.alert_id.in_({row["id"] for row in rows}))
+    ).scalars()
+    then = {(row["id"], row["version"]): row for row in map(load_row, bodies)}
+    by_id = {row["delivery_id"]: _claimed(dict(row), then) for row in rows}
+    return [by_id[name] for name in ids]
+
+
+def _claimed(row: dict[str, Any], then: dict[tuple[str, int], Row]) -> Claimed:
+    version = row["delivery_alert_version"]
+    return Claimed(
+        id=row["delivery_id"],
+        target=row["delivery_target"],
+        key=row["delivery_idempotency_key"],
+        attempts=row["delivery_attempts"],
+        person=row["delivery_person"],
+        alert={**row, **then.get((row["id"], version), {})},
+    )
+
+
+_sent = schema.deliveries.c
+_CARRIED = (
+    "id",
+    "target",
+    "idempotency_key",
+    "attempts",
+    "person",
+    "alert_version",
+)

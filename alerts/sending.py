@@ -1,0 +1,69 @@
+"""All that hands notices over: the pages, the chain of ways, and a dispatcher per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from alerts.channels.contacts import Contacts
+from alerts.channels.opening import open_channels
+from alerts.channels.reach import Reach
+from alerts.dispatcher import Dispatcher
+from alerts.hub import Hub
+from config.clock import Clock
+from config.secrets import Secrets
+from config.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """The work of telling people; each piece runs in a loop of its own."""
+
+    reach: Reach
+    dispatchers: dict[str, Dispatcher]
+    """Per channel."""
+
+    @classmethod
+    def open(
+        cls,
+        engine: Engine,
+        site: Site,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        base_url: str,
+        hub: Hub | None = None,
+    ) -> Sending:
+        """Open every channel of the site; ``base_url`` is where its links lead.
+
+        Raises:
+            UserError: a channel of the site lacks what it needs in the secrets file.
+        """
+        channels = open_channels(engine, site, secrets, clock)
+        contacts = Contacts(site, secrets, {channel.name for channel in channels} - {"webhook"})
+        return cls(
+            Reach(engine, site, clock, contacts=contacts, hub=hub),
+            {
+                channel.name: Dispatcher(
+                    engine, site, clock, channel=channel, base_url=base_url, hub=hub
+                )
+                for channel in channels
+            },
+        )
+
+    def works(self) -> dict[str, Callable[[], int]]:
+        """Each piece of work by the name of its loop."""
+        turns = {f"dispatch-{name}": item.turn for name, item in self.dispatchers.items()}
+        return {"reach": self.reach.run_once, **turns}
+
+    def settle(self) -> int:
+        """Do all that is due now, and wait for it; returns how many attempts were made."""
+        self.reach.run_once()
+        return sum(dispatcher.run_once() for dispatcher in self.dispatchers.values())
+
+    def close(self) -> None:
+        """Wait for the attempts under way and close every channel."""
+        for dispatcher in self.dispatchers.values():
+            dispatcher.close()
