@@ -23,7 +23,8 @@ from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.watching.group import CameraGroup, GroupLimits, deal
 from edge.watching.pictures import Scene
-from models.types import Detections, Image
+from models.planes import Picture
+from models.types import Detections
 
 _LOG = get_logger(__name__)
 
@@ -35,7 +36,7 @@ _RESOURCES_S = 10.0
 class Vision(Protocol):
     """Finds plates and faces (:class:`models.core.VisionCore`)."""
 
-    def analyse(self, images: Sequence[Image]) -> list[Detections]:
+    def analyse(self, images: Sequence[Picture]) -> list[Detections]:
         """What is in each picture."""
 
 
@@ -272,12 +273,12 @@ class Worker:
         if not batch:
             return False
         begun = time.process_time()
-        detections = self._vision.analyse([frame.image for _, frame, _ in batch])
+        detections = self._vision.analyse([frame.picture for _, frame, _ in batch])
         analysed = time.process_time()
         self._inference_s += analysed - begun
         for (spec, frame, ring), found in zip(batch, detections, strict=True):
             pipeline = self._cameras[spec.id].pipeline
-            pipeline.feed(Scene(frame.image, frame.at), found, frame.boxes)
+            pipeline.feed(Scene(frame.picture, frame.at), found, frame.boxes)
             self._cameras[spec.id].group.hungry(spec.id, pipeline.appetite_s())
             try:
                 ring.release(frame)

@@ -98,7 +98,7 @@ class CameraPipeline:
     def feed(self, scene: Scene, detections: Detections, moving: Sequence[Box]) -> None:
         """Take in one picture with what the networks found in it and what moved in it."""
         self.analysed += 1
-        height, width = scene.image.shape[:2]
+        height, width = scene.picture.shape[:2]
         sightings = [_plate(plate, width, height) for plate in detections.plates]
         if self._face is not FacePolicy.OFF:
             sightings += [_face(face, width, height) for face in detections.faces]

@@ -52,6 +52,7 @@ __all__ = [
 class VideoStream:
     """An open stream. Not thread-safe; may hang in libav, so it lives in a child process."""
 
+    _context: Any = None
     clock_skew_s: float | None = None
     """The camera's clock minus ours in seconds, where the camera tells (RTCP sender reports)."""
 
@@ -60,7 +61,7 @@ class VideoStream:
         self._camera = camera
         self._url = url
         self._stream = container.streams.video[0]
-        self._context: Any = self._stream.codec_context
+        self._context = self._stream.codec_context
         # Frame threads hold pictures back; one thread per camera is what the machine has anyway.
         self._context.thread_type = ThreadType.SLICE
         self._context.thread_count = 1
@@ -199,7 +200,6 @@ class CameraStream(VideoStream):
         self._camera, self._url = camera, url
         track = session.track
         self._parts = Depacketizer(track.codec, track.parameter_sets)
-        self._context: Any = _decoder(track.codec)
         self.corrupt = 0
         self._whole_keys = False
         self._sets = b""
@@ -309,6 +309,16 @@ class CameraStream(VideoStream):
             is_keyframe=picture.is_key,
             coded=packet,
         )
+
+    def restart_decoder(self) -> None:
+        """See :meth:`VideoStream.restart_decoder`; a decoder at rest holds no pictures."""
+        self._context = None
+
+    def decode(self, packet: StreamPacket) -> list[Picture]:
+        """See :meth:`VideoStream.decode`."""
+        if self._context is None:
+            self._context = _decoder(self._parts.codec)
+        return super().decode(packet)
 
     @property
     def lost(self) -> int:

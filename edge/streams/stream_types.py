@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.planes import PlanarFrame
+
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
@@ -38,6 +40,10 @@ class StreamPacket:
     coded: Any
 
 
+_FULL_RANGE = 2
+"""AVCOL_RANGE_JPEG: luma and colour use all of 0 to 255."""
+
+
 class Picture:
     """One decoded picture, still in the decoder's own planes."""
 
@@ -49,10 +55,8 @@ class Picture:
 
     def grey(self, width: int) -> npt.NDArray[np.uint8]:
         """The luma plane shrunk to at most ``width`` pixels: uint8 (H,W), ours to change."""
-        plane = self._frame.planes[0]
         if self._frame.format.name in {"yuv420p", "yuvj420p", "nv12", "yuv422p", "yuvj422p"}:
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-            luma = rows[: self.height, : self.width]
+            luma = _rows(self._frame.planes[0], self.height, self.width)
         else:
             luma = self._frame.to_ndarray(format="gray")
         if self.width <= width:
@@ -61,9 +65,33 @@ class Picture:
         shrunk = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
         return np.asarray(shrunk, dtype=np.uint8)
 
+    def planes(self) -> PlanarFrame:
+        """The picture as YUV 4:2:0 in studio range, an odd last row or column left out.
+
+        They are the decoder's own planes where it has such: look, but do not write.
+        """
+        frame = self._frame
+        if frame.format.name not in {"yuv420p", "yuvj420p"}:
+            frame = frame.reformat(format="yuv420p")
+        height, width = self.height // 2 * 2, self.width // 2 * 2
+        luma = _rows(frame.planes[0], height, width)
+        blue, red = (_rows(plane, height // 2, width // 2) for plane in frame.planes[1:3])
+        if frame.format.name == "yuvj420p" or frame.color_range == _FULL_RANGE:
+            luma = np.asarray(cv2.convertScaleAbs(luma, alpha=219 / 255, beta=16), np.uint8)
+            blue, red = (
+                np.asarray(cv2.convertScaleAbs(p, alpha=224 / 255, beta=128 * 31 / 255), np.uint8)
+                for p in (blue, red)
+            )
+        return PlanarFrame(luma, blue, red)
+
     def bgr(self) -> npt.NDArray[np.uint8]:
         """The whole picture: uint8 (H,W,3) in B, G, R order, ours to change."""
         return np.asarray(self._frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+
+
+def _rows(plane: Any, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """A plane without the decoder's padding: uint8 (height, width), not copied."""
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
 
 
 class PacketSource(Protocol):

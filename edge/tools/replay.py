@@ -11,7 +11,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from config.errors import UserError
@@ -20,9 +19,11 @@ from config.site import FacePolicy, Gate
 from edge.events.geometry import Box
 from edge.events.pipeline import CameraPipeline
 from edge.streams.stream import Fault, StreamError, VideoStream
+from edge.watching.camera import LIMIT_PX
 from edge.watching.gates import Counters, MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
+from edge.watching.planar import MaskedPicture
 from edge.watching.trigger import Trigger
 from edge.worker import Vision
 from models.plates.render import font_face
@@ -69,9 +70,10 @@ class _Inline:
         self._vision = vision
         self._pipeline = pipeline
 
-    def put(self, at: datetime, image: npt.NDArray[np.uint8], boxes: tuple[Box, ...]) -> None:
-        found = self._vision.analyse([image])[0]
-        self._pipeline.feed(Scene(image, at), found, boxes)
+    def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
+        planes = picture.written()
+        found = self._vision.analyse([planes])[0]
+        self._pipeline.feed(Scene(planes, at), found, boxes)
 
 
 def recordings(place: Path) -> list[Path]:
@@ -119,7 +121,7 @@ def replay(
         counters=counters,
         sink=_Inline(vision, pipeline),
         gate=gate,
-        limit_px=2560 * 1440,
+        limit_px=LIMIT_PX,
     )
     stream = _open(file)
     now = START

@@ -20,6 +20,9 @@ from edge.watching.trigger import Trigger
 
 _LOG = get_logger(__name__)
 
+LIMIT_PX = 4096 * 3072
+"""Pictures of up to 12 megapixels are looked at as they are; larger ones are shrunk to it."""
+
 Role = Literal["main", "sub"]
 
 
@@ -32,7 +35,7 @@ class CameraSpec:
     sub_url: str | None = field(default=None, repr=False)
     gate: Gate | None = None
     masks: tuple[Polygon, ...] = ()
-    limit_px: int = 2560 * 1440
+    limit_px: int = LIMIT_PX
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:

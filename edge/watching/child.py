@@ -16,8 +16,6 @@ from multiprocessing.synchronize import Lock
 from typing import Literal
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from config.clock import SystemClock
 from config.logs import configure_logs
@@ -28,6 +26,8 @@ from edge.live.tap import LiveTap
 from edge.watching.camera import CameraSpec, CameraState, CameraThreads
 from edge.watching.frame_ring import FrameRing, RingBrokenError
 from edge.watching.gates import Counters
+from edge.watching.memory import give_back_memory
+from edge.watching.planar import MaskedPicture
 
 _PR_SET_PDEATHSIG = 1
 BEAT_INTERVAL_S = 1.0
@@ -80,8 +80,8 @@ class _RingSink:
         self._index = index
         self._all = all_counters
 
-    def put(self, at: datetime, image: npt.NDArray[np.uint8], boxes: tuple[Box, ...]) -> None:
-        victim = self._ring.put(self._index, at, image, boxes)
+    def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
+        victim = self._ring.put(self._index, at, picture, boxes)
         if victim is not None:
             self._all[victim].dropped += 1
 
@@ -99,6 +99,7 @@ def run_child(
     """Entry of the child process: until told to stop or the parent's end of the pipe closes."""
     die_with_parent(parent_pid)
     faulthandler.enable()
+    give_back_memory()
     # Ctrl-C reaches the whole terminal; the parent decides when a child stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logs(style=job.log_style, level=job.log_level)

@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Lock
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge.events.geometry import Box
+from edge.watching.planar import MaskedPicture, planar_bytes, planes_in
+from models.planes import PlanarFrame
 
 _MAX_BOXES = 12
 _FREE, _WRITING, _READY, _READING = range(4)
@@ -42,12 +42,12 @@ class RingBrokenError(Exception):
 class RingFrame:
     """One picture in shared memory; valid until :meth:`FrameRing.release`.
 
-    ``image`` is uint8 (H,W,3) BGR, masks burnt in; ``at`` in UTC; ``boxes`` what moved.
+    ``picture`` has its masks burnt in; ``at`` in UTC; ``boxes`` what moved.
     """
 
     camera: int
     at: datetime
-    image: npt.NDArray[np.uint8]
+    picture: PlanarFrame
     boxes: tuple[Box, ...]
     slot: int
 
@@ -90,7 +90,7 @@ class FrameRing:
             self._lock.release()
 
     def put(
-        self, camera: int, at: datetime, image: npt.NDArray[np.uint8], boxes: tuple[Box, ...]
+        self, camera: int, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]
     ) -> int | None:
         """Copy a picture in; returns the camera that lost a picture to make room, or None.
 
@@ -101,17 +101,18 @@ class FrameRing:
             ValueError: the picture is larger than a slot.
             RingBrokenError: the parent died with the lock.
         """
-        if image.nbytes > self.slot_bytes:
-            raise ValueError(f"picture of {image.nbytes} bytes; a slot has {self.slot_bytes}")
+        size = planar_bytes(picture.height, picture.width)
+        if size > self.slot_bytes:
+            raise ValueError(f"picture of {size} bytes; a slot has {self.slot_bytes}")
         with self._locked():
             slot, victim = self._claim()
             if slot is None:
                 return camera
             self._table[slot]["state"] = _WRITING
-        self._pixels(slot, image.shape)[:] = image
+        picture.write(self._planes(slot, picture.height, picture.width))
         row = self._table[slot]
         row["camera"], row["at_s"] = camera, at.timestamp()
-        row["height"], row["width"] = image.shape[:2]
+        row["height"], row["width"] = picture.height, picture.width
         row["box_count"] = min(len(boxes), _MAX_BOXES)
         row["boxes"][: row["box_count"]] = np.array(boxes[:_MAX_BOXES], "f4").reshape(-1, 4)
         with self._locked():
@@ -150,25 +151,24 @@ class FrameRing:
             slot = ready[0]
             self._table[slot]["state"] = _READING
         row = self._table[slot]
-        shape = (int(row["height"]), int(row["width"]), 3)
         boxes = row["boxes"][: row["box_count"]].tolist()
         return RingFrame(
             camera=int(row["camera"]),
             at=datetime.fromtimestamp(float(row["at_s"]), UTC),
-            image=self._pixels(slot, shape),
+            picture=self._planes(slot, int(row["height"]), int(row["width"])),
             boxes=tuple((box[0], box[1], box[2], box[3]) for box in boxes),
             slot=slot,
         )
 
     def release(self, frame: RingFrame) -> None:
-        """Give the slot back; the frame's image must not be used afterwards."""
+        """Give the slot back; the frame's picture must not be used afterwards."""
         with self._locked():
             self._table[frame.slot]["state"] = _FREE
 
-    def _pixels(self, slot: int, shape: tuple[Any, ...]) -> npt.NDArray[np.uint8]:
+    def _planes(self, slot: int, height: int, width: int) -> PlanarFrame:
         start = self.slots * _SLOT.itemsize + slot * self.slot_bytes
-        count = int(np.prod(shape))
-        return np.frombuffer(self._memory, np.uint8, count=count, offset=start).reshape(shape)
+        memory = np.frombuffer(self._memory, np.uint8, self.slot_bytes, start)
+        return planes_in(memory, height, width)
 
     def close(self) -> None:
         """Close the descriptor; memory goes when the last picture of it is forgotten."""

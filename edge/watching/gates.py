@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 from config.site import Gate
 from edge.events.geometry import Box
 from edge.health.picture_health import PictureHealth
@@ -20,6 +16,7 @@ from edge.streams.stream import PacketSource, Picture, StreamPacket
 from edge.watching.gop_ring import GopRing
 from edge.watching.masks import MaskBurner
 from edge.watching.motion import WIDTH, MotionDetector
+from edge.watching.planar import MaskedPicture
 from edge.watching.trigger import Trigger
 
 MOTION_INTERVAL_S = 0.1
@@ -35,8 +32,8 @@ _RING_SECONDS = 24.0
 class PictureSink(Protocol):
     """Takes pictures for inference; may drop, must not wait."""
 
-    def put(self, at: datetime, image: npt.NDArray[np.uint8], boxes: tuple[Box, ...]) -> None:
-        """One picture, uint8 (H,W,3) BGR with masks burnt in, its time and what moved in it."""
+    def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
+        """One picture, its time and what moved in it; valid only until this returns."""
 
 
 @dataclass(slots=True)
@@ -197,7 +194,9 @@ class MainWatch:
         gate = self.gate or self._keys.gate()
         wanted = self.trigger.wanted(packet.at_s)
         if wanted is None and gate is not Gate.ALWAYS:
-            self._decoding = False
+            if self._decoding:
+                self._decoding = False
+                stream.restart_decoder()  # it lets go of its pictures
             # Whoever stands still is looked at now and then, or loitering could not be seen.
             present = self.trigger.present(packet.at_s)
             if packet.is_keyframe and (present or gate is Gate.KEYFRAMES):
@@ -267,15 +266,9 @@ class MainWatch:
 
     def _hand_on(self, picture: Picture, utc_s: float) -> None:
         begun = time.thread_time()
-        image = picture.bgr()
-        self.masks.burn(image)
-        area = picture.width * picture.height
-        if area > self.limit_px:
-            scale = (self.limit_px / area) ** 0.5
-            size = (int(picture.width * scale), int(picture.height * scale))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        masked = MaskedPicture(picture.planes(), self.masks, limit_px=self.limit_px)
         self.counters.sampled += 1
-        self.sink.put(datetime.fromtimestamp(utc_s, UTC), image, self.trigger.boxes_at(utc_s))
+        self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, self.trigger.boxes_at(utc_s))
         self.counters.picture_s += time.thread_time() - begun
 
 

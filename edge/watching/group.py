@@ -80,7 +80,7 @@ class CameraGroup:
     def start(self) -> None:
         """Start the child; returns before its cameras are connected."""
         lock = self._context.Lock()
-        slot_bytes = 3 * max(spec.limit_px for spec in self.cameras)
+        slot_bytes = 3 * max(spec.limit_px for spec in self.cameras) // 2
         ring = FrameRing.create(lock, slots=self._limits.slots, slot_bytes=slot_bytes)
         ours, theirs = self._context.Pipe()
         job = ChildJob(

@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.planes import PlanarFrame
+
 Polygon = tuple[tuple[float, float], ...]
 """Corners x, y as shares (0..1) of the picture's width and height."""
 
-Picture = npt.NDArray[np.uint8]
+_BLACK, _COLOURLESS = 16, 128
+"""Luma and colour of black in studio range (ITU-T H.273, video_full_range_flag 0)."""
 
 
 class MaskBurner:
@@ -37,6 +40,19 @@ class MaskBurner:
             return
         height, width = picture.shape[:2]
         cv2.fillPoly(picture, scale.to(width, height), (0, 0, 0))
+
+    def burn_planes(self, frame: PlanarFrame) -> None:
+        """Blacken in place the planes of a picture."""
+        scale = self._scale
+        if not scale.polygons:
+            return
+        height, width = frame.luma.shape
+        cv2.fillPoly(frame.luma, scale.to(width, height), (_BLACK,))
+        corners = scale.to(width // 2, height // 2)
+        for plane in (frame.blue, frame.red):
+            # With its border: a pixel of colour belongs to four of luma, and one may be masked.
+            cv2.fillPoly(plane, corners, (_COLOURLESS,))
+            cv2.polylines(plane, corners, True, (_COLOURLESS,))
 
 
 class _Scale:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from config.event import THUMBNAIL_LIMIT_BYTES
 from edge.events.geometry import Box, car_around, clip, grown
 from edge.events.tracker import ObjectClass
+from models.planes import Picture, PlanarFrame, part_of
 
 _THUMBNAIL_PX = 360
 _SCENE_WIDTH_PX = 1920
@@ -38,7 +39,7 @@ class Shot:
 class Scene:
     """One analysed picture; its whole-scene JPEG is made once, and only if an event wants it."""
 
-    image: npt.NDArray[np.uint8]
+    picture: Picture
     at: datetime
     _jpeg: bytes | None = field(default=None, init=False)
 
@@ -56,15 +57,19 @@ class Scene:
 
     def _scene(self) -> bytes:
         if self._jpeg is None:
-            self._jpeg = jpeg(_at_most(self.image, _SCENE_WIDTH_PX), quality=82)
+            self._jpeg = jpeg(_at_most(_in_colour(self.picture), _SCENE_WIDTH_PX), quality=82)
         return self._jpeg
 
     def _cut(self, region: Box) -> npt.NDArray[np.uint8]:
         """The pixels of ``region``; at least 16x16 (or what the picture has) around its middle."""
-        height, width = self.image.shape[:2]
+        height, width = self.picture.shape[:2]
         left, right = _span(region[0], region[2], width)
         top, bottom = _span(region[1], region[3], height)
-        return self.image[top:bottom, left:right]
+        return part_of(self.picture, left, top, right, bottom)
+
+
+def _in_colour(picture: Picture) -> npt.NDArray[np.uint8]:
+    return picture.bgr() if isinstance(picture, PlanarFrame) else picture
 
 
 def _region(box: Box, object_class: ObjectClass) -> Box:

@@ -11,7 +11,8 @@ from PIL import Image as Pillow
 
 from config.errors import UserError
 from edge.tools.replay import contact_sheet, recordings, replay
-from models.types import Detections, FaceDetection, Image
+from models.planes import Picture, PlanarFrame
+from models.types import Detections, FaceDetection
 from tests.edge.cameras import encode_clip
 from tests.edge.scripted import face
 
@@ -19,10 +20,11 @@ from tests.edge.scripted import face
 class SeesAFaceOnTheSquare:
     """Stands in for the networks: the bright square of our clip is a face."""
 
-    def analyse(self, images: Sequence[Image]) -> list[Detections]:
+    def analyse(self, images: Sequence[Picture]) -> list[Detections]:
         found = []
         for image in images:
-            column = (image[125, :, 0] > 230).nonzero()[0]
+            assert isinstance(image, PlanarFrame)
+            column = (image.luma[125] > 200).nonzero()[0]
             faces: tuple[FaceDetection, ...] = ()
             if column.size:
                 shot = face(0, 0.8)

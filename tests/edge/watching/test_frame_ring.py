@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
+from edge.watching.masks import MaskBurner
+from edge.watching.planar import MaskedPicture
+from models.planes import PlanarFrame
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -21,9 +25,14 @@ def ring() -> Iterator[FrameRing]:
     made.close()
 
 
+def masked(luma: npt.NDArray[np.uint8]) -> MaskedPicture:
+    planes = PlanarFrame(luma, luma[::2, ::2], luma[1::2, 1::2])
+    return MaskedPicture(planes, MaskBurner(()), limit_px=10**6)
+
+
 def put(ring: FrameRing, camera: int, number: int) -> int | None:
-    image = np.full((10, 10, 3), number, np.uint8)
-    return ring.put(camera, START + timedelta(seconds=number), image, ((0.1, 0.2, 0.3, 0.4),))
+    picture = masked(np.full((10, 10), number, np.uint8))
+    return ring.put(camera, START + timedelta(seconds=number), picture, ((0.1, 0.2, 0.3, 0.4),))
 
 
 def take(ring: FrameRing) -> RingFrame:
@@ -33,11 +42,13 @@ def take(ring: FrameRing) -> RingFrame:
 
 
 def test_a_picture_comes_out_as_it_went_in(ring: FrameRing) -> None:
-    image = np.random.default_rng(1).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    ring.put(5, START, image, ((0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)))
+    luma = np.random.default_rng(1).integers(0, 255, (20, 30), dtype=np.uint8)
+    ring.put(5, START, masked(luma), ((0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)))
     frame = take(ring)
     assert (frame.camera, frame.at) == (5, START)
-    assert np.array_equal(frame.image, image)
+    assert np.array_equal(frame.picture.luma, luma)
+    assert np.array_equal(frame.picture.blue, luma[::2, ::2])
+    assert np.array_equal(frame.picture.red, luma[1::2, 1::2])
     assert np.allclose(frame.boxes, [(0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)])
     assert ring.take() is None
 
@@ -45,7 +56,7 @@ def test_a_picture_comes_out_as_it_went_in(ring: FrameRing) -> None:
 def test_a_full_ring_drops_the_oldest_and_says_whose_it_was(ring: FrameRing) -> None:
     losers = [put(ring, 0, number) for number in range(6)]
     assert losers == [None, None, None, None, 0, 0]
-    assert [int(take(ring).image[0, 0, 0]) for _ in range(4)] == [2, 3, 4, 5]
+    assert [int(take(ring).picture.luma[0, 0]) for _ in range(4)] == [2, 3, 4, 5]
 
 
 def test_a_busy_camera_cannot_push_a_quiet_one_out(ring: FrameRing) -> None:
@@ -60,7 +71,7 @@ def test_a_picture_being_read_is_never_overwritten(ring: FrameRing) -> None:
     frame = take(ring)
     for number in range(2, 12):
         put(ring, 0, number)
-    assert int(frame.image.max()) == 1
+    assert int(frame.picture.luma.max()) == 1
     ring.release(frame)
     for _ in range(3):
         take(ring)
@@ -77,7 +88,7 @@ def test_when_all_slots_are_read_the_new_picture_is_the_one_dropped(ring: FrameR
 
 def test_a_picture_too_large_is_refused(ring: FrameRing) -> None:
     with pytest.raises(ValueError, match="slot"):
-        ring.put(0, START, np.zeros((100, 100, 3), np.uint8), ())
+        ring.put(0, START, masked(np.zeros((100, 100), np.uint8)), ())
 
 
 def test_a_lock_that_died_with_its_holder_is_noticed() -> None:

@@ -16,7 +16,9 @@ from edge.streams.stream import StreamPacket
 from edge.watching.gates import Counters, KeyInterval, MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.motion import Motion
+from edge.watching.planar import MaskedPicture
 from edge.watching.trigger import Trigger
+from models.planes import PlanarFrame
 
 BOXES = ((0.1, 0.1, 0.2, 0.2),)
 FPS, GOP = 10, 10
@@ -33,8 +35,9 @@ class Still:
     def grey(self, width: int) -> npt.NDArray[np.uint8]:
         return np.full((48, 64), 100, np.uint8)
 
-    def bgr(self) -> npt.NDArray[np.uint8]:
-        return np.full((48, 64, 3), 100, np.uint8)
+    def planes(self) -> PlanarFrame:
+        colour = np.full((24, 32), 160, np.uint8)
+        return PlanarFrame(np.full((48, 64), 100, np.uint8), colour, colour)
 
 
 @dataclass
@@ -65,11 +68,11 @@ class Kept:
     """A sink that keeps what it is given."""
 
     at: list[float] = field(default_factory=list)
-    images: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    pictures: list[PlanarFrame] = field(default_factory=list)
 
-    def put(self, at: datetime, image: npt.NDArray[np.uint8], boxes: Any) -> None:
+    def put(self, at: datetime, picture: MaskedPicture, boxes: Any) -> None:
         self.at.append(at.timestamp())
-        self.images.append(image)
+        self.pictures.append(picture.written())
 
 
 class Camera:
@@ -170,10 +173,11 @@ def test_a_camera_with_one_stream_is_gated_by_its_key_frame_distance(
 def test_masks_are_burnt_in_and_large_pictures_shrunk_before_anyone_sees_them() -> None:
     camera = Camera(Gate.ALWAYS, limit_px=64 * 48 // 4)
     camera.play(10, moving=True)
-    image = camera.sink.images[-1]
-    assert image.shape == (24, 32, 3)
-    assert image[:, :14].max() == 0
-    assert image[:, 18:].min() == 100
+    picture = camera.sink.pictures[-1]
+    assert picture.shape == (24, 32, 3)
+    assert picture.luma[:, :14].max() == 16
+    assert picture.luma[:, 18:].min() == 100
+    assert picture.bgr()[:, :14].max() == 0
 
 
 def test_after_a_reconnect_nothing_of_the_old_connection_is_decoded() -> None:

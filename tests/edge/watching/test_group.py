@@ -37,7 +37,7 @@ def drain(group: CameraGroup) -> int:
     count = 0
     while (taken := group.take()) is not None:
         _, frame, ring = taken
-        assert frame.image.shape == (240, 320, 3)
+        assert frame.picture.shape == (240, 320, 3)
         ring.release(frame)
         count += 1
     return count

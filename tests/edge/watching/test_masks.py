@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge.watching.masks import MaskBurner
+from models.planes import PlanarFrame
 
 LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 
@@ -17,6 +18,17 @@ def test_the_masked_half_is_black_and_the_rest_untouched(shape: tuple[int, ...])
     middle = shape[1] // 2
     assert picture[:, : middle - 1].max(initial=0) == 0
     assert picture[:, middle + 2 :].min() == 200
+
+
+@pytest.mark.parametrize("corner", [0.5, 0.49, 0.503])
+def test_nothing_of_the_colour_behind_a_mask_is_left(corner: float) -> None:
+    colour = np.full((45, 80), 200, np.uint8)
+    frame = PlanarFrame(np.full((90, 160), 200, np.uint8), colour, colour.copy())
+    MaskBurner([((0.0, 0.0), (corner, 0.0), (corner, 1.0), (0.0, 1.0))]).burn_planes(frame)
+    masked = frame.luma == 16
+    assert masked[:, : int(corner * 160) - 1].all()
+    assert frame.luma[:, 84:].min() == 200
+    assert frame.bgr()[masked].max() == 0, "black, without a colour that tells what was there"
 
 
 def test_without_masks_nothing_changes() -> None:
