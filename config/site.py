@@ -23,6 +23,7 @@ from config.legal_class import LegalClass as LegalClass
 from config.pace_site import Pace
 from config.routes import Route, Text, resolve
 from config.routes import Rule as Rule
+from config.retention_site import Retention
 from config.toml_lines import line_of
 
 Point = tuple[Share, Share]
@@ -170,6 +171,7 @@ class Site(Frozen):
     """One county as its operator wrote it down; every reference in it resolves."""
 
     county: County
+    retention: Retention = Retention()
     nodes: tuple[Node, ...] = Field(min_length=1)
     grids: tuple[Grid, ...] = Field(min_length=1)
     people: tuple[Person, ...] = Field(min_length=1)
@@ -185,6 +187,17 @@ class Site(Frozen):
     gateways: tuple[Gateway, ...] = ()
     telling: Telling = Telling()
     pace: Pace = Pace()
+
+    @model_validator(mode="after")
+    def _retention_is_lawful(self) -> Self:
+        for camera in self.cameras:
+            bounds = self.retention.of(camera.legal_class)
+            if not bounds.min_days <= camera.retention_days <= bounds.max_days:
+                raise ValueError(
+                    f"camera {camera.id}: retention_days is {camera.retention_days}, but class"
+                    f" {camera.legal_class} keeps {bounds.min_days} to {bounds.max_days} days"
+                )
+        return self
 
     @model_validator(mode="after")
     def _references_resolve(self) -> Self:
