@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from models.planes import Picture
 from models.plates.candidates import PlateDetection
 from models.plates.decode import decode
 from models.plates.fuse import fuse_reads
-from models.plates.grammar import RULES, PlateColour, choose_kind
+from models.plates.grammar import PlateColour, choose_kind
 from models.plates.reading import PlateRead
 from models.plates.rectify import STRIP_HEIGHT, STRIP_WIDTH, moved_corners, plate_height, rectify
 from models.session import CPU, Session, Signature, open_session
@@ -25,8 +26,6 @@ LARGEST_BATCH: Final = 16
 SECOND_LOOK: Final = 0.95
 """A read less confident than this is repeated from the corners that the network itself proposes,
 and, where the shape allows, with the other number of rows; the most confident read counts."""
-DISAGREEMENT: Final = 0.4
-"""What is left of a read's worth when no kind of plate has such a text on such a colour."""
 LOOSENED: Final = (0.02, 0.04)
 """Shares of width and height by which detected corners are moved outwards before reading: a little
 too much background costs less than a character cut off."""
@@ -128,9 +127,7 @@ class PlateReader:
         rows = [int(plate.rows) for plate in plates]
         corners = np.stack([plate.corners for plate in plates])
         reads, offsets = self._look(_strips(images, corners, rows), rows)
-        doubtful = [
-            i for i, read in enumerate(reads) if read.text and _standing(read) < SECOND_LOOK
-        ]
+        doubtful = [i for i, read in enumerate(reads) if read.text and read.standing < SECOND_LOOK]
         single = [i for i in doubtful if rows[i] == 1]
         square = [i for i in doubtful if _aspect(corners[i]) < EITHER_ROWS]
         better = moved_corners(corners[single], offsets[single])
@@ -138,7 +135,7 @@ class PlateReader:
         owners, tried = single + square, [1] * len(single) + [3 - rows[i] for i in square]
         again, _ = self._look(_strips([images[i] for i in owners], quads, tried), tried)
         for i, second in zip(owners, again, strict=True):
-            reads[i] = max(reads[i], second, key=_standing)
+            reads[i] = max(reads[i], second, key=attrgetter("standing"))
         return reads
 
     def _look(
@@ -203,12 +200,3 @@ def _whole(crop: Image) -> PlateDetection:
     height, width = crop.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
     return PlateDetection(corners, 1.0, 2 if width < DOUBLE_ASPECT * height else 1)
-
-
-def _standing(read: PlateRead) -> float:
-    """How much a look at a plate is worth: its confidence, less where text and colour disagree.
-
-    A plate cut off at one end is often read with confidence, a character short.
-    """
-    agrees = read.kind is not None and RULES[read.kind].colour == read.colour
-    return read.confidence if agrees else read.confidence * DISAGREEMENT

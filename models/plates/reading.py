@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from models.plates.grammar import PlateColour, PlateKind
+from models.plates.grammar import RULES, PlateColour, PlateKind
+
+DISAGREEMENT: Final = 0.4
+"""What is left of a read's worth when no kind of plate has such a text on such a colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +35,13 @@ class PlateRead:
     kind: PlateKind | None
     rows: int
     reads: int = 1
+
+    @property
+    def standing(self) -> float:
+        """How much this read is worth beside others of the same plate, 0 to 1.
+
+        Its confidence, less where text and colour disagree: a plate cut off at one end is often
+        read with confidence, a character short.
+        """
+        agrees = self.kind is not None and RULES[self.kind].colour == self.colour
+        return self.confidence if agrees else self.confidence * DISAGREEMENT

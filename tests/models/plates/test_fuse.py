@@ -51,6 +51,18 @@ def test_an_unread_character_is_filled_by_a_frame_that_read_it() -> None:
     assert fused.text == "皖A12345"
 
 
+def test_one_clear_frame_outweighs_two_smeared_ones() -> None:
+    smeared = read("皖A12346", [0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.5])
+    assert fuse_reads([smeared, read("皖A12345", 0.98), smeared]).text == "皖A12345"
+
+
+def test_a_text_that_its_colour_never_has_counts_less() -> None:
+    short = read("皖AD1234", 0.9, PlateColour.GREEN)
+    whole = read("皖AD12345", 0.5, PlateColour.GREEN)
+    assert short.standing < whole.standing
+    assert fuse_reads([short, whole]).text == "皖AD12345"
+
+
 def test_disagreement_lowers_confidence_and_repetition_does_not_raise_it() -> None:
     agreed = fuse_reads([read("皖A12345", 0.7)] * 5)
     disputed = fuse_reads([read("皖A12345", 0.7), read("皖A12346", 0.69)])
