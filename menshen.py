@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from importlib.metadata import version
@@ -28,6 +29,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Each value is ``module:attribute`` of a typer app, and the line that ``--help`` shows."""
 
+OF_THE_CENTRE: dict[str, str] = {"config": "alerts.config_cli:app"}
+"""Further sub-commands of a command, on machines where the centre's packages are installed."""
+
 
 def build(asked: str | None) -> typer.Typer:
     """The whole command line, with only the command ``asked`` for imported.
@@ -48,7 +52,7 @@ def build(asked: str | None) -> typer.Typer:
     )
     root.callback()(_options)
     for name, (place, text) in COMMANDS.items():
-        app = _load(name, place) if name == asked else typer.Typer()
+        app = _whole(name, place) if name == asked else typer.Typer()
         if name != asked:
             app.callback()(lambda: None)
         root.add_typer(app, name=name, help=text)
@@ -69,6 +73,15 @@ def _options(
         ),
     ] = False,
 ) -> None: ...
+
+
+def _whole(command: str, place: str) -> typer.Typer:
+    """The command with what the centre adds to it, where that is installed."""
+    app = _load(command, place)
+    if command in OF_THE_CENTRE:
+        with contextlib.suppress(UserError):
+            app.add_typer(_load(command, OF_THE_CENTRE[command]))
+    return app
 
 
 def _load(command: str, place: str) -> typer.Typer:

@@ -34,8 +34,10 @@ from config.logs import get_logger
 from config.secrets import Secrets
 from config.settings import Settings
 from config.site import Role, Site
+from config.tls import broker_tls
 from config.wire import EventBatch, Receipt
 from ingest.broker import EmbeddedBroker
+from ingest.configs import ConfigService, ConfigStore
 from ingest.engine import open_engine
 from ingest.letters.reading import DeadLetter
 from ingest.live import LiveRelay
@@ -200,9 +202,20 @@ class Centre:
             county=plan.site.county.id,
             store=RingingEventStore(engine, self.clock, self.hub),
             clock=self.clock,
+            tls=broker_tls(plan.settings),
         )
         subscriber.start()
         self._stack.callback(subscriber.stop)
+        configs = ConfigService(
+            broker_url=self.broker_url,
+            county=plan.site.county.id,
+            store=ConfigStore(engine, self.clock),
+            keys=plan.secrets.nodes,
+            clock=self.clock,
+            tls=broker_tls(plan.settings),
+        )
+        configs.start()
+        self._stack.callback(configs.stop)
         if not subscriber.wait_until_up(BROKER_PATIENCE_S):
             _log.warning("the broker does not answer yet; trying on", broker=self.broker_url)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
     AwareDatetime,
+    BaseModel,
     Field,
     SecretStr,
     StringConstraints,
@@ -67,9 +68,26 @@ class ReportedConfig(Frozen):
     at: AwareDatetime
 
 
+class _Claim(BaseModel):
+    revision: Revision
+
+
 class _Signed(Frozen):
     body: str
     signature: Sha256
+
+
+class UnusableDocumentError(UserError):
+    """A document that is signed rightly, and is not valid here; ``revision`` is what it says."""
+
+    def __init__(self, *, where: str, field: str | None, problem: str, revision: int) -> None:
+        super().__init__(
+            where=where,
+            field=field,
+            problem=problem,
+            remedy="correct it at the centre, and publish a new revision",
+        )
+        self.revision = revision
 
 
 Body = TypeVar("Body", DesiredConfig, Seen, ReportedConfig)
@@ -90,8 +108,9 @@ def unseal(kind: type[Body], payload: bytes, *, node: str, key: SecretStr, where
     """Check the signature, then the document.
 
     Raises:
-        UserError: too large, not signed with this key for this node, or invalid; it names the
-            first wrong field and no value.
+        UserError: too large, or not signed with this key for this node.
+        UnusableDocumentError: signed rightly and not valid, as one of a newer centre may be; it
+            names the first wrong field and no value.
     """
     if len(payload) > LIMIT_BYTES:
         raise _refusal(where, f"is larger than {LIMIT_BYTES} bytes", "split the node's cameras")
@@ -110,15 +129,23 @@ def unseal(kind: type[Body], payload: bytes, *, node: str, key: SecretStr, where
         document = kind.model_validate_json(signed.body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise UserError(
+        raise UnusableDocumentError(
             where=where,
             field="/".join(str(part) for part in first["loc"]) or None,
             problem=str(first["msg"]),
-            remedy="correct it at the centre, and publish a new revision",
+            revision=_revision_in(signed.body),
         ) from None
     if document.node != node:
         raise _refusal(where, f"is for node {document.node}", "publish it on that node's topic")
     return document
+
+
+def _revision_in(body: str) -> int:
+    """The revision that an invalid document claims; 0 when it claims none."""
+    try:
+        return _Claim.model_validate_json(body).revision
+    except ValidationError:
+        return 0
 
 
 def _signature(kind: str, node: str, body: str, key: SecretStr) -> str:

@@ -7,7 +7,6 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +19,7 @@ from pydantic import SecretStr
 from config.clock import Clock
 from config.errors import UserError
 from config.logs import get_logger
+from config.tls import TlsFiles, client_context
 
 log = get_logger(__name__)
 
@@ -28,6 +28,10 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 _ANSWER_TIMEOUT_S = 5.0
 _RECEIVE_MAXIMUM = 100
+_NO_SUBSCRIBERS = 0x10
+_NOT_AUTHORIZED = 0x87
+_CHECK_CERTIFICATE = "check that our certificate is from the broker's authority and has not ended"
+_UNANSWERED_TLS = f"it ends the connection without an answer: {_CHECK_CERTIFICATE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +84,29 @@ class BrokerAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """Who is trusted, and who we are: PEM files."""
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Will:
     """What the broker publishes, retained, when this connection dies without a goodbye."""
 
     topic: str
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nobody was given a message that the broker has answered (OASIS MQTT 5.0, 3.4.2.1)."""
+
+    code: int
+    reason: str
+
+    @property
+    def is_denied(self) -> bool:
+        """The broker's access list does not let us publish there."""
+        return self.code == _NOT_AUTHORIZED
+
+    @property
+    def is_unheard(self) -> bool:
+        """Nobody has subscribed to the topic."""
+        return self.code == _NO_SUBSCRIBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +130,8 @@ class MqttLink:
 
     Callbacks run in paho's thread and must be quick: ``on_up()`` after each connection,
     ``on_message(delivery)``, ``on_published(mid, refusal)`` when the broker has acknowledged a
-    QoS-1 message: ``refusal`` is None, or the reason code's name (MQTT 5).
+    QoS-1 message: ``refusal`` is None where it was passed on, and always from a broker that
+    speaks only 3.1.1, which has no words for it.
     """
 
     def __init__(
@@ -128,7 +142,7 @@ class MqttLink:
         clock: Clock,
         on_up: Callable[[], None],
         on_message: Callable[[Delivery], None] = lambda _delivery: None,
-        on_published: Callable[[int, str | None], None] = lambda _mid, _refusal: None,
+        on_published: Callable[[int, Refusal | None], None] = lambda _mid, _refusal: None,
         will: Will | None = None,
         tls: TlsFiles | None = None,
     ) -> None:
@@ -137,13 +151,14 @@ class MqttLink:
         self._clock = clock
         self._on_up, self._on_message, self._on_published = on_up, on_message, on_published
         self._will = will
-        self._tls = _tls_context(tls) if address.tls else None
+        self._tls = client_context(tls) if address.tls else None
         self._version = (
             MQTTProtocolVersion.MQTTv311 if address.is_mqtt3 else MQTTProtocolVersion.MQTTv5
         )
         self._client: paho.Client | None = None
         self._connection = 0
         self._answered = False
+        self._trouble = ""
         self._up = threading.Event()
         self._down = threading.Event()
         self._settled = threading.Event()
@@ -154,6 +169,11 @@ class MqttLink:
     def is_up(self) -> bool:
         """True while the broker answers."""
         return self._up.is_set()
+
+    @property
+    def trouble(self) -> str:
+        """Why the broker is not reached, in words; empty while it is, or is not yet tried."""
+        return self._trouble
 
     @property
     def speaks_mqtt5(self) -> bool:
@@ -221,12 +241,7 @@ class MqttLink:
                 **_session_of(self._version),
             )
         except (OSError, ValueError) as error:
-            log.warning(
-                "broker not reached",
-                host=self._address.host,
-                port=self._address.port,
-                why=str(error) or type(error).__name__,
-            )
+            self._say(_in_words(error))
             return False
         client.loop_start()
         was_up = self._wait_until_down()
@@ -234,6 +249,8 @@ class MqttLink:
         client.loop_stop()
         self._up.clear()
         if not self._answered and not self._stopping.is_set():
+            if self._tls is not None:
+                self._say(_UNANSWERED_TLS)
             self._try_other_version()
         return was_up
 
@@ -243,6 +260,12 @@ class MqttLink:
         if was_up:
             self._down.wait()
         return was_up
+
+    def _say(self, trouble: str) -> None:
+        self._trouble = trouble
+        log.warning(
+            "broker not reached", host=self._address.host, port=self._address.port, why=trouble
+        )
 
     def _try_other_version(self) -> None:
         other = {
@@ -298,11 +321,12 @@ class MqttLink:
             return
         if code.is_failure:
             self._answered = "protocol version" not in str(code).lower()
-            log.warning("broker refused the connection", reason=str(code))
+            self._say(f"it refuses the connection: {code}")
             self._down.set()
             self._settled.set()
             return
         self._answered = True
+        self._trouble = ""
         self._up.set()
         self._settled.set()
         log.info("broker connected", host=self._address.host, version=self._version.name)
@@ -322,8 +346,18 @@ class MqttLink:
     def _acknowledged(
         self, client: paho.Client, _data: Any, mid: int, code: Any, _properties: Any
     ) -> None:
-        if client is self._client:
-            self._on_published(mid, str(code) if code.is_failure else None)
+        if client is not self._client:
+            return
+        is_passed_on = not code.is_failure and code.value != _NO_SUBSCRIBERS
+        self._on_published(mid, None if is_passed_on else Refusal(code.value, str(code)))
+
+
+def _in_words(error: OSError | ValueError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not to be trusted ({error.verify_message}): check the CA file"
+    if isinstance(error, ssl.SSLError):
+        return f"{error.reason or error}: {_CHECK_CERTIFICATE}"
+    return str(error) or type(error).__name__
 
 
 def _subscribed(
@@ -341,18 +375,3 @@ def _session_of(version: MQTTProtocolVersion) -> dict[str, Any]:
     properties.SessionExpiryInterval = 0
     properties.ReceiveMaximum = _RECEIVE_MAXIMUM
     return {"clean_start": True, "properties": properties}
-
-
-def _tls_context(files: TlsFiles | None) -> ssl.SSLContext:
-    files = files or TlsFiles()
-    try:
-        context = ssl.create_default_context(cafile=files.ca and str(files.ca))
-        if files.certificate is not None:
-            context.load_cert_chain(files.certificate, files.key)
-    except (OSError, ssl.SSLError) as error:
-        raise UserError(
-            where=str(files.certificate or files.ca),
-            problem=f"cannot be used for TLS ({error})",
-            remedy="give PEM files that this user may read",
-        ) from None
-    return context

@@ -18,6 +18,12 @@ class Settings(BaseSettings):
 
     broker: str | None = Field(default=None, pattern=r"^mqtts?://[^/\s]+$")
     """``mqtt://[user:password@]host:port``; absent: an embedded broker."""
+    broker_ca: Path | None = None
+    """PEM file of the authority that the broker's certificate is from; absent: the system's."""
+    broker_certificate: Path | None = None
+    """PEM file with our own certificate, which says who we are, and"""
+    broker_key: Path | None = None
+    """its private key."""
     database: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+\w+)?://")
     """SQLAlchemy address; absent: a SQLite file in ``data_dir``."""
     data_dir: Path = Path(".menshen")

@@ -156,6 +156,7 @@ def _run_node(
             centre_url=centre,
             seen=show,
             limits=_limits(settings),
+            sees_faces=faces,
         )
         _stop_on_signal(edge.stop)
         with _metrics(edge.report, metrics_port):

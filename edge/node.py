@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from config.clock import Clock
+from config.desired import DesiredConfig
 from config.errors import UserError
 from config.event import Event
 from config.logs import get_logger
 from config.secrets import Secrets
 from config.settings import Settings
-from config.site import Site
+from config.site import Camera, FacePolicy, Site
+from config.tls import broker_tls
+from edge.delivery.config_link import ConfigLink
+from edge.delivery.configurator import Configurator
 from edge.delivery.evidence import EvidenceStore
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
@@ -31,6 +35,22 @@ EVIDENCE_BUDGET_BYTES = 4 * 1024 * 1024 * 1024
 _POLL_S = 0.1
 
 
+def with_credentials(cameras: Sequence[Camera], secrets: Secrets) -> tuple[WatchedCamera, ...]:
+    """The cameras as they are watched, with their credentials filled in.
+
+    Raises:
+        UserError: a camera cannot be watched in the way that it is described.
+    """
+    return tuple(
+        WatchedCamera.of_site(
+            camera,
+            url=secrets.stream_url(camera.id, camera.url),
+            sub_url=camera.sub_url and secrets.stream_url(camera.id, camera.sub_url),
+        )
+        for camera in cameras
+    )
+
+
 def watched_cameras(site: Site, node: str, secrets: Secrets) -> tuple[WatchedCamera, ...]:
     """The cameras of ``node`` with their credentials filled in.
 
@@ -45,14 +65,7 @@ def watched_cameras(site: Site, node: str, secrets: Secrets) -> tuple[WatchedCam
             problem=f"there is no node {node!r}",
             remedy=f"use one of: {', '.join(known)}",
         )
-    cameras = tuple(
-        WatchedCamera.of_site(
-            camera,
-            url=secrets.stream_url(camera.id, camera.url),
-            sub_url=camera.sub_url and secrets.stream_url(camera.id, camera.sub_url),
-        )
-        for camera in site.cameras_of(node)
-    )
+    cameras = with_credentials(site.cameras_of(node), secrets)
     if not cameras:
         raise UserError(
             where="site file",
@@ -66,7 +79,12 @@ def watched_cameras(site: Site, node: str, secrets: Secrets) -> tuple[WatchedCam
 class EdgeNode:
     """Builds a node from the site, runs it, and hands over what waits when it stops.
 
-    ``seen`` is called with each event after it is durable, for somebody who watches.
+    What the site file says of the cameras holds until the centre wants something else (see
+    :mod:`edge.delivery.configurator`); without a token nothing of the centre can be trusted.
+
+    Args:
+        seen: called with each event after it is durable, for somebody who watches.
+        sees_faces: ``vision`` looks for faces too.
     """
 
     def __init__(
@@ -81,6 +99,7 @@ class EdgeNode:
         centre_url: str | None,
         seen: Callable[[Event], None],
         limits: GroupLimits | None = None,
+        sees_faces: bool = True,
     ) -> None:
         cameras = watched_cameras(site, node, secrets)
         if settings.broker is None:
@@ -100,8 +119,10 @@ class EdgeNode:
             )
         folder = settings.data_dir / "edge" / node
         _make(folder)
+        tls = broker_tls(settings)
         self._clock = clock
         self._seen = seen
+        self._secrets, self._installed, self._sees_faces = secrets, cameras, sees_faces
         self._outbox = Outbox.open(
             folder / "outbox.sqlite", node=node, clock=clock, budget_bytes=OUTBOX_BUDGET_BYTES
         )
@@ -124,7 +145,21 @@ class EdgeNode:
                 node=node,
                 clock=clock,
                 cameras_online=self._worker.cameras_online,
+                tls=tls,
             )
+            self._configs: ConfigLink | None = None
+            if token is not None:
+                self._configs = ConfigLink(
+                    Configurator(
+                        folder / "config", node=node, key=token, clock=clock, apply=self._apply
+                    ),
+                    broker_url=settings.broker,
+                    county=site.county.id,
+                    node=node,
+                    key=token,
+                    clock=clock,
+                    tls=tls,
+                )
         except BaseException:
             self._outbox.close()
             raise
@@ -141,8 +176,27 @@ class EdgeNode:
                 groups=self._worker.groups,
                 clock=clock,
             )
+            self._worker.on_group = self._live.adopt
         else:
             _LOG.warning("pictures stay on this disk: no --centre given", node=node)
+
+    def _apply(self, document: DesiredConfig | None) -> None:
+        """Watch what a document says; None: what the node was installed with."""
+        cameras = (
+            self._installed
+            if document is None
+            else with_credentials(document.cameras, self._secrets)
+        )
+        for camera in cameras if not self._sees_faces else ():
+            if camera.face is not FacePolicy.OFF:
+                raise UserError(
+                    where=f"camera {camera.spec.id}",
+                    field="face",
+                    problem="this node was started without the networks for faces",
+                    remedy="let a camera of its site file have another face policy than 'off', "
+                    "and start the node again",
+                )
+        self._worker.reconfigure(cameras)
 
     def _keep(self, event: Event) -> None:
         self._outbox.append(event)
@@ -150,11 +204,26 @@ class EdgeNode:
 
     def _resources(self, folder: Path) -> Resources:
         disk = shutil.disk_usage(folder)
-        return Resources(free=disk.free, total=disk.total, waiting=self._outbox.pending())
+        return Resources(
+            free=disk.free,
+            total=disk.total,
+            waiting=self._outbox.pending(),
+            denied=self._publisher.trouble if self._publisher.is_denied else "",
+        )
 
     def report(self) -> dict[str, Any]:
-        """What was done so far (see :meth:`edge.worker.Worker.report`). For any thread."""
-        return self._worker.report()
+        """What was done so far (see :meth:`edge.worker.Worker.report`). For any thread.
+
+        ``broker_trouble`` says in words why events do not reach the centre, ``configuration``
+        which revision of the centre's is run (0: the site file).
+        """
+        return {**self._worker.report(), **self._delivery()}
+
+    def _delivery(self) -> dict[str, Any]:
+        return {
+            "broker_trouble": self._publisher.trouble,
+            "configuration": 0 if self._configs is None else self._configs.running,
+        }
 
     def stop(self) -> None:
         """Make :meth:`run` stop watching and hand over. May be called from a signal handler."""
@@ -168,6 +237,8 @@ class EdgeNode:
         """
         self._publisher.start()
         try:
+            if self._configs is not None:
+                self._configs.start()
             if self._uploader is not None:
                 self._uploader.start()
             if self._live is not None:
@@ -175,6 +246,8 @@ class EdgeNode:
             self._worker.run(seconds=seconds)
             self._drain(drain_s)
         finally:
+            if self._configs is not None:
+                self._configs.stop()
             if self._live is not None:
                 self._live.stop()
             if self._uploader is not None:
@@ -197,6 +270,7 @@ class EdgeNode:
     def _report(self) -> dict[str, Any]:
         return {
             **self._worker.report(),
+            **self._delivery(),
             "outbox_epoch": self._outbox.epoch,
             "outbox_highest": self._outbox.highest,
             "outbox_left": self._outbox.pending(),

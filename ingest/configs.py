@@ -16,8 +16,9 @@ from config.clock import Clock
 from config.desired import DesiredConfig, ReportedConfig, Seen, seal, unseal
 from config.errors import UserError
 from config.logs import get_logger
-from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
+from config.mqtt import BrokerAddress, Delivery, MqttLink
 from config.site import Camera
+from config.tls import TlsFiles
 from config.topics import Topics
 from ingest.engine import reading, writing
 from ingest.schema import node_configs

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from config.clock import Clock
 from config.errors import UserError
 from config.logs import get_logger
-from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
+from config.mqtt import BrokerAddress, Delivery, MqttLink
+from config.tls import TlsFiles
 from config.topics import Topics, node_of
 from config.wire import EventBatch, Presence, Receipt, decode, encode
 from ingest.failures import UNSTORABLE, is_poison

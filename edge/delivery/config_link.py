@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from config.clock import Clock
 from config.desired import ReportedConfig, Seen, seal, unseal
 from config.errors import UserError
-from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
+from config.mqtt import BrokerAddress, Delivery, MqttLink
+from config.tls import TlsFiles
 from config.topics import Topics
 from edge.delivery.configurator import Configurator
 
@@ -47,6 +48,11 @@ class ConfigLink:
         self._told_at: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="configuration")
+
+    @property
+    def running(self) -> int:
+        """The revision that the cameras run; 0 is what the node was installed with."""
+        return self._configurator.running
 
     def start(self) -> None:
         """Apply what the node ran last, then listen."""

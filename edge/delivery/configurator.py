@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from config.clock import Clock
-from config.desired import DesiredConfig, ReportedConfig, unseal
+from config.desired import DesiredConfig, ReportedConfig, UnusableDocumentError, unseal
 from config.errors import UserError
 from config.logs import get_logger
 from edge.delivery.outbox_file import sync_folder
@@ -69,7 +69,7 @@ class Configurator:
         if trial is None or (self._good is not None and self._good.revision >= trial.revision):
             self._remove("trial")
             if self._good is not None:
-                self._apply(self._good)
+                self._go_back()
             return None
         if tries >= MOST_TRIES:
             return self._give_up(trial, "rolled_back", f"the node ended {tries} times under it")
@@ -79,6 +79,8 @@ class Configurator:
         """A document has come: try it, unless it is old, was given up, or is not valid."""
         try:
             wanted = unseal(DesiredConfig, payload, node=self._node, key=self._key, where=topic)
+        except UnusableDocumentError as error:
+            return self._refuse(error)
         except UserError as error:
             # Its revision cannot be trusted either, so there is nothing to report about.
             log.error("configuration refused", node=self._node, why=str(error))
@@ -96,7 +98,7 @@ class Configurator:
         (self._folder / "trial").replace(self._folder / "good")
         sync_folder(self._folder)
         self._good, self._trial = trial, None
-        return self._report(trial, "applied")
+        return self._report(trial.revision, "applied")
 
     def look(self) -> ReportedConfig | None:
         """Go back when the trial's time is over."""
@@ -114,24 +116,42 @@ class Configurator:
             return self._give_up(wanted, "refused", str(error))
         self._trial = wanted
         self._ends_at = self._clock.monotonic() + TRIAL_S
-        return self._report(wanted, "trying")
+        return self._report(wanted.revision, "trying")
+
+    def _go_back(self) -> None:
+        """Run the last good one, or what was installed where that has become impossible."""
+        try:
+            self._apply(self._good)
+        except UserError as error:
+            log.error("kept configuration cannot run", node=self._node, why=str(error))
+            self._good = None
+            self._apply(None)
+
+    def _refuse(self, error: UnusableDocumentError) -> ReportedConfig | None:
+        if error.revision <= max(self.running, self._given_up):
+            return None
+        self._remember(error.revision, str(error))
+        return self._report(error.revision, "refused", str(error))
 
     def _give_up(self, wanted: DesiredConfig, state: str, problem: str) -> ReportedConfig:
-        # Remembered before anything else: a crash now must not try it for ever.
-        self._given_up = max(self._given_up, wanted.revision)
-        self._write("given-up", str(self._given_up).encode())
+        self._remember(wanted.revision, problem)
         self._remove("trial")
         self._trial = None
-        self._apply(self._good)
-        log.error("configuration given up", node=self._node, revision=wanted.revision, why=problem)
-        return self._report(wanted, state, problem)
+        self._go_back()
+        return self._report(wanted.revision, state, problem)
 
-    def _report(self, wanted: DesiredConfig, state: str, problem: str = "") -> ReportedConfig:
+    def _remember(self, revision: int, problem: str) -> None:
+        """Before anything else is done about it: a crash now must not try it for ever."""
+        self._given_up = max(self._given_up, revision)
+        self._write("given-up", str(self._given_up).encode())
+        log.error("configuration given up", node=self._node, revision=revision, why=problem)
+
+    def _report(self, revision: int, state: str, problem: str = "") -> ReportedConfig:
         return ReportedConfig.model_validate(
             {
                 "node": self._node,
                 "running": self.running,
-                "wanted": wanted.revision,
+                "wanted": revision,
                 "state": state,
                 "problem": problem[:500],
                 "at": self._clock.now(),

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from config.clock import Clock
 from config.errors import UserError
 from config.logs import get_logger
-from config.mqtt import BrokerAddress, Delivery, MqttLink, TlsFiles
+from config.mqtt import BrokerAddress, Delivery, MqttLink, Refusal
+from config.tls import TlsFiles
 from config.topics import Topics
 from config.wire import Receipt, decode
 from edge.delivery.outbox import Outbox
@@ -20,6 +21,11 @@ log = get_logger(__name__)
 _LONGEST_NAP_S = 30.0
 _LINGER_S = 0.03
 """After waking up, so that events of one moment share a message and the waking is paid once."""
+_DENIED = (
+    "the broker's access list denies this node its topic: check that its certificate is in the "
+    "node's own name, and run `menshen deploy mosquitto` again"
+)
+_UNHEARD = "nobody listens at the centre: check that its part ingest runs"
 _UNANSWERED_MESSAGES = 16
 """How many messages may wait for the broker's acknowledgement at a time."""
 
@@ -71,6 +77,7 @@ class Publisher:
         )
         self._unanswered: set[int] = set()  # of this thread only, so no answer comes too early
         self._answers: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._refusal: Refusal | None = None
         self._is_held = False
         self._is_new = threading.Event()
         self._stopping = threading.Event()
@@ -81,6 +88,16 @@ class Publisher:
     def is_up(self) -> bool:
         """True while the broker answers."""
         return self._link.is_up
+
+    @property
+    def trouble(self) -> str:
+        """Why events do not reach the centre, in words; empty when nothing is known against it."""
+        return self._link.trouble if not self.is_up else _words(self._refusal)
+
+    @property
+    def is_denied(self) -> bool:
+        """True while the broker lets this node connect but not publish."""
+        return self._refusal is not None and self._refusal.is_denied
 
     def start(self) -> None:
         """Connect and publish from now on, in threads of its own."""
@@ -141,11 +158,12 @@ class Publisher:
         self._is_new.set()
         self._wake.set()
 
-    def _published(self, mid: int, refusal: str | None) -> None:
+    def _published(self, mid: int, refusal: Refusal | None) -> None:
         self._answers.put(mid)
-        if refusal is not None:
+        if refusal is not None and refusal != self._refusal:
             # The event stays in the outbox and comes again, later each time.
-            log.warning("broker refused a message", node=self._node, reason=refusal)
+            log.error("events are not passed on", node=self._node, why=_words(refusal))
+        self._refusal = refusal
         if self._is_held:
             self._wake.set()
 
@@ -158,3 +176,11 @@ class Publisher:
             return
         if self._outbox.receive(receipt) and self._outbox.is_held_back:
             self._wake.set()  # there is room in flight for more
+
+
+def _words(refusal: Refusal | None) -> str:
+    if refusal is None:
+        return ""
+    if refusal.is_denied:
+        return _DENIED
+    return _UNHEARD if refusal.is_unheard else f"the broker refuses events: {refusal.reason}"

@@ -24,11 +24,15 @@ Report = tuple[str | None, HealthReport]
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Bytes free and in all on the disk of events and evidence, and events without a receipt."""
+    """Bytes free and in all on the disk of events and evidence, and events without a receipt.
+
+    ``denied`` says in words that the broker refuses them from this node; empty when it does not.
+    """
 
     free: int
     total: int
     waiting: int
+    denied: str = ""
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class NodeHealth:
 
     def resources(self, found: Resources) -> list[Report]:
         """Look at the disk and at the outbox."""
-        return self._disk(found) + self._queue(found.waiting)
+        return self._disk(found) + self._queue(found)
 
     def _disk(self, found: Resources) -> list[Report]:
         share = found.free / found.total if found.total > 0 else 1.0
@@ -94,12 +98,15 @@ class NodeHealth:
             f"{share:.0%} of the disk is free ({found.free // 2**20} MiB): make room on it",
         )
 
-    def _queue(self, waiting: int) -> list[Report]:
+    def _queue(self, found: Resources) -> list[Report]:
         limit = _QUEUE // 2 if "queue_depth" in self._told else _QUEUE
-        if waiting < limit:
+        if found.waiting and found.denied:
+            return self._set("queue_depth", f"{found.waiting} events wait: {found.denied}")
+        if found.waiting < limit:
             return self._set("queue_depth", None)
         return self._set(
-            "queue_depth", f"{waiting} events wait for the centre: check the line and the centre"
+            "queue_depth",
+            f"{found.waiting} events wait for the centre: check the line and the centre",
         )
 
     def _set(self, condition: NodeCondition, detail: str | None) -> list[Report]:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from config.clock import SystemClock
-from config.mqtt import TlsFiles
+from config.tls import TlsFiles
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
 from ingest.accounting import account

@@ -104,6 +104,36 @@ def test_what_cannot_run_is_refused_with_the_reason(tmp_path: Path, clock: FakeC
     assert not made.is_trying
 
 
+def test_what_a_newer_centre_says_is_refused_by_its_number_and_once(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    cameras = Cameras()
+    made = configurator(tmp_path, clock, cameras)
+    made.start()
+    offer(made, 1)
+    made.reached_centre()
+    newer = wanted(2).model_copy(update={"v": 2})
+    report = made.offer(seal(newer, KEY), topic=TOPIC)
+    assert state(report) == ("refused", 2, 1)
+    assert report is not None
+    assert "v:" in report.problem
+    assert made.offer(seal(newer, KEY), topic=TOPIC) is None
+    assert cameras.running == 1
+
+
+def test_what_was_kept_and_cannot_run_any_more_gives_way_to_what_was_installed(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    first = configurator(tmp_path, clock, Cameras())
+    first.start()
+    offer(first, 1)
+    first.reached_centre()
+    cameras = Cameras(bad=frozenset({1}))
+    again = configurator(tmp_path, clock, cameras)
+    again.start()
+    assert (cameras.running, again.running) == (0, 0)
+
+
 def test_a_configuration_that_ends_the_node_is_tried_three_times(
     tmp_path: Path, clock: FakeClock
 ) -> None:
