@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
+from alerts.wartime.orders import WartimeOrders
 from alerts.web.context import Web
 from alerts.web.people.access import Action
 from alerts.web.people.auth import Visitor
@@ -34,6 +35,8 @@ MENU = (
     Place("/search", "查询", "Search", "search", Action.SEARCH),
     Place("/exports", "导出", "Exports", "export", Action.EXPORT),
     Place("/statistics", "统计", "Figures", "figures", Action.SEE_STATISTICS),
+    Place("/silences", "静默", "Silences", "moon", Action.SILENCE),
+    Place("/wartime", "战时", "Wartime", "shield", Action.ORDER_WARTIME),
     Place("/audit", "审计", "Audit", "audit", Action.READ_AUDIT),
     Place("/devices", "设备", "Devices", "camera", Action.SEE_DEVICES),
     Place("/cameras/import", "导入", "Import", "import", Action.SET_UP_CAMERAS),
@@ -57,6 +60,7 @@ def page(
         "now": web.clock.now(),
         "menu": menu_of(visitor),
         "here": request.url.path,
+        "wartime": WartimeOrders(web.engine, web.site, web.clock).posture().orders,
         **values,
     }
     return web.templates.TemplateResponse(request, name, context, status_code=status)

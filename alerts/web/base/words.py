@@ -84,6 +84,8 @@ TROUBLE = {
     "nobody_on_duty": "无人值班",
     "no_next_step": "告警没有下一步",
     "work_stuck": "通知停滞",
+    "node_silent": "节点失联",
+    "power_cut": "区域停电",
 }
 CHANNEL = {
     "inapp": Words("页面", "Page"),
@@ -91,6 +93,8 @@ CHANNEL = {
 }
 DELIVERY = {
     "pending": Words("等待发送", "Pending"),
+    "held": Words("等待摘要", "Waits for a digest"),
+    "digested": Words("已并入摘要", "In a digest"),
     "sending": Words("发送中", "Sending"),
     "accepted": Words("已发出", "Sent"),
     "delivered": Words("已送达", "Delivered"),

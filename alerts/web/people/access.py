@@ -27,6 +27,8 @@ class Action(StrEnum):
     SEE_DEVICES = "see_devices"
     SET_UP_CAMERAS = "set_up_cameras"
     INVITE = "invite"
+    SILENCE = "silence"
+    ORDER_WARTIME = "order_wartime"
 
 
 _EVERYBODY = frozenset(Role)
@@ -55,6 +57,8 @@ RIGHTS: dict[Action, frozenset[Role]] = {
     Action.SEE_DEVICES: _SET_UP | {Role.POLICE, Role.TOWNSHIP},
     Action.SET_UP_CAMERAS: _SET_UP,
     Action.INVITE: frozenset({Role.ADMIN, Role.TOWNSHIP}),
+    Action.SILENCE: _CASES | {Role.GRID_HEAD},
+    Action.ORDER_WARTIME: _CENTRE,
 }
 
 

@@ -1,0 +1,1 @@
+"""Pages of what is told later, elsewhere or not at all: silences, wartime, digests."""
