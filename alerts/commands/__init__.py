@@ -1,0 +1,1 @@
+"""The command lines of the centre: one module per group of commands."""
