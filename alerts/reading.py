@@ -8,61 +8,24 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, FromClause, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Engine, func, select
 
 from alerts import schema
 from alerts.choices_schema import household
 from alerts.findings import subject_title
+from alerts.kind_names import KIND_NAMES
 from alerts.records import load_row
 from alerts.routing import STEP_NAMES
+from alerts.scope import scope
 from alerts.state import LIVE, Outcome, State
 from alerts.views import AlertView, DepartmentLine, TellLine, Viewer
 from config.event import Event, EventKind, EvidenceRef, PlateReading, Severity
-from config.site import LegalClass, Role, Site
+from config.site import LegalClass, Site
 from ingest.engine import reading
 from ingest.schema import events
 
 Row = dict[str, Any]
 """A row of ``alerts`` with ``position`` and ``due_at`` added."""
-
-_KIND_NAMES = {
-    EventKind.PLATE: ("车牌", "plate"),
-    EventKind.FACE: ("有人脸", "face seen"),
-    EventKind.MOTION: ("有动静", "motion"),
-    EventKind.LINE: ("越线", "line crossed"),
-    EventKind.ZONE: ("进入区域", "zone entered"),
-    EventKind.LOITER: ("逗留", "loitering"),
-    EventKind.HEALTH: ("设备异常", "camera trouble"),
-    EventKind.SHED: ("有事件被丢弃", "events were dropped"),
-}
-_OVERSEERS = frozenset({Role.POLICE, Role.ADMIN, Role.TOWNSHIP})
-_GRID_PEOPLE = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
-
-
-def scope(viewer: Viewer, alerts: FromClause) -> ColumnElement[bool]:
-    """SQL condition: which rows of ``alerts`` this person may see.
-
-    Everybody sees what they were told of and what their own camera saw. Beyond that, police,
-    administrators and the township see all but homes; grid people their grid but homes;
-    installers trouble of equipment but homes'.
-    """
-    sent = schema.deliveries
-    column = alerts.c
-    told = (
-        select(sent.c.id)
-        .where(sent.c.alert_id == column.id, sent.c.person == viewer.person_id)
-        .exists()
-    )
-    not_home = func.coalesce(column.legal_class, "") != str(LegalClass.HOME)
-    by_role: ColumnElement[bool] = false()
-    if viewer.role in _OVERSEERS:
-        by_role = not_home
-    elif viewer.role in _GRID_PEOPLE and viewer.grid is not None:
-        by_role = and_(not_home, column.grid == viewer.grid)
-    elif viewer.role is Role.INSTALLER:
-        by_role = and_(not_home, column.kind.in_([str(EventKind.HEALTH), str(EventKind.SHED)]))
-    granted = column.id.in_(viewer.granted) if viewer.granted else false()
-    return or_(by_role, column.owner.in_(viewer.owners), told, granted)
 
 
 def live_rows(engine: Engine, viewer: Viewer, limit: int) -> list[Row]:
@@ -97,22 +60,20 @@ def one_row(engine: Engine, viewer: Viewer, alert_id: str) -> Row | None:
 
 def stream_rows(engine: Engine, viewer: Viewer, after: int, limit: int) -> list[Row]:
     """Changes above position ``after`` as the alert was then, in order."""
-    stream, alerts, timers = schema.stream, schema.alerts, schema.timers
-    statement = (
-        select(stream.c.position, stream.c.body, timers.c.due_at, alerts.c.version.label("newest"))
-        .join(alerts, alerts.c.id == stream.c.alert_id)
-        .outerjoin(timers, timers.c.alert_id == alerts.c.id)
-        .where(stream.c.position > after, scope(viewer, alerts))
-        .order_by(stream.c.position)
-        .limit(limit)
-    )
-    found = []
-    for row in _rows(engine, statement):
-        then = load_row(row["body"])
-        is_newest = then["version"] == row["newest"]
-        due_at = row["due_at"] if is_newest else None
-        found.append({**then, "position": row["position"], "due_at": due_at})
-    return found
+    statement = _changes(after, limit).where(scope(viewer, schema.alerts))
+    return [_as_it_was(row) for row in _rows(engine, statement)]
+
+
+def changed_rows(engine: Engine, after: int, limit: int) -> list[tuple[Row, Row]]:
+    """As :func:`stream_rows` for nobody in particular: whoever shows one must apply scope.
+
+    Returns:
+        Each change as the alert was then, and the columns of the alert's row that scope asks.
+    """
+    alerts = schema.alerts
+    asked = (alerts.c.id, alerts.c.kind, alerts.c.legal_class, alerts.c.grid, alerts.c.owner)
+    found = _rows(engine, _changes(after, limit).add_columns(*asked))
+    return [(_as_it_was(row), {column.name: row[column.name] for column in asked}) for row in found]
 
 
 def position(engine: Engine) -> int:
@@ -140,8 +101,21 @@ def thumbnail(engine: Engine, alert_id: str) -> bytes | None:
 def build_views(engine: Engine, site: Site, viewer: Viewer, rows: Sequence[Row]) -> list[AlertView]:
     """How these rows look to ``viewer``; a home's pictures and plates only to its owner."""
     told = tell_lines(engine, site, {row["id"] for row in rows})
-    names = _names(engine, site, rows)
-    return [_view(site, viewer, row, tuple(told[row["id"]]), names) for row in rows]
+    names = answerers(engine, site, rows)
+    return [
+        view_of(site, row, tuple(told[row["id"]]), names, may_look=may_look(viewer, row))
+        for row in rows
+    ]
+
+
+def may_look(viewer: Viewer, row: Row) -> bool:
+    """True when this person may see pictures and plates of an alert that they may see."""
+    return not is_home(row) or row["owner"] in viewer.owners or row["id"] in viewer.granted
+
+
+def is_home(row: Row) -> bool:
+    """True when a home's own camera saw it."""
+    return bool(row["legal_class"] == str(LegalClass.HOME))
 
 
 def tell_lines(engine: Engine, site: Site, ids: set[str]) -> dict[str, list[TellLine]]:
@@ -175,7 +149,7 @@ def title(site: Site, *, camera: str, kind: EventKind, plate: str | None) -> tup
         return own
     known = site.camera(camera)
     name = known.name if known is not None else camera
-    zh, en = _KIND_NAMES[kind]
+    zh, en = KIND_NAMES[kind]
     tail = f" {plate}" if plate else ""
     return f"{name}：{zh}{tail}", f"{name}: {en}{tail}"
 
@@ -195,12 +169,30 @@ def _alerts(viewer: Viewer) -> Any:
     )
 
 
+def _changes(after: int, limit: int) -> Any:
+    stream, alerts, timers = schema.stream, schema.alerts, schema.timers
+    return (
+        select(stream.c.position, stream.c.body, timers.c.due_at, alerts.c.version.label("newest"))
+        .join(alerts, alerts.c.id == stream.c.alert_id)
+        .outerjoin(timers, timers.c.alert_id == alerts.c.id)
+        .where(stream.c.position > after)
+        .order_by(stream.c.position)
+        .limit(limit)
+    )
+
+
+def _as_it_was(row: Row) -> Row:
+    then = load_row(row["body"])
+    due_at = row["due_at"] if then["version"] == row["newest"] else None
+    return {**then, "position": row["position"], "due_at": due_at}
+
+
 def _rows(engine: Engine, statement: Any) -> list[Row]:
     with reading(engine) as connection:
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def _names(engine: Engine, site: Site, rows: Sequence[Row]) -> dict[str, str]:
+def answerers(engine: Engine, site: Site, rows: Sequence[Row]) -> dict[str, str]:
     """Names of those who answered; family members are people the site does not list."""
     ids = {row["acked_by"] for row in rows if row["acked_by"] is not None}
     known = {name: person.name for name in ids if (person := site.person(name)) is not None}
@@ -226,15 +218,15 @@ def _departments(site: Site, row: Row) -> tuple[DepartmentLine, ...]:
     return tuple(lines)
 
 
-def _view(
+def view_of(
     site: Site,
-    viewer: Viewer,
     row: Row,
     told: tuple[TellLine, ...],
     names: dict[str, str],
+    *,
+    may_look: bool,
 ) -> AlertView:
-    is_home = row["legal_class"] == str(LegalClass.HOME)
-    may_look = not is_home or row["owner"] in viewer.owners or row["id"] in viewer.granted
+    """One alert as those see it who may, or may not, look at its pictures and plates."""
     has_picture = row["thumbnail_event_id"] is not None or row["evidence"] != "[]"
     plate = PlateReading.model_validate_json(row["plate"]) if row["plate"] and may_look else None
     kind = EventKind(row["kind"])

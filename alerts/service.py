@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Engine
 
 from alerts import reading
+from alerts.changes import Change, read_changes
 from alerts.explain import Explanation, explain_event
 from alerts.hub import Hub
 from alerts.reading import Row
+from alerts.receipts import mark_delivered
 from alerts.state import (
     Acknowledge,
     Arrive,
@@ -39,6 +41,7 @@ __all__ = [
     "AlertNotVisible",
     "AlertService",
     "AlertView",
+    "Change",
     "Explanation",
     "StreamItem",
     "TellLine",
@@ -94,6 +97,7 @@ class AlertService:
     ) -> None:
         self._engine = engine
         self._site = site
+        self._clock = clock
         self._hub = hub or Hub()
         self._store = AlertStore(engine, site, clock, hub=self._hub, listener=listener)
 
@@ -180,6 +184,18 @@ class AlertService:
         if views:
             self._store.mark_delivered(viewer.person_id, {view.id for view in views})
         return [StreamItem(position=view.position, alert=view) for view in views]
+
+    def changes(self, *, after: int, limit: int = 200) -> list[Change]:
+        """Changes above position ``after`` in order, read once for everybody.
+
+        Each gives a viewer what :meth:`stream` would; after showing one to somebody it tells,
+        call :meth:`mark_delivered`.
+        """
+        return read_changes(self._engine, self._site, after=after, limit=limit)
+
+    def mark_delivered(self, shown: Mapping[str, Collection[str]]) -> None:
+        """Pages have received alerts (person id → alert ids): their in-app notices arrived."""
+        mark_delivered(self._engine, self._clock, shown)
 
     def position(self) -> int:
         """The highest stream position that is committed; 0 before the first."""

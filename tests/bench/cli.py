@@ -16,6 +16,7 @@ from tests.bench import (
     pairs,
     plates,
     tracks,
+    web,
 )
 
 app = typer.Typer(no_args_is_help=True)
@@ -55,3 +56,6 @@ app.command(
     "alerts",
     epilog="Example: menshen bench alerts --database postgresql --rate 184 --seconds 20 --json",
 )(alerts.bench)
+app.command(
+    "web", epilog="Example: menshen bench web --viewers 300 --rate 184 --seconds 30 --json"
+)(web.bench)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi.templating import Jinja2Templates
@@ -10,24 +11,55 @@ from alerts.service import AlertView
 from alerts.state import UNANSWERED, State
 from alerts.web.base import words
 from alerts.web.context import Web
+from alerts.web.people.access import Action
 from alerts.web.people.auth import Visitor
 
 UNSURE_BELOW = 0.8
 """A plate character less probable than this is marked as doubtful."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """All that a card depends on of the person who sees it, besides the alert as they see it."""
+
+    may_answer: bool
+    may_review: bool
+
+
+def looks(visitor: Visitor, alert: AlertView) -> Looks:
+    """How this alert's card looks to this visitor."""
+    is_review = alert.state is State.REVIEW
+    return Looks(
+        may_answer=visitor.may(Action.ANSWER_ALERTS),
+        may_review=is_review and visitor.may(Action.REVIEW_MATCHES),
+    )
+
+
 def card_html(web: Web, visitor: Visitor, alert: AlertView) -> str:
     """The card of one alert for one visitor, as an HTML fragment."""
+    return card_text(web, looks(visitor, alert), alert, visitor.session.csrf_token)
+
+
+def card_text(web: Web, looks: Looks, alert: AlertView, csrf_token: str) -> str:
+    """The card of one alert for everybody to whom it looks so."""
     template = web.templates.env.get_template("_card.html")
-    return template.render(card_context(web, visitor, alert))
+    return template.render(
+        _facts(web, alert),
+        may_answer=looks.may_answer,
+        may_review=looks.may_review,
+        csrf_token=csrf_token,
+    )
 
 
 def card_context(web: Web, visitor: Visitor, alert: AlertView) -> dict[str, Any]:
-    """What the card's template is given besides the template globals."""
+    """What the template of one alert's page is given besides the template globals."""
+    return {**_facts(web, alert), "visitor": visitor}
+
+
+def _facts(web: Web, alert: AlertView) -> dict[str, Any]:
     return {
         "alert": alert,
         "what": what(alert),
-        "visitor": visitor,
         "now": web.clock.now(),
         "zone": web.zone,
         "waiting": alert.state in UNANSWERED,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from alerts.service import AlertConflict
+from alerts.state import UNANSWERED
 from alerts.web.alert.api import acknowledge
 from alerts.web.alert.cards import card_context, card_html, order
 from alerts.web.alert.handling import DEADLINES_MIN, DEPARTMENTS, may_see_photo
@@ -47,7 +48,7 @@ def live_alerts(request: Request, web: WebParts, visitor: Reader) -> Response:
     # The position first: what changes between the two reads is streamed again, not lost.
     position = web.service.position()
     alerts = order(web.service.open_alerts(visitor.viewer))
-    cards = [card_context(web, visitor, alert) for alert in alerts]
+    cards = [(alert.state in UNANSWERED, card_html(web, visitor, alert)) for alert in alerts]
     return page(
         request,
         web,
@@ -55,8 +56,8 @@ def live_alerts(request: Request, web: WebParts, visitor: Reader) -> Response:
         "alerts.html",
         position=position,
         is_desk=visitor.may(Action.REVIEW_MATCHES) or visitor.person.role in DESKS,
-        waiting=[card for card in cards if card["waiting"]],
-        handled=[card for card in cards if not card["waiting"]],
+        waiting=[card for is_waiting, card in cards if is_waiting],
+        handled=[card for is_waiting, card in cards if not is_waiting],
     )
 
 

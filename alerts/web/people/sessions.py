@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,15 +93,19 @@ class Sessions:
 
     def alive(self, session_id: str) -> bool:
         """True while the session is neither revoked nor expired."""
+        return session_id in self.living([session_id])
+
+    def living(self, session_ids: Collection[str]) -> set[str]:
+        """Those of the sessions that are neither revoked nor expired."""
         with reading(self._engine) as connection:
             found = connection.execute(
                 select(sessions.c.id).where(
-                    sessions.c.id == session_id,
+                    sessions.c.id.in_(session_ids),
                     sessions.c.revoked_at.is_(None),
                     sessions.c.expires_at > self._clock.now(),
                 )
-            ).scalar_one_or_none()
-        return found is not None
+            )
+            return set(found.scalars())
 
     def of_person(self, person_id: str) -> list[Session]:
         """That person's living sessions, newest first."""

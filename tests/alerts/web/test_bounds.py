@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import httpx
 from fastapi.testclient import TestClient
 
+from alerts.web.alert.cards import Looks
 from alerts.web.alert.stream import STREAMS_PER_SESSION
-from alerts.web.people.auth import Visitor
 from tests.alerts.web.conftest import form_login
 
 
@@ -34,26 +34,19 @@ def test_a_card_is_rendered_once_and_carries_each_sessions_own_token(county):
     alert = county.car("冀T8K2L6")
     with TestClient(county.app()) as client:
         web = client.app.state.web
-        renderings: list[str] = []
-        texts = []
-        for person in ("police-desk", "police-desk", "wang-fang"):
-            client.cookies.clear()
-            form_login(client, person)
-            token = client.get("/api/v1/session").json()["csrf_token"]
-            visitor = _visitor(client, web, person)
+        renderings: list[Looks] = []
 
-            def render(who, seen):
-                renderings.append(who.person.id)
-                return f"{seen.id} {who.session.csrf_token}"
+        def render(looks, seen, token):
+            renderings.append(looks)
+            return f"{seen.id} {token}"
 
-            texts.append(
-                (web.cards.text(visitor, alert, now=county.clock.now(), render=render), token)
+        def text(looks, token):
+            return web.cards.text(
+                looks, alert, csrf_token=token, now=county.clock.now(), render=render
             )
-    assert [text for text, _ in texts] == [f"{alert.id} {token}" for _, token in texts]
-    assert renderings == ["police-desk", "wang-fang"], "another role, another rendering"
 
-
-def _visitor(client, web, person_id):
-    session = web.sessions.find(client.cookies["menshen-session"])
-    person = web.site.person(person_id)
-    return Visitor(person, session, None)
+        answers = Looks(may_answer=True, may_review=False)
+        looks_on = Looks(may_answer=False, may_review=False)
+        texts = [text(answers, "one"), text(answers, "two"), text(looks_on, "three")]
+    assert texts == [f"{alert.id} {token}" for token in ("one", "two", "three")]
+    assert renderings == [answers, looks_on], "other looks, another rendering"
