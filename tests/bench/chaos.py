@@ -69,8 +69,11 @@ def bench(
         Literal["sqlite", "postgresql"], typer.Option(help="The centre's database.")
     ] = "postgresql",
     long_cuts: Annotated[
-        bool, typer.Option(help="Also cut the network for a minute after every 150 kills.")
+        bool, typer.Option(help="Take the network away for minutes, too: once in 250 kills.")
     ] = False,
+    limit_s: Annotated[
+        float, typer.Option("--limit-s", min=1, help="Kill nobody any more after so long.")
+    ] = 86_400.0,
     log: Annotated[
         Path | None, typer.Option(help="A JSON line per step here; default: standard error.")
     ] = None,
@@ -97,7 +100,7 @@ def bench(
             watch.start()
             for name in world.actors:
                 world.wait_ready(name)
-            count = _play(world, steps, watch, log)
+            count = _play(world, steps, watch, log, limit_s)
             world.drain(_DRAIN_S)
             _wait_for_router(engine)
             outcome = _count(world, engine, count, watch.stop())
@@ -110,19 +113,22 @@ def bench(
         raise typer.Exit(1)
 
 
-def _play(world: World, steps: list[Step], watch: ReceiptWatch, path: Path | None) -> int:
+def _play(
+    world: World, steps: list[Step], watch: ReceiptWatch, path: Path | None, limit_s: float
+) -> int:
     """Go through the steps; how many kills met a process that ran."""
     began = time.monotonic()
     kills = 0
     wanted = sum(step.is_kill for step in steps)
     position = 0
-    while kills < wanted:
+    while kills < wanted and time.monotonic() - began < limit_s:
         # A victim that was still starting is no kill: the schedule goes round again for it.
         step = steps[position % len(steps)]
         position += 1
         time.sleep(step.pause_s)
         is_done = world.do(step)
         kills += step.is_kill and is_done
+        time.sleep(step.lasts_s)
         line: dict[str, Any] = {
             "at_s": round(time.monotonic() - began, 2),
             "action": step.action,
@@ -133,7 +139,7 @@ def _play(world: World, steps: list[Step], watch: ReceiptWatch, path: Path | Non
             "receipts_wrong": len(watch.verdict.early),
         }
         if not step.is_kill:
-            line["strength"] = round(step.strength, 2)
+            line |= {"strength": round(step.strength, 2), "lasts_s": round(step.lasts_s, 1)}
         with path.open("a", encoding="utf-8") if path else nullcontext(sys.stderr) as log:
             log.write(json.dumps(line) + "\n")
     return kills

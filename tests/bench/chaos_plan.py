@@ -16,14 +16,17 @@ KILLS = {
 }
 """Whom ``kill -9`` meets, and how often against the others."""
 FAULTS = ("latency", "slow", "silent", "reset", "cut", "disk-full", "clock-step")
-LONG_CUT_EVERY = 300
-"""After so many kills the network is cut for a minute or more, when there is that much time."""
+LONGEST_FAULT_S = 2.0
+LONG_EVERY = 250
+"""After so many kills the network is away for minutes, when there is that much time: cut at first,
+silent the next time, and so on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Wait ``pause_s``, then do ``action`` (a key of KILLS or of FAULTS); faults end by then.
+    """Wait ``pause_s``, then do ``action`` (a key of KILLS or of FAULTS).
 
+    A fault stays for ``lasts_s`` and through the pause of the next step, which ends it.
     ``strength`` from 0 to 1 says how bad a fault is; a weak kill does not wait until its victim
     works.
     """
@@ -31,6 +34,7 @@ class Step:
     pause_s: float
     action: str
     strength: float = 0.0
+    lasts_s: float = 0.0
 
     @property
     def is_kill(self) -> bool:
@@ -46,7 +50,7 @@ def schedule(
     Args:
         pause_s: mean time between steps, in seconds.
         is_sqlite: the centre has one ingest, and no database server to kill.
-        is_long: also cut the network for a minute now and then.
+        is_long: also take the network away for minutes now and then.
     """
     chance = random.Random(seed)
     without = {"ingest-1", "database"} if is_sqlite else set()
@@ -56,9 +60,12 @@ def schedule(
         victim = chance.choices(names, [KILLS[name] for name in names])[0]
         steps.append(Step(_pause(chance, pause_s), victim, chance.random()))
         if chance.random() < 1 / 3:
-            steps.append(Step(_pause(chance, pause_s), chance.choice(FAULTS), chance.random()))
-        if is_long and number % LONG_CUT_EVERY == 0:
-            steps.append(Step(chance.uniform(60, 80), "cut", 1.0))
+            fault, strength = chance.choice(FAULTS), chance.random()
+            lasts_s = chance.uniform(0, LONGEST_FAULT_S)
+            steps.append(Step(_pause(chance, pause_s), fault, strength, lasts_s))
+        if is_long and number % LONG_EVERY == 0:
+            fault = "cut" if number // LONG_EVERY % 2 else "silent"
+            steps.append(Step(0.0, fault, 1.0, chance.uniform(90, 150)))
     return steps
 
 

@@ -39,6 +39,8 @@ class Actor:
     started_at: float = 0.0
     is_ready: bool = False
     """It has printed a line since its start: it works."""
+    may_end: bool = False
+    """It has done its work when it ends with 0."""
     _reader: threading.Thread | None = None
 
     def start(self) -> None:
@@ -59,7 +61,13 @@ class Actor:
     def is_due(self) -> bool:
         """True when it has ended, and not just after its start."""
         is_over = self.process is None or self.process.poll() is not None
-        return is_over and time.monotonic() - self.started_at > _RESTART_AFTER_S
+        return (
+            is_over and not self.is_done() and time.monotonic() - self.started_at > _RESTART_AFTER_S
+        )
+
+    def is_done(self) -> bool:
+        """True when it has ended because its work was done."""
+        return self.may_end and self.process is not None and self.process.poll() == 0
 
     def send(self, number: int) -> bool:
         """Send it a signal; False when it does not run."""
@@ -156,14 +164,11 @@ class World:
         with self._lock:
             edge = self.actors["edge"]
             edge.kill()
-            edge.words = [*edge.words[:-1], "0"]
+            edge.words, edge.may_end = [*edge.words[:-1], "0"], True
             edge.start()
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
-            process = edge.process
-            if process is not None and process.poll() == 0:
-                with self._lock:
-                    del self.actors["edge"]
+            if edge.is_done():
                 return True
             time.sleep(_LOOK_S)
         return False

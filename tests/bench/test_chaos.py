@@ -29,6 +29,14 @@ def test_the_schedule_repeats_and_kills_as_often_as_asked(
     assert {step.action for step in steps} <= set(KILLS) | set(FAULTS)
     assert not (is_sqlite and any(step.action == "database" for step in steps))
     assert all(0 <= step.pause_s <= 2.0 for step in steps)
+    assert all(step.lasts_s == 0 for step in steps if step.is_kill)
+
+
+def test_now_and_then_the_network_is_away_for_minutes_cut_or_silent() -> None:
+    steps = schedule(1000, seed=1, pause_s=0.2, is_sqlite=False, is_long=True)
+    long = [step for step in steps if step.lasts_s > 60]
+    assert [step.action for step in long] == ["cut", "silent", "cut", "silent"]
+    assert all(step.strength == 1.0 for step in long)
 
 
 def test_its_site_is_valid() -> None:
