@@ -20,7 +20,7 @@ from config.logs import configure_logs
 from config.secrets import Secrets
 from config.site import Person, Role, Site
 from ingest.engine import open_engine
-from ingest.media import MediaStore
+from ingest.media.disk import DiskStore
 from ingest.migrate import upgrade
 from tests.bench.alerts import World, at_rate
 from tests.bench.alerts_site import full_site
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
         engine=engine,
         site=world.site,
         secrets=Secrets(),
-        media=MediaStore(folder / "media"),
+        media=DiskStore(folder / "media"),
         clock=world.clock,
     )
     server = WebServer(app, host="127.0.0.1", port=0)
