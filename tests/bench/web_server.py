@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
     people = watchers(world.site, count, mix)
     cookies = [sessions.open(one.id, address="bench", device="bench")[0] for one in people]
     print(json.dumps({"url": server.url, "cookies": cookies}), flush=True)
-    with world.running("router", "timers", "dispatcher"):
+    with world.running("router", "timers", "reach"):
         for line in sys.stdin:
             words = line.split()
             if words[0] == "feed":
