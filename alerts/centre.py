@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from alerts.alarm import Alarm
+from alerts.audit import AuditLog
 from alerts.auditor import Auditor
+from alerts.checkpoints import EVERY_S as CHECKPOINT_EVERY_S
+from alerts.checkpoints import FILE_NAME, CheckpointExport
 from alerts.database import database_url
 from alerts.heartbeat import EVERY_S, Heartbeat, Pulse
 from alerts.hub import Bell, Hub
@@ -182,8 +185,10 @@ class Centre:
             Auditor(engine, plan.site, self.clock),
             NodeWatch(engine, plan.site, self.clock),
             alarm,
+            pulse,
         )
         self._start_quiet(engine, store)
+        self._start_checkpoints(engine)
         if plan.settings.heartbeat_url is not None:
             heartbeat = Heartbeat(plan.settings.heartbeat_url, pulse)
             self._stack.callback(heartbeat.close)
@@ -234,12 +239,25 @@ class Centre:
         self._run_slowly("silences", silences.run_once, QUIET_EVERY_S)
         self._run_slowly("wartime", orders.run_once, QUIET_EVERY_S)
 
-    def _run_audit(self, auditor: Auditor, nodes: NodeWatch, alarm: Alarm) -> None:
+    def _start_checkpoints(self, engine: Engine) -> None:
+        """The end of the audit log, written where its database's owner cannot reach."""
+        settings = self.plan.settings
+        export = CheckpointExport(
+            AuditLog(engine, self.clock),
+            self.clock,
+            county=self.plan.site.county.id,
+            path=settings.audit_checkpoints or settings.data_dir / FILE_NAME,
+            url=settings.audit_checkpoint_url,
+        )
+        self._stack.callback(export.close)
+        self._run_slowly("checkpoints", export.run_once, CHECKPOINT_EVERY_S)
+
+    def _run_audit(self, auditor: Auditor, nodes: NodeWatch, alarm: Alarm, pulse: Pulse) -> None:
         def look() -> int:
             alarm.tell([*nodes.run(), *auditor.run()])
             return 0
 
-        self._run_slowly("auditor", look, AUDIT_EVERY_S)
+        self._run_slowly("auditor", pulse.watch("auditor", look), AUDIT_EVERY_S)
 
     def _run_slowly(self, name: str, work: Callable[[], int], every_s: float) -> None:
         loop = Loop(name, work, self.hub, look_every_s=every_s, heeds=())

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, update
 
 from alerts import schema
+from alerts.answers import answer_url
 from alerts.channels.base import Attempt, Channel, Notification
 from alerts.channels.budget import pause_provider
 from alerts.channels.claims import Claimed, claim, has_due
@@ -19,6 +20,7 @@ from alerts.hub import Bell, Hub
 from alerts.reading import title
 from alerts.records import to_about, to_alert
 from alerts.rows import insert_rows, update_rows
+from config.channel_site import WEBPUSH
 from config.clock import Clock
 from config.ids import uuid7
 from config.logs import get_logger
@@ -50,6 +52,8 @@ class Dispatcher:
     Args:
         channel: where to send.
         base_url: address of the web pages, for links.
+        answer_key: signs a person's own link, with which they answer once without logging in;
+            None: every link leads to a login.
     """
 
     def __init__(
@@ -61,7 +65,9 @@ class Dispatcher:
         channel: Channel,
         base_url: str,
         hub: Hub | None = None,
+        answer_key: bytes | None = None,
     ) -> None:
+        self._answer_key = answer_key
         self._engine = engine
         self._site = site
         self._clock = clock
@@ -142,9 +148,16 @@ class Dispatcher:
             opened_at=alert.opened_at,
             changed_at=alert.changed_at,
             acked_by=alert.acked_by,
-            link=f"{self._base_url}/alerts/{alert.id}",
+            link=self._link(claimed, alert.id),
             is_home=about.place.is_home,
         )
+
+    def _link(self, claimed: Claimed, alert_id: str) -> str:
+        """To one person by a way of their own, an answer; to a group or a browser, a login."""
+        is_own = claimed.person is not None and self._channel.name != WEBPUSH
+        if self._answer_key is None or not is_own:
+            return f"{self._base_url}/alerts/{alert_id}"
+        return answer_url(self._answer_key, self._base_url, claimed.id)
 
     def _send(self, note: Notification) -> Attempt:
         try:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from alerts.answers import KEY_NAME
 from alerts.channels.contacts import Contacts
 from alerts.channels.opening import open_channels
 from alerts.channels.reach import Reach
 from alerts.dispatcher import Dispatcher
 from alerts.hub import Hub
+from alerts.web.base.keys import shared_key
 from config.clock import Clock
 from config.secrets import Secrets
 from config.site import Site
@@ -42,12 +44,20 @@ class Sending:
             UserError: a channel of the site lacks what it needs in the secrets file.
         """
         channels = open_channels(engine, site, secrets, clock)
+        is_linked = site.telling.answer_links
+        answer_key = shared_key(engine, clock, KEY_NAME) if is_linked else None
         contacts = Contacts(site, secrets, {channel.name for channel in channels} - {"webhook"})
         return cls(
             Reach(engine, site, clock, contacts=contacts, hub=hub),
             {
                 channel.name: Dispatcher(
-                    engine, site, clock, channel=channel, base_url=base_url, hub=hub
+                    engine,
+                    site,
+                    clock,
+                    channel=channel,
+                    base_url=base_url,
+                    hub=hub,
+                    answer_key=answer_key,
                 )
                 for channel in channels
             },

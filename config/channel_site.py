@@ -81,6 +81,9 @@ class Telling(Frozen):
     e-mail."""
     fall_over_s: Annotated[int, Field(ge=5, le=300)] = 30
     """Without a receipt for so long, the next way is used too."""
+    answer_links: bool = True
+    """Messages to one person carry a link that answers once, within two hours, without a login.
+    False: every link leads to the login."""
 
 
 def ways_in_order(telling: Telling, gateways: Sequence[Gateway]) -> tuple[str, ...]:
