@@ -17,6 +17,9 @@ from alerts.centre import Centre, Plan, chosen_parts, free_port
 from alerts.commands.audit import audit as audit
 from alerts.commands.looking import SiteOption
 from alerts.commands.looking import app as app
+from alerts.commands.precision import show as show_precision
+from alerts.commands.silence import app as silence
+from alerts.commands.wartime import app as wartime
 from alerts.journal import Journal
 from config.clock import SystemClock
 from config.errors import UserError
@@ -26,6 +29,9 @@ from config.settings import load_settings
 from config.site import load_site
 
 centre = typer.Typer(no_args_is_help=True)
+app.add_typer(silence, name="silence")
+app.add_typer(wartime, name="wartime")
+app.command("precision", epilog="Example: menshen alerts precision --days 30")(show_precision)
 
 
 @centre.callback()

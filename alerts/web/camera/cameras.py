@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
+from alerts.precision.cases import cases
+from alerts.precision.figures import Precision, precision
 from alerts.views import Viewer
 from alerts.web.alert.pictures import PRIVATE, stored_picture
 from alerts.web.base import errors
 from alerts.web.base.render import page
 from alerts.web.context import Web
+from alerts.web.people.access import Action
 from alerts.web.people.auth import AnyVisitor, Visitor, WebParts
 from config.ids import is_uuid7
 from config.site import Camera, LegalClass, Role, Site
@@ -19,6 +23,7 @@ from config.site import Camera, LegalClass, Role, Site
 router = APIRouter(prefix="/cameras/{camera_id}", include_in_schema=False)
 _OVERSEERS = frozenset({Role.POLICE, Role.ADMIN, Role.TOWNSHIP, Role.INSTALLER})
 _GRID = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
+PRECISION_OVER = timedelta(days=90)
 CameraId = Annotated[str, Path(max_length=63)]
 
 
@@ -74,7 +79,13 @@ def camera_page(
         latest=web.seen.latest_picture(camera.id),
         grid=web.site.grid(camera.grid),
         drawing=web.drawings.newest(camera.id),
+        precision=_precision(web, camera) if visitor.may(Action.SEE_DEVICES) else [],
     )
+
+
+def _precision(web: Web, camera: Camera) -> list[Precision]:
+    since = web.clock.now() - PRECISION_OVER
+    return precision(cases(web.engine, web.site, since=since, cameras=[camera.id]))
 
 
 @router.get("/snapshot")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import quantiles
 from typing import Annotated, Any
 
@@ -12,10 +12,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from alerts import reading
+from alerts.precision.cases import cases
+from alerts.precision.figures import Precision, precision
 from alerts.schema import alerts
 from alerts.state import Outcome
 from alerts.web.base.render import page
-from alerts.web.people.auth import FiguresReader, WebParts
+from alerts.web.camera.cameras import cameras_of
+from alerts.web.context import Web
+from alerts.web.people.auth import FiguresReader, Visitor, WebParts
 
 router = APIRouter(include_in_schema=False)
 LIMIT = 20_000
@@ -61,6 +65,12 @@ def summarise(name: str, rows: list[dict[str, Any]]) -> Line:
     )
 
 
+def _precision(web: Web, visitor: Visitor, since: datetime) -> list[Precision]:
+    """Of the cameras this person may look through; the centre's people: of all but homes."""
+    cameras = [camera.id for camera in cameras_of(web.site, visitor.viewer)]
+    return precision(cases(web.engine, web.site, since=since, cameras=cameras))
+
+
 @router.get("/statistics")
 def statistics_page(
     request: Request,
@@ -91,4 +101,5 @@ def statistics_page(
         grids=[summarise(grid_names.get(i, i), found) for i, found in groups["grid"].items()],
         cameras=sorted(by_camera, key=lambda line: line.false_alarms, reverse=True)[:20],
         is_cut=len(rows) == LIMIT,
+        precision=_precision(web, visitor, since),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
+from alerts.state import Outcome
 from tests.alerts.web.conftest import csrf_of, form_login
 
 
@@ -83,3 +84,14 @@ def test_no_such_order_is_nothing_to_decide(client):
     assert (
         send(client, "police-desk", "/wartime/019b76da-a800-74bf-96d7-f50bb2c96ce9/confirm") == 422
     )
+
+
+def test_precision_is_on_the_police_figures_and_on_the_installers_camera_page(client, county):
+    alert = county.car("冀T8K2L6")
+    desk = county.police()
+    county.service.acknowledge(desk, alert.id, version=None)
+    county.service.report(desk, alert.id)
+    county.service.close(desk, alert.id, outcome=Outcome.FALSE_ALARM)
+    assert "核实后的准确率" in look(client, "police-desk", "/statistics")
+    assert "核实后的准确率" in look(client, "installer", "/cameras/east-gate-in")
+    assert "核实后的准确率" not in look(client, "wang-fang", "/cameras/east-gate-in")
