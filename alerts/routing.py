@@ -25,7 +25,7 @@ from alerts.rosters.duty import (
 from alerts.rules import route_of
 from config.duty import Absence
 from config.routes import STEPS, Route
-from config.site import Grid, Person, Role, Site
+from config.site import Grid, Role, Site
 
 _NO_TERMS = HomeTerms()
 
@@ -195,7 +195,7 @@ def _third(scene: _Scene, grid: Grid | None) -> Rung:
 def _township(site: Site, grid: Grid | None) -> list[Recipient]:
     """People of the township; those attached to a grid serve the township of that grid only."""
     told = []
-    for person in _of_role(site, Role.TOWNSHIP):
+    for person in site.people_of(Role.TOWNSHIP):
         own = site.grid(person.grid) if person.grid is not None else None
         if own is None or grid is None or own.township == grid.township:
             told.append(Recipient(person.id, "乡镇综治中心", "township centre"))
@@ -216,15 +216,11 @@ def _root(site: Site) -> list[Recipient]:
         (Role.TOWNSHIP, "没有公安值班台，改由乡镇", "township, as no police desk is listed"),
         (Role.GRID_HEAD, "没有公安值班台，改由网格长", "grid head, as no police desk is listed"),
     ):
-        if people := _of_role(site, role):
+        if people := site.people_of(role):
             return [Recipient(person.id, zh, en) for person in people]
     return [
         Recipient(person.id, "没有别的人可通知", "nobody else is listed") for person in site.people
     ]
-
-
-def _of_role(site: Site, role: Role) -> list[Person]:
-    return [person for person in site.people if person.role is role]
 
 
 def _as_routed(scene: _Scene, rungs: tuple[Rung, ...], route: Route) -> tuple[Rung, ...]:

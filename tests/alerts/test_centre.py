@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from typer.testing import CliRunner
 
 from alerts import cli, schema
@@ -20,8 +20,8 @@ from config.errors import UserError
 from config.secrets import Secrets
 from config.settings import Settings
 from config.site import Site
-from edge.outbox import Outbox
-from edge.publisher import Publisher
+from edge.delivery.outbox import Outbox
+from edge.delivery.publisher import Publisher
 from ingest.engine import writing
 from tests.alerts.county import County, county_at
 
@@ -112,6 +112,7 @@ def test_verify_says_how_long_the_chain_is_or_names_the_first_bad_row(
 
 def _forge(county: County) -> None:
     with writing(county.engine) as connection:
+        connection.execute(text("DROP TRIGGER audit_no_update"))
         connection.execute(
             update(schema.audit).where(schema.audit.c.seq == 2).values(actor="nobody")
         )
