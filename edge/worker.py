@@ -23,7 +23,8 @@ from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.watching.group import CameraGroup, GroupLimits, deal
 from edge.watching.pictures import Scene
-from models.planes import Picture
+from edge.watching.regions import Region
+from models.planes import Picture, PlanarFrame
 from models.types import Detections
 
 _LOG = get_logger(__name__)
@@ -36,8 +37,19 @@ _RESOURCES_S = 10.0
 class Vision(Protocol):
     """Finds plates and faces (:class:`models.core.VisionCore`)."""
 
-    def analyse(self, images: Sequence[Picture]) -> list[Detections]:
-        """What is in each picture."""
+    def analyse(
+        self, images: Sequence[Picture], *, whole_px: Sequence[int] | None = None
+    ) -> list[Detections]:
+        """What is in each picture; ``whole_px``: the longer sides of what each is a part of."""
+
+
+def look(vision: Vision, looks: Sequence[tuple[PlanarFrame, Region]]) -> list[Detections]:
+    """What is in a part of each picture, as it lies in the whole; one batch."""
+    found = vision.analyse(
+        [region.cut(picture) for picture, region in looks],
+        whole_px=[max(picture.shape) for picture, _ in looks],
+    )
+    return [region.back(one) for (_, region), one in zip(looks, found, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +285,16 @@ class Worker:
         if not batch:
             return False
         begun = time.process_time()
-        detections = self._vision.analyse([frame.picture for _, frame, _ in batch])
+        detections = look(
+            self._vision,
+            [
+                (
+                    frame.picture,
+                    self._cameras[spec.id].pipeline.region(frame.picture, frame.at, frame.boxes),
+                )
+                for spec, frame, _ in batch
+            ],
+        )
         analysed = time.process_time()
         self._inference_s += analysed - begun
         for (spec, frame, ring), found in zip(batch, detections, strict=True):

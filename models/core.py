@@ -118,13 +118,17 @@ class VisionCore:
         shrinker = Shrinker(long_side) if tile is None else None
         return cls(plates=plates, faces=faces, missing=tuple(missing), shrinker=shrinker)
 
-    def analyse(self, images: Sequence[Picture]) -> list[Detections]:
+    def analyse(
+        self, images: Sequence[Picture], *, whole_px: Sequence[int] | None = None
+    ) -> list[Detections]:
         """What is in each picture, in the order given.
 
         Args:
             images: uint8 (H, W, 3) BGR, or the decoder's planes; of one or several cameras, of any
                 and different sizes. Faces are found on planes without converting them; plates
                 are read in full colour.
+            whole_px: for parts of pictures: the longer side in pixels of the picture that each
+                is a part of. It is searched at the scale of the whole, at a part of the cost.
 
         Raises:
             UserError: an array is not such a picture; it names its index.
@@ -132,7 +136,7 @@ class VisionCore:
         for index, image in enumerate(images):
             if not isinstance(image, PlanarFrame):
                 check_image(image, where=f"picture {index} of {len(images)}")
-        small = self._shrinker.shrink(images) if self._shrinker else None
+        small = self._shrinker.shrink(images, whole_px=whole_px) if self._shrinker else None
         plates = self._plates.read(images, shrunk=small) if self._plates else [()] * len(images)
         faces = self._faces.detect(images, shrunk=small) if self._faces else [()] * len(images)
         return [

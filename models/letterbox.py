@@ -65,13 +65,22 @@ class Shrinker:
         self._long_side = long_side
         self._kept: dict[tuple[int, int, int], Image] = {}
 
-    def shrink(self, pictures: Sequence[Picture]) -> list[Shrunk]:
-        """Each picture, or planes, small and blue-green-red."""
-        return [self._one(slot, picture) for slot, picture in enumerate(pictures)]
+    def shrink(
+        self, pictures: Sequence[Picture], *, whole_px: Sequence[int] | None = None
+    ) -> list[Shrunk]:
+        """Each picture, or planes, small and blue-green-red.
 
-    def _one(self, slot: int, picture: Picture) -> Shrunk:
+        Args:
+            whole_px: the longer side of the picture that each is a part of, where it is one: it
+                is then made as small as it would be inside the whole.
+        """
+        sides = whole_px or [max(picture.shape[:2]) for picture in pictures]
+        pairs = zip(pictures, sides, strict=True)
+        return [self._one(slot, picture, side) for slot, (picture, side) in enumerate(pairs)]
+
+    def _one(self, slot: int, picture: Picture, side: int) -> Shrunk:
         height, width = picture.shape[:2]
-        factor = min(1.0, self._long_side / max(height, width))
+        factor = min(1.0, self._long_side / side)
         size = max(1, round(height * factor)), max(1, round(width * factor))
         scale = np.array([width / size[1], height / size[0]], np.float32)
         if isinstance(picture, PlanarFrame):

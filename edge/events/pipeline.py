@@ -26,6 +26,8 @@ from edge.events.geometry import Box, clip
 from edge.events.tracker import ObjectClass, Sighting
 from edge.events.visits import PlateItem, Visits
 from edge.watching.pictures import Scene, Shot
+from edge.watching.regions import Region, RegionPlan
+from models.planes import PlanarFrame
 from models.plates.reading import PlateRead
 from models.types import Detections, FaceDetection, PlateSighting
 
@@ -94,6 +96,7 @@ class CameraPipeline:
         self._evidence = evidence
         self._face = face
         self._visits = Visits(zones=zones, lines=lines)
+        self._regions = RegionPlan()
 
     def feed(self, scene: Scene, detections: Detections, moving: Sequence[Box]) -> None:
         """Take in one picture with what the networks found in it and what moved in it."""
@@ -111,6 +114,10 @@ class CameraPipeline:
             self._visits.forget(ObjectClass.FACE)
         self._face = face
         self._visits.change_areas(zones, lines)
+
+    def region(self, picture: PlanarFrame, at: datetime, moving: Sequence[Box]) -> Region:
+        """The part of a picture that is worth searching, before it is fed."""
+        return self._regions.region(picture, at, (*moving, *self._visits.places(at)))
 
     def appetite_s(self) -> float:
         """Seconds between the pictures that are worth looking at now."""

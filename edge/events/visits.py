@@ -91,6 +91,12 @@ class Visits:
         """Visits that have not ended."""
         return (*self._visits.values(), *self._waiting)
 
+    def places(self, at: datetime) -> list[Box]:
+        """Where what is followed should be at ``at``."""
+        return [
+            track.expected((at - track.last_seen).total_seconds()) for track in self._tracker.tracks
+        ]
+
     def see(self, scene: Scene, sightings: Sequence[Sighting]) -> list[Draft]:
         """Take in one analysed picture; returns what is to be told now."""
         step = self._tracker.update(scene.at, sightings)

@@ -35,8 +35,8 @@ _QUEUE = 1024
 class PacketTap(Protocol):
     """What a camera's threads tell of their packets."""
 
-    def packet(self, camera: str, role: str, stream: VideoStream, packet: StreamPacket) -> None:
-        """The next packet of a stream; must not wait."""
+    def packet(self, camera: str, role: str, stream: VideoStream, packet: StreamPacket) -> bool:
+        """The next packet of a stream; must not wait. Returns whether somebody watches."""
 
     def lost(self, camera: str, role: str) -> None:
         """A stream went away."""
@@ -124,7 +124,7 @@ class LiveTap:
         for thread in self._threads:
             thread.start()
 
-    def packet(self, camera: str, role: str, stream: VideoStream, packet: StreamPacket) -> None:
+    def packet(self, camera: str, role: str, stream: VideoStream, packet: StreamPacket) -> bool:
         """Keep the packet, and pass it on where somebody watches."""
         feed = self._feeds[(camera, role)]
         with feed.lock:
@@ -133,10 +133,11 @@ class LiveTap:
                 feed.stream, feed.source = stream, _source(stream)
             source = feed.source
             if source is None:
-                return
+                return False
             feed.gop.append(packet)
             for channel in feed.channels.values():
                 self._pass_on(channel, source, packet)
+            return bool(feed.channels)
 
     def lost(self, camera: str, role: str) -> None:
         """Say so to whoever watches."""

@@ -15,6 +15,8 @@ CLOCK_RATE: Final = 90_000
 _NTP_TO_UNIX: Final = 2_208_988_800
 _LARGEST_PICTURE: Final = 16 * 1024 * 1024
 _HEADER: Final = struct.Struct("!BBHII")
+_RUN: Final = struct.Struct("!HHHHI4xBBB")
+"""An interleaved packet: mark and channel, length, RTP header, first bytes of the payload."""
 _REPORT: Final = struct.Struct("!IIII")
 
 
@@ -50,7 +52,7 @@ class Depacketizer:
     lost: int = 0
     """Packets missing by their numbers."""
     _units: list[bytes] = field(default_factory=list)
-    _fragments: list[bytes] = field(default_factory=list)
+    _fragments: list[bytes | bytearray] = field(default_factory=list)
     _size: int = 0
     _stamp: int | None = None
     _ended: int | None = None
@@ -61,8 +63,6 @@ class Depacketizer:
 
     def feed(self, packet: bytes | memoryview) -> list[CodedPicture]:
         """Pictures that this packet completes; a packet that is no RTP is counted as lost."""
-        if self._continues(packet):
-            return []
         payload = self._payload(packet)
         if payload is None:
             return []
@@ -78,21 +78,36 @@ class Depacketizer:
             done += self._finish()
         return done
 
-    def _continues(self, packet: bytes | memoryview) -> bool:
-        """The short way for most packets: the middle of a fragmented H.264 unit, in order."""
-        if len(packet) < 15 or not self._fragments or packet[0] != 0x80 or packet[1] & 0x80:
-            return False
-        if packet[12] & 0x1F != 28 or packet[13] & 0xC0 or self.codec != "h264":
-            return False
-        _, _, sequence, stamp, _ = _HEADER.unpack_from(packet)
-        if stamp != self._stamp or self._sequence is None:
-            return False
-        if sequence != (self._sequence + 1) & 0xFFFF or self._size > _LARGEST_PICTURE:
-            return False
-        self._sequence = sequence
-        self._size += len(packet)
-        self._fragments.append(bytes(packet[14:]))
-        return True
+    def run(self, buffer: bytearray, at: int) -> int:
+        """Take the middles of a fragmented unit that lie one after another at ``at``.
+
+        The short way for most packets of a large picture: each is an interleaved packet of
+        channel 0 (RFC 2326 section 10.12), next in number and of the same picture. Returns where
+        something else begins, for :meth:`feed`.
+        """
+        if not self._fragments or self._sequence is None:
+            return at
+        is_h264 = self.codec == "h264"
+        head, end, expected, begun = (18 if is_h264 else 19), len(buffer), self._sequence, at
+        while end - at > head and self._size + at - begun <= _LARGEST_PICTURE:
+            mark, size, second, sequence, stamp, unit, flags, more = _RUN.unpack_from(buffer, at)
+            expected = (expected + 1) & 0xFFFF
+            stop = at + 4 + size
+            kind, flags = (unit & 0x1F, flags) if is_h264 else (unit >> 1 & 0x3F, more)
+            if (
+                mark != 0x2400  # with the channel
+                or second >> 7 != 0x100  # version 2 and nothing else; no marker
+                or sequence != expected
+                or stamp != self._stamp
+                or kind != (28 if is_h264 else 49)
+                or flags & 0xC0
+                or not at + head < stop <= end
+            ):
+                break
+            self._fragments.append(buffer[at + head : stop])
+            self._sequence, at = sequence, stop
+        self._size += at - begun
+        return at
 
     def _payload(self, packet: bytes | memoryview) -> tuple[bool, int, int, bytes] | None:
         if len(packet) < _HEADER.size:

@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from edge.streams.rtp import Codec
@@ -20,8 +20,9 @@ from edge.streams.stream_error import Fault
 _PORT: Final = 554
 _CHUNK: Final = 256 * 1024
 _LONGEST_ANSWER: Final = 64 * 1024
-_GATHER_S: Final = 0.1
-"""Packets are fetched ten times a second: waking up for each costs more than reading it."""
+SOON_S: Final = 0.1
+LATER_S: Final = 0.3
+"""Packets are fetched this often: waking up for each costs more than reading it."""
 _AGENT: Final = "Menshen"
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,]+))')
 
@@ -51,10 +52,20 @@ class _Answer:
     body: bytes
 
 
-class RtspSession:
-    """A playing stream. Reads in large pieces: a system call per picture, not per packet.
+class PacketTaker(Protocol):
+    """Takes interleaved packets (RFC 2326 section 10.12) as they are found, in order."""
 
-    ``frames`` yields (channel, packet): channel 0 is RTP, 1 is RTCP.
+    def packet(self, channel: int, data: bytes) -> None:
+        """One packet; channel 0 is RTP, 1 is RTCP."""
+
+    def run(self, buffer: bytearray, at: int) -> int:
+        """Take what it can of the packets that begin at ``at``; returns where it stopped."""
+
+
+class RtspSession:
+    """A playing stream. Reads in large pieces: a system call for many packets.
+
+    ``gather_s`` may be changed at any time: how long to wait before each piece.
     """
 
     def __init__(self, url: str, *, open_timeout_s: float, read_timeout_s: float) -> None:
@@ -68,6 +79,7 @@ class RtspSession:
         self._url = urlunsplit(("rtsp", netloc, parts.path, parts.query, ""))
         self._until = time.monotonic() + open_timeout_s
         self._read_timeout_s = read_timeout_s
+        self.gather_s = SOON_S
         self._sequence = 0
         self._session: str | None = None
         self._challenge: dict[str, str] | None = None
@@ -206,8 +218,8 @@ class RtspSession:
         del self._buffer[: end + 4 + size]
         return _Answer(status, headers, body)
 
-    def _read(self, timeout_s: float) -> None:
-        """Append what has come; waits at most ``timeout_s`` for something."""
+    def _read(self, timeout_s: float) -> int:
+        """Append what has come, of so many bytes; waits at most ``timeout_s`` for something."""
         try:
             self._socket.settimeout(timeout_s)
             data = self._socket.recv(_CHUNK)
@@ -218,48 +230,54 @@ class RtspSession:
         if not data:
             raise RtspError(Fault.ENDED)
         self._buffer += data
+        return len(data)
 
-    def frames(self) -> Iterator[tuple[int, bytes]]:
-        """Interleaved packets (RFC 2326 section 10.12) as they arrive, for ever.
+    def reads(self, taker: PacketTaker) -> Iterator[None]:
+        """Give all packets to ``taker`` as they arrive, for ever; yields after each piece.
 
         Raises:
             RtspError: no video for the read timeout, the connection ended, or is no RTSP.
         """
         video_at = keep_at = time.monotonic()
+        is_behind = False
         while True:
-            packets = self._cut()
-            yield from packets
+            has_video = self._cut(taker)
+            yield
             now = time.monotonic()
-            if any(channel == 0 for channel, _ in packets):
+            if has_video:
                 video_at = now
             if now - video_at > self._read_timeout_s:
                 raise RtspError(Fault.SILENT)
             if now - keep_at >= self._keep_every_s:
                 keep_at = now
                 self._send(self._keep_alive, self._url, {})
-            time.sleep(_GATHER_S)
-            self._read(max(0.05, video_at + self._read_timeout_s - now))
+            if not is_behind:
+                time.sleep(self.gather_s)
+            is_behind = self._read(max(0.05, video_at + self._read_timeout_s - now)) == _CHUNK
 
-    def _cut(self) -> list[tuple[int, bytes]]:
-        """Whole packets from the buffer; answers to keep-alives are passed over."""
-        buffer, at, found = self._buffer, 0, []
-        with memoryview(buffer) as view:
-            while len(buffer) - at >= 4:
-                if buffer[at] == 0x24:
-                    size = buffer[at + 2] << 8 | buffer[at + 3]
-                    if len(buffer) - at < 4 + size:
-                        break
-                    found.append((buffer[at + 1], bytes(view[at + 4 : at + 4 + size])))
-                    at += 4 + size
-                    continue
-                skipped = _skip(buffer, at)
-                if skipped == at:
+    def _cut(self, taker: PacketTaker) -> bool:
+        """Hand on the whole packets of the buffer, past answers to keep-alives.
+
+        Returns whether any was video.
+        """
+        buffer, at, has_video = self._buffer, 0, False
+        while len(buffer) - at >= 4:
+            if buffer[at] == 0x24:
+                stop = at + 4 + (buffer[at + 2] << 8 | buffer[at + 3])
+                if stop > len(buffer):
                     break
-                at = skipped
+                has_video = has_video or buffer[at + 1] == 0
+                taker.packet(buffer[at + 1], bytes(buffer[at + 4 : stop]))
+                at = taker.run(buffer, stop)
+                continue
+            skipped = _skip(buffer, at)
+            if skipped == at:
+                break
+            at = skipped
         del buffer[:at]
         if len(buffer) > _LONGEST_ANSWER * 4:
             raise RtspError(Fault.BROKEN)
-        return found
+        return has_video
 
     def close(self) -> None:
         """Say goodbye as well as it goes, and close."""

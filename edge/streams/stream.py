@@ -21,13 +21,14 @@ from edge.streams.rtp import (
     says_goodbye,
     sender_clock,
 )
-from edge.streams.rtsp import RtspError, RtspSession
+from edge.streams.rtsp import LATER_S, SOON_S, RtspError, RtspSession
 from edge.streams.stream_error import Fault, StreamError, public_url
 from edge.streams.stream_types import PacketSource, Picture, StreamInfo, StreamPacket
 
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EIO}
 
 _RTP_TICK = Fraction(1, CLOCK_RATE)
+_LONGEST_PIECE_S = 1.0
 _LONGEST_GOP_S = 30.0
 """No key frame for so long: the camera has changed what it sends, and is asked anew."""
 
@@ -179,6 +180,9 @@ class VideoStream:
         self.restart_decoder()
         return pictures
 
+    def hurry(self, hurry: bool) -> None:
+        """Whether packets are wanted as they come; else they may come in larger pieces."""
+
     def restart_decoder(self) -> None:
         """Forget reference pictures, so that decoding can start at another key frame."""
         self._context.flush_buffers()
@@ -206,8 +210,9 @@ class CameraStream(VideoStream):
         self.info = StreamInfo(track.codec, "unknown", 0, 0, track.frame_rate)
         self.parameter_sets = b"".join(START_CODE + unit for unit in track.parameter_sets)
         self._skews: deque[float] = deque(maxlen=6)
-        self._frames = session.frames()
-        self._first: list[CodedPicture] = []
+        self._done: list[CodedPicture] = []
+        self._reads = session.reads(self)
+        self._first: list[StreamPacket] = []
         self._key_at_s = time.monotonic()
 
     @classmethod
@@ -234,23 +239,46 @@ class CameraStream(VideoStream):
         return stream
 
     def _read_first(self, until_s: float) -> None:
-        for picture in self._pictures():
-            self._first.append(picture)
-            if picture.is_key or time.monotonic() > until_s:
+        for _ in self._reads:
+            self._first += self._arrived()
+            if any(packet.is_keyframe for packet in self._first) or time.monotonic() > until_s:
                 return
 
-    def _pictures(self) -> Iterator[CodedPicture]:
-        for channel, data in self._frames:
-            if channel == 0:
-                for picture in self._parts.feed(data):
-                    self._know(picture)
-                    yield picture
-            elif (clock := sender_clock(data)) is not None:
-                # A report that comes late makes the camera look slow: the best of six counts.
-                self._skews.append(clock - time.time())
-                self.clock_skew_s = max(self._skews)
-            if channel == 1 and says_goodbye(data):
-                raise RtspError(Fault.ENDED)
+    def packet(self, channel: int, data: bytes) -> None:
+        """One packet of the camera, see :class:`edge.streams.rtsp.PacketTaker`.
+
+        Raises:
+            RtspError: the camera says goodbye.
+        """
+        if channel == 0:
+            self._done += self._parts.feed(data)
+            return
+        if (clock := sender_clock(data)) is not None:
+            # A report that comes late makes the camera look slow: the best of six counts.
+            self._skews.append(clock - time.time())
+            self.clock_skew_s = max(self._skews)
+        if channel == 1 and says_goodbye(data):
+            raise RtspError(Fault.ENDED)
+
+    def run(self, buffer: bytearray, at: int) -> int:
+        """See :meth:`edge.streams.rtp.Depacketizer.run`."""
+        return self._parts.run(buffer, at)
+
+    def hurry(self, hurry: bool) -> None:
+        """See :meth:`VideoStream.hurry`."""
+        self._session.gather_s = SOON_S if hurry else LATER_S
+
+    def _arrived(self) -> list[StreamPacket]:
+        """What was read in one piece, each picture at its own moment: the last has just come."""
+        pictures, self._done = self._done, []
+        now, unix = time.monotonic(), time.time()
+        packets = []
+        for picture in pictures:
+            self._know(picture)
+            age = (pictures[-1].ticks - picture.ticks) / CLOCK_RATE
+            age = age if 0 <= age <= _LONGEST_PIECE_S else 0.0
+            packets.append(_coded(picture, at_s=now - age, arrived_s=unix - age))
+        return packets
 
     def _know(self, picture: CodedPicture) -> None:
         """Learn the size from a key frame whose parameter sets are new.
@@ -288,27 +316,12 @@ class CameraStream(VideoStream):
         """See :meth:`VideoStream.packets`."""
         first, self._first = self._first, []
         try:
-            for picture in first:
-                yield self._coded(picture)
-            for picture in self._pictures():
-                yield self._coded(picture)
+            yield from first
+            for _ in self._reads:
+                yield from self._arrived()
         except RtspError as error:
             fault = error.fault
         raise StreamError(camera=self._camera, url=self._url, fault=fault)
-
-    def _coded(self, picture: CodedPicture) -> StreamPacket:
-        packet = av.Packet(picture.data)
-        packet.pts = packet.dts = picture.ticks
-        packet.time_base = _RTP_TICK
-        packet.is_keyframe = picture.is_key
-        return StreamPacket(
-            pts_s=picture.ticks / CLOCK_RATE,
-            arrived_s=time.time(),
-            at_s=time.monotonic(),
-            size=len(picture.data),
-            is_keyframe=picture.is_key,
-            coded=packet,
-        )
 
     def restart_decoder(self) -> None:
         """See :meth:`VideoStream.restart_decoder`; a decoder at rest holds no pictures."""
@@ -328,6 +341,21 @@ class CameraStream(VideoStream):
     def close(self) -> None:
         """Close the connection; the stream is of no use afterwards."""
         self._session.close()
+
+
+def _coded(picture: CodedPicture, *, at_s: float, arrived_s: float) -> StreamPacket:
+    packet = av.Packet(picture.data)
+    packet.pts = packet.dts = picture.ticks
+    packet.time_base = _RTP_TICK
+    packet.is_keyframe = picture.is_key
+    return StreamPacket(
+        pts_s=picture.ticks / CLOCK_RATE,
+        arrived_s=arrived_s,
+        at_s=at_s,
+        size=len(picture.data),
+        is_keyframe=picture.is_key,
+        coded=packet,
+    )
 
 
 def _decoder(codec: str) -> Any:

@@ -110,5 +110,8 @@ class PacketSource(Protocol):
     def decode_key(self, packet: StreamPacket) -> list[Picture]:
         """The one picture of a key frame, on its own."""
 
+    def hurry(self, hurry: bool) -> None:
+        """Whether packets are wanted as they come."""
+
     def restart_decoder(self) -> None:
         """Get ready for a key frame that does not follow the last decoded packet."""

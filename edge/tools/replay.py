@@ -25,7 +25,7 @@ from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
 from edge.watching.trigger import Trigger
-from edge.worker import Vision
+from edge.worker import Vision, look
 from models.plates.render import font_face
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".ts", ".avi", ".h264", ".h265", ".264", ".265")
@@ -70,9 +70,13 @@ class _Inline:
         self._vision = vision
         self._pipeline = pipeline
 
+    def wait_for_room(self, _seconds: float) -> float:
+        return 0.0
+
     def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
         planes = picture.written()
-        found = self._vision.analyse([planes])[0]
+        region = self._pipeline.region(planes, at, boxes)
+        found = look(self._vision, [(planes, region)])[0]
         self._pipeline.feed(Scene(planes, at), found, boxes)
 
 

@@ -78,8 +78,8 @@ class Watcher(Protocol):
     def opened(self) -> None:
         """The stream was connected."""
 
-    def packet(self, stream: VideoStream, packet: StreamPacket) -> None:
-        """The next packet."""
+    def packet(self, stream: VideoStream, packet: StreamPacket) -> bool:
+        """The next packet. Returns whether the ones to come are wanted as they come."""
 
 
 Opener = Callable[[str, str], VideoStream]
@@ -213,9 +213,9 @@ class CameraThreads:
                     connected = True
                     backoff.succeeded()
                     self._connected(role, stream)
-                if self._tap is not None:
-                    self._tap.packet(self.spec.id, role, stream, packet)
-                watcher.packet(stream, packet)
+                tap = self._tap
+                watched = tap is not None and tap.packet(self.spec.id, role, stream, packet)
+                stream.hurry(watcher.packet(stream, packet) or watched)
                 self.counters.corrupt += stream.corrupt - corrupt
                 corrupt = stream.corrupt
         finally:

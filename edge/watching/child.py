@@ -31,6 +31,7 @@ from edge.watching.planar import MaskedPicture
 
 _PR_SET_PDEATHSIG = 1
 BEAT_INTERVAL_S = 1.0
+_ROOM_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,12 @@ class _RingSink:
         self._ring = ring
         self._index = index
         self._all = all_counters
+
+    def wait_for_room(self, seconds: float) -> float:
+        begun = time.monotonic()
+        while not self._ring.has_room and time.monotonic() - begun < seconds:
+            time.sleep(_ROOM_POLL_S)
+        return time.monotonic() - begun
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
         victim = self._ring.put(self._index, at, picture, boxes)

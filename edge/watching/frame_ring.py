@@ -122,6 +122,11 @@ class FrameRing:
             os.eventfd_write(self.bell, 1)
         return victim
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a picture can be put in now without pushing another out."""
+        return bool((self._table["state"] == _FREE).any())
+
     def _claim(self) -> tuple[int | None, int | None]:
         free = np.flatnonzero(self._table["state"] == _FREE)
         if free.size:

@@ -20,17 +20,22 @@ from edge.watching.planar import MaskedPicture
 from edge.watching.trigger import Trigger
 
 MOTION_INTERVAL_S = 0.1
-IDLE_INTERVAL_S = 0.2
-"""While nothing moves, every other picture is compared: what was missed is in the ring."""
+IDLE_INTERVAL_S = 0.3
+"""While nothing moves, every third picture is compared: what was missed is in the ring."""
 SAMPLE_INTERVAL_S = 0.2
 LONG_GOP_S = 2.0
+CATCH_UP_S = 2.0
+"""What the ring holds comes all at once: after each trigger, decoding may wait so long in all."""
 _RING_BYTES = 24 * 1024 * 1024
 _RING_SECONDS = 24.0
 """A clip reaches back this far; most cameras need half of the bytes for it."""
 
 
 class PictureSink(Protocol):
-    """Takes pictures for inference; may drop, must not wait."""
+    """Takes pictures for inference; drops one where there is no room."""
+
+    def wait_for_room(self, seconds: float) -> float:
+        """Until a picture would push none out, at most so long; how long it took."""
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
         """One picture, its time and what moved in it; valid only until this returns."""
@@ -89,8 +94,8 @@ class SubWatch:
         self._timer = FrameTimer()
         self._looked = False
 
-    def packet(self, stream: PacketSource, packet: StreamPacket) -> None:
-        """Decode one packet and look for motion."""
+    def packet(self, stream: PacketSource, packet: StreamPacket) -> bool:
+        """Decode one packet and look for motion. Returns whether something is there."""
         if packet.pts_s is not None:
             self._timer.observe(packet.pts_s, packet.arrived_s)
         begun = time.thread_time()
@@ -99,6 +104,7 @@ class SubWatch:
         for picture in pictures:
             self._counters.decoded += 1
             self.look(picture, packet, _utc_s(self._timer, picture, packet))
+        return self._pace.interval_s < IDLE_INTERVAL_S
 
     def look(self, picture: Picture, packet: StreamPacket, utc_s: float) -> None:
         """Compare a picture with the background, at most ten times a second."""
@@ -161,6 +167,7 @@ class MainWatch:
     _keys: KeyInterval = field(default_factory=KeyInterval)
     _pace: _Pace = field(default_factory=lambda: _Pace(SAMPLE_INTERVAL_S))
     _decoding: bool = False
+    _patience_s: float = 0.0
     _ring: GopRing[StreamPacket] = field(
         default_factory=lambda: GopRing(max_bytes=_RING_BYTES, max_seconds=_RING_SECONDS)
     )
@@ -181,8 +188,8 @@ class MainWatch:
         self._watch.opened()
         self._decoding = False
 
-    def packet(self, stream: PacketSource, packet: StreamPacket) -> None:
-        """Keep one packet, and decode what is wanted."""
+    def packet(self, stream: PacketSource, packet: StreamPacket) -> bool:
+        """Keep one packet, and decode what is wanted. Returns whether pictures are."""
         if packet.pts_s is not None:
             self._timer.observe(packet.pts_s, packet.arrived_s)
         self.counters.packets += 1
@@ -208,10 +215,12 @@ class MainWatch:
             self._decode(stream, packet, gate)
         elif len(self._ring) > 0:  # else there is no key frame yet to start from
             self._decoding = True
+            self._patience_s = CATCH_UP_S
             stream.restart_decoder()
             since = packet.at_s if wanted is None else wanted.since_s
             for kept in self._ring.since(since):
                 self._decode(stream, kept, gate)
+        return wanted is not None or gate is Gate.ALWAYS
 
     def hide_before(self, at_s: float) -> None:
         """Give away no packet that came before ``at_s`` (Unix seconds): masks were changed."""
@@ -268,6 +277,8 @@ class MainWatch:
         begun = time.thread_time()
         masked = MaskedPicture(picture.planes(), self.masks, limit_px=self.limit_px)
         self.counters.sampled += 1
+        if self._patience_s > 0:
+            self._patience_s -= self.sink.wait_for_room(self._patience_s)
         self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, self.trigger.boxes_at(utc_s))
         self.counters.picture_s += time.thread_time() - begun
 

@@ -45,7 +45,7 @@ class MotionSettings:
     restless_per_s: float = 0.03
     """How fast a place that keeps changing (leaves, a flag) is taken for noisy."""
     start_frames: int = 2
-    stop_s: float = 2.0
+    stop_s: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edge.events.geometry import Box
 from edge.watching.motion import Motion
 
-LINGER_S = 1.5
+LINGER_S = 0.5
 """Watching goes on this long after motion stopped, so that what left is seen to be gone."""
 PRE_ROLL_S = 0.7
 """Pictures from this long before the trigger are looked at too."""

@@ -123,6 +123,15 @@ def test_a_shrinker_serves_several_pictures_at_once_in_kept_memory() -> None:
     assert again.image is first.image
 
 
+def test_a_part_is_made_as_small_as_inside_its_whole() -> None:
+    whole = np.random.default_rng(0).integers(0, 256, (192, 192, 3), np.uint8)
+    shrinker = Shrinker(64)
+    of_whole = shrinker.shrink([whole])[0].image.copy()
+    part = shrinker.shrink([whole[48:144, 96:]], whole_px=[192])[0]
+    assert part.scale.tolist() == [3.0, 3.0]
+    np.testing.assert_array_equal(part.image, of_whole[16:48, 32:])
+
+
 def test_memory_kept_for_small_pictures_has_a_limit() -> None:
     shrinker = Shrinker(64)
     for width in range(65, 400):

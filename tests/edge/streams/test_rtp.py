@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -99,3 +100,50 @@ def test_the_senders_clock_is_read() -> None:
     seconds = 2_208_988_800 + 1_800_000_000
     report = struct.pack("!BBHIIIIII", 0x80, 200, 6, 1, seconds, 1 << 31, 0, 0, 0)
     assert sender_clock(report) == 1_800_000_000.5
+
+
+def interleaved(packets: list[bytes]) -> bytearray:
+    return bytearray(b"".join(b"$\x00" + len(p).to_bytes(2) + p for p in packets))
+
+
+def put_together_quickly(codec: Codec, packets: list[bytes]) -> tuple[Depacketizer, list[Any], int]:
+    """As a session does it: one packet, then as many as the short way takes."""
+    parts, buffer = depacketizer(codec), interleaved(packets)
+    found, at, fed = [], 0, 0
+    while at < len(buffer):
+        stop = at + 4 + int.from_bytes(buffer[at + 2 : at + 4])
+        found += parts.feed(bytes(buffer[at + 4 : stop]))
+        at, fed = parts.run(buffer, stop), fed + 1
+    return parts, found, fed
+
+
+@given(codec=st.sampled_from(list(Codec)), data=st.data())
+def test_the_short_way_gives_what_the_long_way_gives(codec: Codec, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 4))
+    packets = packets_of([[KEY[codec] + bytes([i]) * 9000] for i in range(count)], codec)
+    for _ in range(data.draw(st.integers(0, 3))):
+        victim = data.draw(st.integers(0, len(packets) - 1))
+        match data.draw(st.sampled_from(["lose", "spoil", "swap", "cut", "pass"])):
+            case "lose" if len(packets) > 1:
+                packets.pop(victim)
+            case "spoil":
+                spoilt, place = bytearray(packets[victim]), data.draw(st.integers(0, 15))
+                spoilt[min(place, len(spoilt) - 1)] ^= 1 << data.draw(st.integers(0, 7))
+                packets[victim] = bytes(spoilt)
+            case "swap":
+                packets[victim], packets[0] = packets[0], packets[victim]
+            case "cut":
+                packets[victim] = packets[victim][: data.draw(st.integers(0, 20))]
+    slow = depacketizer(codec)
+    expected = [picture for packet in packets for picture in slow.feed(packet)]
+    quick, found, _ = put_together_quickly(codec, packets)
+    assert found == expected
+    assert quick.lost == slow.lost
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_the_short_way_takes_most_packets_of_a_large_picture(codec: Codec) -> None:
+    packets = packets_of([[KEY[codec] + b"\x55" * 100_000]], codec)
+    _, found, fed = put_together_quickly(codec, packets)
+    assert len(found) == 1
+    assert fed == 2, "the first and the last packet only"

@@ -20,15 +20,17 @@ from tests.edge.scripted import face
 class SeesAFaceOnTheSquare:
     """Stands in for the networks: the bright square of our clip is a face."""
 
-    def analyse(self, images: Sequence[Picture]) -> list[Detections]:
+    def analyse(
+        self, images: Sequence[Picture], *, whole_px: Sequence[int] | None = None
+    ) -> list[Detections]:
         found = []
         for image in images:
             assert isinstance(image, PlanarFrame)
-            column = (image.luma[125] > 200).nonzero()[0]
+            rows, columns = (image.luma > 200).nonzero()
             faces: tuple[FaceDetection, ...] = ()
-            if column.size:
+            if columns.size:
                 shot = face(0, 0.8)
-                shot.box[:] = (column[0], 100, 50, 50)
+                shot.box[:] = (columns.min(), rows.min(), 50, 50)
                 faces = (shot,)
             found.append(Detections((), faces))
         return found

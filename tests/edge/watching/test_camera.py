@@ -21,7 +21,10 @@ URL = "rtsp://admin:hunter2@10.0.0.5/main"
 class Nowhere:
     """A sink that takes nothing."""
 
-    def put(self, at: datetime, image: Any, boxes: Any) -> None:
+    def wait_for_room(self, seconds: float) -> float:
+        return 0.0
+
+    def put(self, at: datetime, picture: Any, boxes: Any) -> None:
         raise AssertionError("no picture can come from a camera that cannot be opened")
 
 

@@ -59,6 +59,9 @@ class Scripted:
         assert packet.is_keyframe
         return self.decode(packet)
 
+    def hurry(self, hurry: bool) -> None:
+        """It has no line to hurry."""
+
     def restart_decoder(self) -> None:
         self.restarts += 1
 
@@ -68,7 +71,12 @@ class Kept:
     """A sink that keeps what it is given."""
 
     at: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
     pictures: list[PlanarFrame] = field(default_factory=list)
+
+    def wait_for_room(self, seconds: float) -> float:
+        self.waits.append(seconds)
+        return 0.8
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: Any) -> None:
         self.at.append(at.timestamp())
@@ -111,6 +119,16 @@ def test_a_trigger_decodes_from_the_key_frame_before_it() -> None:
     assert camera.source.restarts == 1
     assert min(camera.sink.at) >= 1e9 + 3.0 - 0.01
     assert min(camera.sink.at) <= 1e9 + 3.2, "pictures from before the trigger are there too"
+
+
+def test_what_the_ring_held_waits_for_room_but_not_for_ever() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(37)
+    camera.play(60, moving=True)
+    assert [round(wait, 1) for wait in camera.sink.waits] == [2.0, 1.2, 0.4]
+    camera.play(60)
+    camera.play(1, moving=True)
+    assert camera.sink.waits[3] == 2.0, "the next trigger has a patience of its own"
 
 
 def test_decoding_goes_on_without_a_gap_and_ends_after_the_motion() -> None:
