@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from alerts import reading
 from alerts.scope import Subject, in_scope
-from alerts.views import AlertView, StreamItem, TellLine, Viewer
+from alerts.views import StreamItem, TellLine, Viewer
 from config.site import Site
 
 
@@ -19,17 +19,19 @@ class Change:
     position: int
     _subject: Subject
     _row: reading.Row
-    _open: AlertView
+    _open: StreamItem
     """With pictures and plates."""
-    _closed: AlertView
+    _closed: StreamItem
     """Without them; the same object where there is nothing to hide."""
 
     def for_viewer(self, viewer: Viewer) -> StreamItem | None:
-        """The change as this person sees it; None when it is outside their scope."""
+        """The change as this person sees it; None when it is outside their scope.
+
+        Those to whom it looks the same get the same object.
+        """
         if not in_scope(viewer, self._subject):
             return None
-        view = self._open if reading.may_look(viewer, self._row) else self._closed
-        return StreamItem.model_construct(position=self.position, kind="alert", alert=view)
+        return self._open if reading.may_look(viewer, self._row) else self._closed
 
     def tells(self, person: str) -> bool:
         """True when that person has a delivery about this alert."""
@@ -53,8 +55,12 @@ def _change(
     names: dict[str, str],
 ) -> Change:
     told = frozenset(line.person_id for line in lines if line.person_id is not None)
-    opened = reading.view_of(site, row, tuple(lines), names, may_look=True)
-    closed = opened
-    if reading.is_home(row):
-        closed = reading.view_of(site, row, tuple(lines), names, may_look=False)
-    return Change(row["position"], Subject(told=told, **asked), row, opened, closed)
+    position: int = row["position"]
+
+    def item(*, may_look: bool) -> StreamItem:
+        view = reading.view_of(site, row, tuple(lines), names, may_look=may_look)
+        return StreamItem(position=position, alert=view)
+
+    opened = item(may_look=True)
+    closed = item(may_look=False) if reading.is_home(row) else opened
+    return Change(position, Subject(told=told, **asked), row, opened, closed)

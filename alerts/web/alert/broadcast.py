@@ -26,7 +26,7 @@ BATCH = 200
 """Alerts read at once; what is further behind reads again."""
 KEPT = 1000
 """Changes held in memory; a stream that is further behind reads the database by itself."""
-PACE_S = 0.05
+PACE_S = 0.1
 """The least time between two wakes: a burst of changes is read once, not change by change."""
 RECEIPTS_S = 0.25
 """How often it is noted in the database which notices have arrived at a page."""
@@ -150,7 +150,9 @@ class Broadcaster:
         if after < self._kept_after:
             # Taken before the read: a change committed meanwhile may be above what is read.
             return await self.call(partial(self._read, viewer, after, self._position))
-        viewer = replace(viewer, granted=self._tick.granted.get(viewer.person_id, ()))
+        granted = self._tick.granted.get(viewer.person_id, ())
+        if granted != viewer.granted:
+            viewer = replace(viewer, granted=granted)
         items: list[StreamItem] = []
         for change in self._newer(after):
             item = change.for_viewer(viewer)

@@ -26,18 +26,17 @@ class Looks:
     may_review: bool
 
 
-def looks(visitor: Visitor, alert: AlertView) -> Looks:
-    """How this alert's card looks to this visitor."""
-    is_review = alert.state is State.REVIEW
+def looks(visitor: Visitor) -> Looks:
+    """How cards look to this visitor."""
     return Looks(
         may_answer=visitor.may(Action.ANSWER_ALERTS),
-        may_review=is_review and visitor.may(Action.REVIEW_MATCHES),
+        may_review=visitor.may(Action.REVIEW_MATCHES),
     )
 
 
 def card_html(web: Web, visitor: Visitor, alert: AlertView) -> str:
     """The card of one alert for one visitor, as an HTML fragment."""
-    return card_text(web, looks(visitor, alert), alert, visitor.session.csrf_token)
+    return card_text(web, looks(visitor), alert, visitor.session.csrf_token)
 
 
 def card_text(web: Web, looks: Looks, alert: AlertView, csrf_token: str) -> str:

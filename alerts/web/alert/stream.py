@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from alerts.service import AlertView
+from alerts.service import StreamItem
+from alerts.web.alert.card_cache import PER_SESSION
 from alerts.web.alert.cards import Looks, card_text, looks
 from alerts.web.base import errors
 from alerts.web.context import Web
@@ -21,6 +22,9 @@ KEEP_ALIVE_S = 15.0
 RETRY_MS = 2000
 STREAMS_PER_SESSION = 12
 """Open pages of one person on one device; more is a broken or hostile client."""
+
+Render = Callable[[Sequence[StreamItem]], str]
+"""Changes as the text of their messages."""
 
 router = APIRouter()
 
@@ -59,8 +63,8 @@ async def stream_cards(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """The same for our page: each alert as a finished card."""
-    as_card = partial(_as_card, web, visitor)
-    return await _respond(web, visitor, _start(after, last_event_id), as_card)
+    as_cards = partial(_as_cards, web, visitor)
+    return await _respond(web, visitor, _start(after, last_event_id), as_cards)
 
 
 def frame(event: str, data: str, position: int | None = None) -> str:
@@ -69,9 +73,7 @@ def frame(event: str, data: str, position: int | None = None) -> str:
     return f"{head}event: {event}\ndata: {data}\n\n"
 
 
-async def messages(
-    web: Web, visitor: Visitor, after: int, render: Callable[[AlertView], str]
-) -> AsyncIterator[str]:
+async def messages(web: Web, visitor: Visitor, after: int, render: Render) -> AsyncIterator[str]:
     """The body of a stream, from position ``after`` until the session or the process ends."""
     hub = web.broadcaster
     cursor = after
@@ -93,9 +95,7 @@ async def messages(
             if changes.items:
                 web.metrics.sent.inc(len(changes.items))
                 # One write for all of them: a write of its own costs more than its text.
-                yield "".join(
-                    frame("alert", render(item.alert), item.position) for item in changes.items
-                )
+                yield render(changes.items)
             cursor = changes.upto
     finally:
         web.metrics.streams.dec()
@@ -105,7 +105,7 @@ async def messages(
 
 
 async def _respond(
-    web: Web, visitor: Visitor, after: int | None, render: Callable[[AlertView], str]
+    web: Web, visitor: Visitor, after: int | None, render: Render
 ) -> StreamingResponse:
     hub = web.broadcaster
     if not hub.running:
@@ -153,21 +153,20 @@ def _beat(web: Web, position: int) -> str:
     return frame("beat", json.dumps({"now": web.clock.now().isoformat()}), position)
 
 
-def _as_json(alert: AlertView) -> str:
-    return alert.model_dump_json()
+def _as_json(items: Sequence[StreamItem]) -> str:
+    return "".join(frame("alert", item.alert.model_dump_json(), item.position) for item in items)
 
 
-def _as_card(web: Web, visitor: Visitor, alert: AlertView) -> str:
-    return web.cards.text(
-        looks(visitor, alert),
-        alert,
-        csrf_token=visitor.session.csrf_token,
-        now=web.clock.now(),
-        render=partial(_card_message, web),
+def _as_cards(web: Web, visitor: Visitor, items: Sequence[StreamItem]) -> str:
+    shown = looks(visitor)
+    text = web.cards.block(
+        items, looks=shown, now=web.clock.now(), render=partial(_card_message, web, shown)
     )
+    return text.replace(PER_SESSION, visitor.session.csrf_token)
 
 
-def _card_message(web: Web, looks: Looks, alert: AlertView, csrf_token: str) -> str:
-    html = card_text(web, looks, alert, csrf_token)
+def _card_message(web: Web, looks: Looks, item: StreamItem) -> str:
+    alert = item.alert
+    html = card_text(web, looks, alert, PER_SESSION)
     body = {"id": alert.id, "version": alert.version, "html": html}
-    return json.dumps(body, ensure_ascii=False)
+    return frame("alert", json.dumps(body, ensure_ascii=False), item.position)
