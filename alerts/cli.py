@@ -71,6 +71,9 @@ def run(
     configure_logs(style=settings.log_style, level=settings.log_level)
     for chatty in ("amqtt", "transitions", "alembic", "uvicorn.error", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Each loop waits for the database and then for the interpreter's lock, which by default
+    # another thread may keep for 5 ms: that would be most of the way from event to notice.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     clock = SystemClock()
     plan = Plan(
         site=load_site(site),

@@ -6,6 +6,7 @@ from datetime import datetime, time
 
 from config.event import Event, EventKind, PlateReading
 from config.ids import uuid7
+from config.pace_site import Pace
 from config.site import (
     Camera,
     County,
@@ -41,6 +42,8 @@ def full_site() -> Site:
         people=(*people, *owners),
         cameras=tuple(_camera(number, len(owners)) for number in range(CAMERAS)),
         rosters=tuple(_roster(number) for number in range(GRIDS)),
+        # Every alert is told by itself: gathering them into digests would be less work.
+        pace=Pace(group_after=0, storm_after=0),
     )
 
 
