@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +10,7 @@ from pydantic import ValidationError
 
 from config.errors import UserError
 from config.secrets import CameraSecret
+from config.sheets import read_sheet
 from config.site import Camera
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -41,7 +40,6 @@ LEGAL_CLASSES = {
     "道路": "street",
     "学校": "school",
 }
-LIMIT_BYTES = 10_000_000
 
 
 def read_cameras(path: Path) -> tuple[list[Camera], dict[str, CameraSecret]]:
@@ -54,13 +52,10 @@ def read_cameras(path: Path) -> tuple[list[Camera], dict[str, CameraSecret]]:
         UserError: names the file, the row and the column of the first mistake; nothing is taken
             from a list with a mistake.
     """
-    rows = _rows(path)
-    heading = _heading(path, rows[0][1])
     cameras: list[Camera] = []
     secrets: dict[str, CameraSecret] = {}
     seen: dict[str, int] = {}
-    for line, cells in rows[1:]:
-        fields = _fields(path, line=line, heading=heading, cells=cells)
+    for line, fields in read_sheet(path, COLUMNS, what="camera"):
         secret = _take_secret(fields)
         camera = _camera(path, line=line, fields=fields)
         if camera.id in seen:
@@ -101,91 +96,6 @@ def secrets_toml(secrets: dict[str, CameraSecret]) -> str:
             "",
         ]
     return "\n".join(lines)
-
-
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Non-empty rows with their 1-based line numbers; at least a heading and one camera."""
-    text = _text(path)
-    first = text.splitlines()[0] if text.strip() else ""
-    separator = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append((reader.line_num, [cell.strip() for cell in cells]))
-    except csv.Error as error:
-        raise UserError(
-            where=str(path),
-            line=reader.line_num,
-            problem=f"not a CSV row ({error})",
-            remedy="save the sheet as CSV again",
-        ) from None
-    if len(rows) < 2:
-        raise UserError(
-            where=str(path),
-            problem="has no camera in it",
-            remedy="put the column names in the first row and one camera in each row below",
-        )
-    return rows
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LIMIT_BYTES:
-            raise UserError(
-                where=str(path),
-                problem=f"is larger than {LIMIT_BYTES // 1_000_000} MB",
-                remedy="give a list of cameras; split it if it really is that long",
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            where=str(path),
-            problem=f"cannot be read ({type(error).__name__})",
-            remedy="give the path of a CSV file",
-        ) from None
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise UserError(
-        where=str(path),
-        problem="is neither UTF-8 nor GB 18030 text",
-        remedy="save the sheet as CSV (UTF-8)",
-    )
-
-
-def _heading(path: Path, cells: list[str]) -> list[str]:
-    names = {title: field for field, titles in COLUMNS.items() for title in titles}
-    heading: list[str] = []
-    for cell in cells:
-        field = names.get(cell.lower())
-        if field is None or field in heading:
-            known = "、".join(
-                titles[1] if len(titles) > 1 else titles[0] for titles in COLUMNS.values()
-            )
-            raise UserError(
-                where=str(path),
-                line=1,
-                field=cell or "(empty heading)",
-                problem="is used twice" if field else "is not a known column",
-                remedy=f"use these columns: {known}",
-            )
-        heading.append(field)
-    return heading
-
-
-def _fields(path: Path, *, line: int, heading: list[str], cells: list[str]) -> dict[str, str]:
-    if len(cells) > len(heading):
-        raise UserError(
-            where=str(path),
-            line=line,
-            problem=f"has {len(cells)} cells under {len(heading)} column names",
-            remedy="quote cells that contain the separator",
-        )
-    return {field: cell for field, cell in zip(heading, cells, strict=False) if cell}
 
 
 def _take_secret(fields: dict[str, str]) -> CameraSecret | None:
