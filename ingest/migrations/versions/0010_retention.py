@@ -198,8 +198,8 @@ _POSTGRESQL = (
     CREATE FUNCTION note_media() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO media_refs (sha256, event_id)
-        SELECT found[1], NEW.id
-        FROM regexp_matches(NEW.body, '"sha256":"([0-9a-f]{64})"', 'g') AS found
+        SELECT file[1], NEW.id
+        FROM regexp_matches(NEW.body, '"sha256":"([0-9a-f]{64})"', 'g') AS file
         ON CONFLICT DO NOTHING;
         RETURN NULL;
     END
