@@ -18,6 +18,7 @@ from alerts.commands.audit import audit as audit
 from alerts.commands.looking import SiteOption
 from alerts.commands.looking import app as app
 from alerts.commands.precision import show as show_precision
+from alerts.commands.roster import roster
 from alerts.commands.silence import app as silence
 from alerts.commands.wartime import app as wartime
 from alerts.journal import Journal
@@ -29,9 +30,13 @@ from config.settings import load_settings
 from config.site import load_site
 
 centre = typer.Typer(no_args_is_help=True)
+app.add_typer(roster, name="roster")
 app.add_typer(silence, name="silence")
 app.add_typer(wartime, name="wartime")
 app.command("precision", epilog="Example: menshen alerts precision --days 30")(show_precision)
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep the interpreter's lock from the others."""
 
 
 @centre.callback()

@@ -90,7 +90,7 @@ def import_list(
     shifts = sum(len(one.shifts) for one in duty.rosters)
     typer.echo(f"{shifts} weekly shifts and {len(duty.overrides)} dated turns.", err=True)
     merged = _with(county, duty)
-    named = {one.grid for one in (*duty.rosters, *duty.overrides)}
+    named = {one.grid for one in duty.rosters} | {one.grid for one in duty.overrides}
     grids = tuple(one for one in county.grids if one.id in named)
     _print_gaps(merged, grids, SystemClock().now(), days, NOTHING_ARRANGED, is_error=True)
 
