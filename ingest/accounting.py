@@ -14,6 +14,7 @@ from sqlalchemy import Engine, func, select
 from config.errors import UserError
 from config.ranges import SeqSet
 from ingest.engine import reading
+from ingest.retention.seqs import deleted_of
 from ingest.schema import dead_letters, events
 
 
@@ -22,8 +23,8 @@ class Accounting:
     """Where every number that an outbox ever gave is now.
 
     ``committed`` is what the edges made durable. ``lost`` is what is neither stored, nor still
-    waiting in an outbox, nor dropped and reported as ``shed``. ``duplicates`` are rows of the
-    store beyond the first for one number, or for one id.
+    waiting in an outbox, nor dropped and reported as ``shed``, nor ``deleted`` by retention.
+    ``duplicates`` are rows of the store beyond the first for one number, or for one id.
     """
 
     committed: int
@@ -33,6 +34,7 @@ class Accounting:
     duplicates: int
     outbox_left: int
     dead_letters: int
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def account(outboxes: Iterable[Path], engine: Engine) -> Accounting:
     """
     # Read first: what arrives meanwhile is then in the store, and never looks lost.
     books = [_read(path) for path in outboxes]
-    stored = lost = duplicates = 0
+    stored = lost = duplicates = deleted = 0
     with reading(engine) as connection:
         for book in books:
             found = [
@@ -66,12 +68,15 @@ def account(outboxes: Iterable[Path], engine: Engine) -> Accounting:
                 )
             ]
             numbers = set(found)
+            gone = deleted_of(connection, (book.node, book.epoch))
+            deleted += gone.count()
             stored += len(numbers)
             duplicates += len(found) - len(numbers)
             lost += sum(
                 1
                 for seq in range(1, book.highest + 1)
-                if seq not in numbers and not book.waiting.covers(seq) and not book.shed.covers(seq)
+                if seq not in numbers
+                and not any(known.covers(seq) for known in (book.waiting, book.shed, gone))
             )
         duplicates += _repeated_ids(connection.execute(select(events.c.id)).scalars())
         buried = connection.execute(select(func.count()).select_from(dead_letters)).scalar_one()
@@ -83,6 +88,7 @@ def account(outboxes: Iterable[Path], engine: Engine) -> Accounting:
         duplicates=duplicates,
         outbox_left=sum(book.waiting.count() for book in books),
         dead_letters=int(buried),
+        deleted=deleted,
     )
 
 

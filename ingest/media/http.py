@@ -16,6 +16,7 @@ from config.logs import get_logger
 from ingest.engine import writing
 from ingest.media.base import LIMIT_BYTES, MediaError, MediaStore, StoredMedia, too_large
 from ingest.node_auth import REMEDY, is_node
+from ingest.retention.files import rescue
 from ingest.schema import media as media_table
 from ingest.store import EventStore
 
@@ -50,7 +51,7 @@ def media_router(
     """
     router = APIRouter(tags=["evidence"])
     answers: dict[int | str, dict[str, Any]] = {200: {"model": MediaAnswer}}
-    answers |= {code: {"model": MediaRefusal} for code in (400, 401, 413, 415, 422)}
+    answers |= {code: {"model": MediaRefusal} for code in (400, 401, 413, 415, 422, 503)}
 
     @router.put(
         "/v1/media/{sha256}",
@@ -69,17 +70,19 @@ def media_router(
         """Send the bytes as the body. Sending the same file again is welcome: 200, not 201."""
         try:
             _authorise(tokens, node=x_menshen_node, authorization=authorization)
-            known = await run_in_threadpool(media.find, sha256)
-            if known is None:
+            stored = await run_in_threadpool(media.find, sha256)
+            response.status_code = 200
+            # Listed also when it was here: a crash may have come between the file and its row.
+            # And looked for again: retention may have removed it until it was listed.
+            if stored is None or not await run_in_threadpool(
+                _list, store, media, stored, x_menshen_node
+            ):
                 stored = await _receive(media, sha256, request)
+                response.status_code = 201
+                await run_in_threadpool(_list, store, media, stored, x_menshen_node)
                 log.info("evidence stored", sha256=sha256, node=x_menshen_node)
-            else:
-                response.status_code = 200
-                stored = known
         except MediaError as error:
             return _refusal(error)
-        # Also for a file that was here: a crash may have come between the file and its row.
-        await run_in_threadpool(_list, store, stored, x_menshen_node)
         return MediaAnswer(
             sha256=stored.sha256, media_type=stored.media_type, size_bytes=stored.size_bytes
         )
@@ -126,14 +129,20 @@ async def _receive(media: MediaStore, sha256: str, request: Request) -> StoredMe
         return await run_in_threadpool(upload.finish, declared=request.headers.get("content-type"))
 
 
-def _list(store: EventStore, stored: StoredMedia, node: str) -> None:
+def _list(store: EventStore, media: MediaStore, stored: StoredMedia, node: str) -> bool:
+    """Write the file's row, and withdraw an order to remove it; True when it is there after."""
+    now = store.clock.now()
     module = sqlite if store.engine.dialect.name == "sqlite" else postgresql
     row = module.insert(media_table).values(
         sha256=stored.sha256,
         media_type=stored.media_type,
         size_bytes=stored.size_bytes,
         node=node,
-        received_at=store.clock.now(),
+        received_at=now,
     )
     with writing(store.engine) as connection:
-        connection.execute(row.on_conflict_do_nothing(index_elements=["sha256"]))
+        rescue(connection, stored.sha256, now)
+        connection.execute(
+            row.on_conflict_do_update(index_elements=["sha256"], set_={"received_at": now})
+        )
+    return media.find(stored.sha256) is not None
