@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models.cli:app", "List, fetch and verify model files."),
     "config": ("config.cli:app", "Check, explain and import site descriptions."),
     "simulate": ("edge.simulator.cli:app", "Serve RTSP cameras from files or rendered scenes."),
+    "retention": ("alerts.retention.cli:app", "Delete what is due, hold for a case, prove it."),
     "backup": ("ingest.backup_cli:backup", "Copy the centre's database while it runs."),
     "restore": ("ingest.backup_cli:restoring", "Fill an empty database from a backup."),
     "deploy": ("ingest.deploy_cli:app", "Write the broker's configuration and certificates."),

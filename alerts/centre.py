@@ -20,6 +20,8 @@ from alerts.hub import Bell, Hub
 from alerts.inhibition.node_watch import NodeWatch
 from alerts.journal import Journal
 from alerts.loops import Loop
+from alerts.retention.job import EVERY_S as RETENTION_EVERY_S
+from alerts.retention.job import RetentionJob
 from alerts.router import Router
 from alerts.sending import Sending
 from alerts.service import AlertService
@@ -51,7 +53,7 @@ from ingest.migrate import upgrade
 from ingest.store import EventStore
 from ingest.subscriber import Subscriber
 
-PARTS = ("ingest", "router", "web")
+PARTS = ("ingest", "router", "web", "retention")
 AUDIT_EVERY_S = 30.0
 QUIET_EVERY_S = 1.0
 BROKER_PATIENCE_S = 5.0
@@ -135,6 +137,8 @@ class Centre:
             self._start_router(engine)
         if "ingest" in self.plan.parts:
             self._start_ingest(engine)
+        if "retention" in self.plan.parts:
+            self._start_retention(engine)
 
     def _start_web(self, engine: Engine) -> None:
         plan = self.plan
@@ -223,6 +227,13 @@ class Centre:
         self._stack.callback(configs.stop)
         if not subscriber.wait_until_up(BROKER_PATIENCE_S):
             _log.warning("the broker does not answer yet; trying on", broker=self.broker_url)
+
+    def _start_retention(self, engine: Engine) -> None:
+        store = open_media(self.plan.settings)
+        job = RetentionJob(engine, self.plan.site, self.clock, store)
+        self._run_slowly("retention", job.run_once, RETENTION_EVERY_S)
+        # Stopped first, so that the loop needs not wait for the end of a long sweep.
+        self._stack.callback(job.stop)
 
     def _run(self, name: str, work: Callable[[], int], *heeds: Bell) -> None:
         loop = Loop(name, work, self.hub, heeds=heeds)

@@ -6,8 +6,10 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import IO, BinaryIO
 from config.errors import UserError
 
 LIMIT_BYTES = 20_000_000
+HALF_S = 3600.0
+"""An upload that was not written to for longer than this is nobody's any more."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})(\.jpg|\.mp4)")
 ENDINGS = {"image/jpeg": ".jpg", "video/mp4": ".mp4"}
@@ -58,8 +62,7 @@ class MediaStore(ABC):
         self._spool = spool
         try:
             spool.mkdir(parents=True, exist_ok=True)
-            for half in spool.iterdir():
-                half.unlink(missing_ok=True)
+            _sweep(spool)
         except OSError as error:
             raise UserError(
                 where=str(spool),
@@ -105,6 +108,14 @@ class MediaStore(ABC):
                 remedy="send it to /v1/media/<sha256 of its bytes>",
             )
         return Upload(self, sha256, self._spool / f"{sha256[:16]}-{secrets.token_hex(8)}")
+
+
+def _sweep(spool: Path) -> None:
+    """Remove what crashes left behind, but not what another process is writing."""
+    for half in spool.iterdir():
+        with suppress(FileNotFoundError):
+            if half.stat().st_mtime < time.time() - HALF_S:
+                half.unlink()
 
 
 def is_sha256(text: str) -> bool:

@@ -18,7 +18,7 @@ from ingest.failures import is_deadlock, sqlstate
 from ingest.partitions import Partitions, partition_name
 from ingest.retention import proof
 from ingest.retention.holds import held
-from ingest.retention.rules import Rule, is_due
+from ingest.retention.rules import Rule, any_due
 from ingest.schema import events
 
 if TYPE_CHECKING:
@@ -91,13 +91,8 @@ class Days:
 
 def _anything_else(part: Table, rules: Sequence[Rule], now: datetime) -> Any:
     """One row that may not go yet: not due by its camera's rule, of no rule, or held."""
-    by_days = groupby(sorted(rules, key=lambda rule: rule.days), key=lambda rule: rule.days)
-    due = []
-    for _, group in by_days:
-        same = list(group)
-        names = [rule.camera for rule in same]
-        due.append(and_(part.c.camera.in_(names), is_due(part, same[0], now)))
-    return select(part.c.id).where(or_(~or_(*due), held(part, now))).limit(1)
+    due = any_due(part, rules, now)
+    return select(part.c.id).where(or_(~due, held(part, now))).limit(1)
 
 
 def _events_of(name: str) -> Table:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
-from sqlalchemy import ColumnElement, FromClause, and_, or_
+from sqlalchemy import ColumnElement, FromClause, and_, false, or_
 
 from config.errors import UserError
 from config.site import Site
@@ -77,6 +79,17 @@ def erasure(site: Site, camera: str, before: datetime, now: datetime, by: str) -
     days = -((before - now) // timedelta(days=1))
     words = f"erased before its time, asked by {by}"
     return Rule(camera, days, words, late=timedelta(0))
+
+
+def any_due(table: FromClause, rules: Sequence[Rule], now: datetime) -> ColumnElement[bool]:
+    """The condition under which a row of ``table`` is due by the rule of its own camera."""
+    conditions = []
+    for days, group in groupby(sorted(rules, key=lambda rule: rule.days), lambda rule: rule.days):
+        names = [rule.camera for rule in group]
+        conditions.append(
+            and_(table.c.camera.in_(names), is_due(table, Rule("", days, words=""), now))
+        )
+    return or_(false(), *conditions)
 
 
 def is_due(table: FromClause, rule: Rule, now: datetime) -> ColumnElement[bool]:

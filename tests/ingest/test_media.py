@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,5 +151,8 @@ def test_half_files_of_a_crash_are_swept(tmp_path: Path) -> None:
     half = tmp_path / "media" / "incoming" / "abc"
     half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
+    DiskStore(tmp_path / "media")
+    assert half.exists(), "another process may be writing it"
+    os.utime(half, (0, 0))
     DiskStore(tmp_path / "media")
     assert not half.exists()
