@@ -71,7 +71,7 @@ class Dispatcher:
         self._engine = engine
         self._site = site
         self._clock = clock
-        self._channel = channel
+        self.channel = channel
         self._base_url = base_url.rstrip("/")
         self._hub = hub or Hub()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix=f"send-{channel.name}")
@@ -100,14 +100,14 @@ class Dispatcher:
         self._pool.shutdown(wait=True)
         with self._lock:
             self._harvest()
-        self._channel.close()
+        self.channel.close()
 
     def _start(self) -> int:
         free = PARALLEL - len(self._under_way)
         if free <= 0 or not self._has_work():
             return 0
         with writing(self._engine) as connection:
-            claims = claim(connection, self._channel, limit=free, now=self._clock.now())
+            claims = claim(connection, self.channel, limit=free, now=self._clock.now())
         for item in claims:
             future = self._pool.submit(self._send, self._notification(item))
             self._under_way.append(_Sending(item, future))
@@ -116,7 +116,7 @@ class Dispatcher:
 
     def _has_work(self) -> bool:
         with reading(self._engine) as connection:
-            return has_due(connection, self._channel.name, self._clock.now())
+            return has_due(connection, self.channel.name, self._clock.now())
 
     def _harvest(self) -> int:
         ended = [item for item in self._under_way if item.future.done()]
@@ -154,16 +154,16 @@ class Dispatcher:
 
     def _link(self, claimed: Claimed, alert_id: str) -> str:
         """To one person by a way of their own, an answer; to a group or a browser, a login."""
-        is_own = claimed.person is not None and self._channel.name != WEBPUSH
+        is_own = claimed.person is not None and self.channel.name != WEBPUSH
         if self._answer_key is None or not is_own:
             return f"{self._base_url}/alerts/{alert_id}"
         return answer_url(self._answer_key, self._base_url, claimed.id)
 
     def _send(self, note: Notification) -> Attempt:
         try:
-            return self._channel.send(note)
+            return self.channel.send(note)
         except Exception as error:  # noqa: BLE001 - a channel's fault must not stop the others
-            _log.exception("a channel raised", channel=self._channel.name, alert_id=note.alert_id)
+            _log.exception("a channel raised", channel=self.channel.name, alert_id=note.alert_id)
             return Attempt("retry", f"the channel failed ({type(error).__name__})")
 
     def _write(self, ended: list[_Sending]) -> None:
@@ -193,17 +193,17 @@ class Dispatcher:
     def _heed_pauses(self, outcomes: list[tuple[Claimed, Attempt]], now: datetime) -> None:
         """A provider that asks for a pause gets it for all messages, not just for this one."""
         for claimed, attempt in outcomes:
-            budget = self._channel.budget(claimed.target)
+            budget = self.channel.budget(claimed.target)
             if budget is not None and attempt.retry_after:
                 pause_provider(self._engine, budget, now + attempt.retry_after)
 
     def _failed(self, claimed: Claimed, attempt: Attempt, now: datetime) -> dict[str, Any]:
         """The reason why this way did not reach them."""
         _log.warning(
-            "a notification failed", channel=self._channel.name, target=claimed.target,
+            "a notification failed", channel=self.channel.name, target=claimed.target,
             alert_id=claimed.alert["id"], problem=attempt.problem,
         )  # fmt: skip
-        problem = f"{self._channel.name}: {attempt.problem}"
+        problem = f"{self.channel.name}: {attempt.problem}"
         return {
             "id": uuid7(now),
             "at": now,

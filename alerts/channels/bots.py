@@ -8,11 +8,10 @@ import hmac
 import json
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
 
-from alerts.channels.base import Attempt, Notification
+from alerts.channels.base import Attempt
 from config.secrets import BotSecret
 
 BUSY = {
@@ -24,16 +23,6 @@ BUSY = {
 
 PER_MINUTE = {"wecom": 20, "dingtalk": 20, "feishu": 100}
 """Messages a minute that each provider takes from one bot, by its own documentation."""
-
-
-def text_of(note: Notification, zone: ZoneInfo) -> str:
-    """Short words and a link; the title carries no plate and no face."""
-    opened = note.opened_at.astimezone(zone)
-    return (
-        f"【{note.severity}】{note.title_zh} / {note.title_en}\n"
-        f"{note.camera_name} · {note.kind} · {note.state}\n"
-        f"{opened:%Y-%m-%d %H:%M:%S %Z}\n{note.link}"
-    )
 
 
 def request(

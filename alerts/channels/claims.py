@@ -107,7 +107,9 @@ def _load(connection: Connection, ids: list[str]) -> list[Claimed]:
     bodies = connection.execute(
         select(stream.c.body).where(stream.c.alert_id.in_({row["id"] for row in rows}))
     ).scalars()
-    then = {(row["id"], row["version"]): row for row in map(load_row, bodies)}
+    then: dict[tuple[str, int], Row] = {
+        (row["id"], row["version"]): row for row in map(load_row, bodies)
+    }
     by_id = {row["delivery_id"]: _claimed(dict(row), then) for row in rows}
     return [by_id[name] for name in ids]
 

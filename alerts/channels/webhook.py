@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,16 +12,20 @@ import httpx
 from pydantic import SecretStr
 
 from alerts.channels import bots as speech
+from alerts.channels.answers import (
+    TIMEOUT_S,
+    exchange,
+    open_client,
+    read_status,
+    signed_headers,
+)
 from alerts.channels.base import Attempt, Notification
 from alerts.channels.budget import Budget
+from alerts.channels.words import words_of
 from config.clock import Clock
 from config.errors import UserError
 from config.secrets import BotSecret
 from config.site import Site
-
-TIMEOUT_S = 10.0
-LONGEST_PAUSE = timedelta(hours=1)
-"""A longer Retry-After is cut to this."""
 
 
 class WebhookChannel:
@@ -51,9 +51,6 @@ class WebhookChannel:
         bots: Mapping[str, BotSecret] | None = None,
     ) -> None:
         self._bots = bots or {}
-        # They log whole addresses, and that of a bot holds its token.
-        for chatty in ("httpx", "httpcore"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
         self._zone = ZoneInfo(site.county.zone)
         for webhook in site.webhooks:
             if webhook.id not in keys and webhook.id not in self._bots:
@@ -66,7 +63,7 @@ class WebhookChannel:
         self._urls = {webhook.id: webhook.url for webhook in site.webhooks}
         self._keys = keys
         self._clock = clock
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False)
+        self._client = open_client(timeout_s=timeout_s)
 
     def budget(self, target: str) -> Budget | None:
         """What the provider of a bot allows; a webhook of one's own has no limit."""
@@ -82,15 +79,10 @@ class WebhookChannel:
         if url is None:
             return Attempt("refused", "this webhook is no longer in the site file")
         bot = self._bots.get(notification.target)
-        try:
-            response = self._client.send(self._request(notification, url, bot))
-        except httpx.TimeoutException:
-            return Attempt("retry", "no answer in time")
-        except httpx.TransportError as error:
-            return Attempt("retry", f"not reachable ({type(error).__name__})")
-        except httpx.InvalidURL:
-            return Attempt("refused", "the address is malformed")
-        attempt = self._read(response)
+        response = exchange(self._client, self._request(notification, url, bot))
+        if isinstance(response, Attempt):
+            return response
+        attempt = read_status(response, self._clock.now())
         if bot is None or attempt.result != "accepted":
             return attempt
         return speech.read(bot, response.content)
@@ -99,31 +91,21 @@ class WebhookChannel:
         self, notification: Notification, url: str, bot: BotSecret | None
     ) -> httpx.Request:
         if bot is not None:
-            text = speech.text_of(notification, self._zone)
+            text = words_of(notification, self._zone).text
             return speech.request(self._client, url, bot, text, self._clock.now())
         body = encode(notification)
-        timestamp = str(int(self._clock.now().timestamp()))
-        key = self._keys[notification.target].get_secret_value()
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Idempotency-Key": notification.key,
-            "Menshen-Timestamp": timestamp,
-            "Menshen-Signature": f"sha256={sign(key, timestamp, body)}",
+            **signed_headers(
+                self._keys[notification.target].get_secret_value(), self._clock.now(), body
+            ),
         }
         return self._client.build_request("POST", url, content=body, headers=headers)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-    def _read(self, response: httpx.Response) -> Attempt:
-        code = response.status_code
-        if 200 <= code < 300:
-            return Attempt("accepted")
-        if code in (408, 425, 429) or code >= 500:
-            pause = retry_after(response.headers.get("Retry-After"), self._clock.now())
-            return Attempt("retry", f"answered {code}", pause)
-        return Attempt("refused", f"answered {code}")
 
 
 def encode(notification: Notification) -> bytes:
@@ -147,27 +129,3 @@ def encode(notification: Notification) -> bytes:
         "link": notification.link,
     }
     return json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()
-
-
-def sign(key: str, timestamp: str, body: bytes) -> str:
-    """Hex HMAC-SHA256 over ``timestamp``, a full stop and ``body``."""
-    message = timestamp.encode() + b"." + body
-    return hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
-
-
-def retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """What a Retry-After header asks for (RFC 9110, section 10.2.3), at most an hour.
-
-    None when there is none or it cannot be understood.
-    """
-    if value is None:
-        return None
-    if value.strip().isdigit():
-        return min(timedelta(seconds=min(int(value), 1_000_000)), LONGEST_PAUSE)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        return None
-    return min(max(moment - now, timedelta(0)), LONGEST_PAUSE)

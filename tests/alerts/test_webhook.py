@@ -19,10 +19,13 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from alerts import schema
-from alerts.channels.webhook import WebhookChannel, retry_after
+from alerts.channels.answers import retry_after
+from alerts.channels.claims import claim
+from alerts.channels.webhook import WebhookChannel
 from alerts.dispatcher import MOST_ATTEMPTS, Dispatcher
 from config.errors import UserError
 from config.site import Site, Webhook
+from ingest.engine import writing
 from tests.alerts.county import County, county_at, sqlite_url
 
 KEY = "a long random text"
@@ -179,7 +182,9 @@ def test_a_dispatcher_that_died_is_relieved_and_the_key_stays(
 ) -> None:
     with sending(tmp_path, example_site, receiver.url) as (county, dispatcher):
         county.see(county.plate())
-        assert len(dispatcher._claim()) == 1, "claimed, and then it died"
+        with writing(county.engine) as connection:
+            dead = claim(connection, dispatcher.channel, limit=1, now=county.clock.now())
+        assert len(dead) == 1, "claimed, and then it died"
         assert dispatcher.run_once() == 0
         county.clock.advance(121)
         assert dispatcher.run_once() == 1

@@ -1,0 +1,48 @@
+"""The words of a message: short, with a link; no plate, no face, and little of a home."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from alerts.channels.base import Notification
+
+_SEVERITY_ZH = {"info": "提示", "notice": "注意", "warning": "警告", "critical": "紧急"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """``title`` is one line; ``body`` further lines, the link last."""
+
+    title: str
+    body: str
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return f"{self.title}\n{self.body}"
+
+
+def words_of(note: Notification, zone: ZoneInfo, *, is_sealed: bool = False) -> Words:
+    """What to say; ``is_sealed`` channels can be read by nobody between us and the person.
+
+    Of a home's own camera others learn no more than that something was seen.
+    """
+    opened = f"{note.opened_at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+    severity = f"{_SEVERITY_ZH[note.severity]} {note.severity}"
+    if note.is_test:
+        title = "【测试 TEST】门神消息渠道测试，无需处理"
+        return Words(title, f"This is a test of a channel; nothing to do.\n{opened}\n{note.link}")
+    if note.is_home and not is_sealed:
+        title = f"【{severity}】您家的摄像机有新告警 / Your camera has a new alert"
+        return Words(title, f"{opened}\n{note.link}")
+    title = f"【{severity}】{note.title_zh} / {note.title_en}"
+    return Words(title, f"{note.camera_name} · {note.kind} · {note.state}\n{opened}\n{note.link}")
+
+
+def spoken(note: Notification) -> str:
+    """What a voice says: no link, no English, nothing of a home."""
+    if note.is_test:
+        return "这是门神的测试电话，无需处理。"
+    what = "您家的摄像机有新告警" if note.is_home else note.title_zh
+    return f"门神告警，级别{_SEVERITY_ZH[note.severity]}。{what}。请打开门神页面处理。"
