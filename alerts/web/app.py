@@ -30,7 +30,9 @@ from alerts.web.camera import cameras, notice
 from alerts.web.camera.seen import Seen
 from alerts.web.camera.signs import Signs
 from alerts.web.context import Web
-from alerts.web.grid import duty
+from alerts.web.grid import calendars, duty, leave_pages
+from alerts.web.grid.calendar_links import CalendarLinks
+from alerts.web.grid.leaves import Leaves
 from alerts.web.grid.swaps import Swaps
 from alerts.web.home import fallback_pages
 from alerts.web.home import pages as home
@@ -65,6 +67,8 @@ OURS = (
     answer_link.router,
     handling.router,
     duty.router,
+    leave_pages.router,
+    calendars.router,
     home.router,
     fallback_pages.router,
     devices.router,
@@ -131,6 +135,8 @@ def create_app(
         reports=FieldReports(engine, clock),
         signs=Signs(engine, clock),
         swaps=Swaps(engine, clock),
+        leaves=Leaves(engine, clock),
+        calendars=CalendarLinks(engine, clock),
         answers=Answers(engine, clock, shared_key(engine, clock, KEY_NAME)),
         armings=Armings(engine, clock),
         fallbacks=Fallbacks(engine, clock),

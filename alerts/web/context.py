@@ -19,6 +19,8 @@ from alerts.web.base.assets import Assets
 from alerts.web.base.metrics import Metrics
 from alerts.web.camera.seen import Seen
 from alerts.web.camera.signs import Signs
+from alerts.web.grid.calendar_links import CalendarLinks
+from alerts.web.grid.leaves import Leaves
 from alerts.web.grid.swaps import Swaps
 from alerts.web.home.armings import Armings
 from alerts.web.home.fallbacks import Fallbacks
@@ -57,6 +59,8 @@ class Web:
     reports: FieldReports
     signs: Signs
     swaps: Swaps
+    leaves: Leaves
+    calendars: CalendarLinks
     answers: Answers
     armings: Armings
     fallbacks: Fallbacks

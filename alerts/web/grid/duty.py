@@ -13,6 +13,7 @@ from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
 from alerts.web.context import Web
+from alerts.web.grid.leave_pages import stand_ins, to_decide
 from alerts.web.people.auth import DutyReader, Visitor, WebParts
 from config.ids import is_uuid7
 from config.site import Grid, Person, Role
@@ -41,6 +42,10 @@ def duty_page(request: Request, web: WebParts, visitor: DutyReader) -> Response:
         mine=mine,
         colleagues=_colleagues(web, visitor),
         swaps=web.swaps.of_person(visitor.person.id),
+        leaves=web.leaves.of_person(visitor.person.id),
+        to_decide=to_decide(web, visitor),
+        stand_ins=stand_ins(web, visitor.person) if visitor.person.role in _GRID_ROLES else None,
+        calendar_since=web.calendars.since(visitor.person.id),
     )
 
 
