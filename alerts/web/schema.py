@@ -78,13 +78,13 @@ second_factors = Table(
     "web_second_factors",
     metadata,
     Column("person_id", String(63), primary_key=True),
-    Column("secret", String(64), nullable=False),
+    Column("secret", String(255), nullable=False),
     Column("recovery", Text, nullable=False),
     Column("last_step", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("confirmed_at", UtcDateTime),
 )
-"""One-time code secrets (RFC 6238). ``recovery`` is a JSON list of SHA-256 of unused codes;
+"""One-time code secrets (RFC 6238), sealed by :mod:`alerts.web.base.seals`. ``recovery`` is a JSON list of SHA-256 of unused codes;
 ``last_step`` is the newest time step that was used, so that no code counts twice."""
 
 invitations = Table(
@@ -146,3 +146,48 @@ drawings = Table(
     UniqueConstraint("camera", "revision"),
 )
 """Zones, lines and masks as drawn on a camera's picture; the newest revision counts."""
+
+home_faces = Table(
+    "home_faces",
+    metadata,
+    Column("id", id_type(), primary_key=True),
+    Column("owner", String(63), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("consent", Text, nullable=False),
+    Column("consented_by", String(63), nullable=False),
+    Column("consented_at", UtcDateTime, nullable=False),
+    Column("picture", LargeBinary),
+    Column("removed_at", UtcDateTime),
+    Index("home_faces_by_owner", "owner"),
+)
+"""People whom a home lets its own cameras know. ``consent`` is the words that were agreed to;
+``picture`` is sealed, and gone once every node of the home has it."""
+
+home_face_copies = Table(
+    "home_face_copies",
+    metadata,
+    Column(
+        "face_id",
+        id_type(),
+        ForeignKey("home_faces.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("node", String(63), primary_key=True),
+    Column("taken_at", UtcDateTime),
+    Column("erased_at", UtcDateTime),
+    Column("problem", Text, nullable=False),
+)
+"""Which node of the home holds a face, and whether it has erased one that was removed."""
+
+discoveries = Table(
+    "discoveries",
+    metadata,
+    Column("node", String(63), primary_key=True),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("asked_by", String(63), nullable=False),
+    Column("reported_at", UtcDateTime),
+    Column("body", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+)
+"""The newest search for cameras on each node's own network; ``body`` is a JSON list of
+:class:`config.discovery.FoundCamera`."""

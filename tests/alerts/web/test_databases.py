@@ -24,8 +24,17 @@ def client(any_county) -> Iterator[TestClient]:
 
 
 def test_the_tables_are_what_the_migration_made(any_county):
-    ours = {table.name for table in (schema.accounts, schema.sessions, schema.login_attempts)}
-    ours.add(schema.keys.name)
+    tables = (
+        schema.accounts,
+        schema.sessions,
+        schema.login_attempts,
+        schema.keys,
+        schema.second_factors,
+        schema.home_faces,
+        schema.home_face_copies,
+        schema.discoveries,
+    )
+    ours = {table.name for table in tables}
 
     def is_ours(thing, name, kind, _reflected, _other) -> bool:
         return name in ours if kind == "table" else thing.table.name in ours
