@@ -128,7 +128,7 @@ class SilenceBook:
         now = self._clock.now()
         done = 0
         for row in self._over(now):
-            left = self._let_go(row.id) if row.ended_at is not None else 0
+            left = self._let_go(row) if row.ended_at is not None else 0
             if left or now - min(row.ends_at, row.ended_at or row.ends_at) < _SETTLED:
                 continue
             with writing(self._engine) as connection:
@@ -171,14 +171,15 @@ class SilenceBook:
                 select(silences).where(column.closed_at.is_(None), over).order_by(column.id)
             ).all()
 
-    def _let_go(self, silence_id: str) -> int:
+    def _let_go(self, silence: Any) -> int:
         """Alerts behind a silence that was ended by hand open at once; returns how many waited."""
         alerts, timers = schema.alerts, schema.timers
         statement = (
             select(alerts.c.id)
             .outerjoin(timers, timers.c.alert_id == alerts.c.id)
-            .where(alerts.c.parent == silence_id, _is_hidden())
-            .where(or_(timers.c.kind.is_(None), timers.c.due_at > self._clock.now()))
+            .where(alerts.c.parent == silence.id, _is_hidden())
+            # Those that were let go already open long before the end that was planned.
+            .where(or_(timers.c.due_at.is_(None), timers.c.due_at >= silence.ends_at))
             .order_by(alerts.c.id)
             .limit(_BATCH)
         )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +28,7 @@ from alerts.store import AlertStore
 from alerts.timers import Timers
 from config.clock import SystemClock
 from config.errors import UserError
+from config.event import Event, Severity
 from config.ids import uuid7
 from config.secrets import Secrets
 from config.site import Site
@@ -54,6 +56,7 @@ class World:
     engine: Engine
     address: str
     site: Site
+    make: Callable[[Site, int, datetime], Event] = plate_event
     clock: SystemClock = field(default_factory=SystemClock)
     hub: Hub = field(default_factory=Hub)
     committed: dict[str, float] = field(default_factory=dict)
@@ -78,7 +81,7 @@ class World:
         batches: dict[str, list[Numbered]] = {}
         for _ in range(count):
             number = len(self.committed) + sum(map(len, batches.values()))
-            event = plate_event(self.site, number, self.clock.now())
+            event = self.make(self.site, number, self.clock.now())
             seq = self.seqs[event.node] = self.seqs.get(event.node, 0) + 1
             batches.setdefault(event.node, []).append(Numbered(seq=seq, event=event))
         self.events.insert_group([self._batch(node, part) for node, part in batches.items()])
@@ -140,7 +143,7 @@ def bench(
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="menshen-bench-")))
-        address = _address(stack, folder, database)
+        address = database_address(stack, folder, database)
         engine = open_engine(address)
         stack.callback(engine.dispose)
         upgrade(engine)
@@ -148,15 +151,15 @@ def bench(
         used = time.process_time()
         with world.running("router", "timers", "reach"):
             reached = at_rate(world, rate, seconds)
-            _settle(world)
+            settle(world)
         used = (time.process_time() - used) / len(world.committed)
         times = latencies(world)
         flat = _flat_out(world, backlog)
         with world.running("timers", "reach"):
             _killed(world, backlog, kills)
-            _settle(world)
+            settle(world)
         books = count(engine, set(world.committed))
-        version = _version(engine)
+        version = database_version(engine)
     rows = [
         ("asked / committed, events/s", f"{rate:.0f} / {reached:.0f}"),
         ("commit to handed over, p50", f"{quantile(times, 0.5) * 1000:.0f} ms"),
@@ -179,7 +182,8 @@ def bench(
     )
 
 
-def _address(stack: ExitStack, folder: Path, database: str) -> str:
+def database_address(stack: ExitStack, folder: Path, database: str) -> str:
+    """A new database below ``folder``; its server, if any, stops with ``stack``."""
     if database == "sqlite":
         return f"sqlite:///{folder / 'centre.db'}"
     place = folder / "postgres"
@@ -192,7 +196,8 @@ def _address(stack: ExitStack, folder: Path, database: str) -> str:
     return server.new_database()
 
 
-def _version(engine: Engine) -> str:
+def database_version(engine: Engine) -> str:
+    """Name and version of the database, for the title of the table."""
     if engine.dialect.name == "sqlite":
         with reading(engine) as connection:
             return f"SQLite {connection.execute(text('select sqlite_version()')).scalar_one()}"
@@ -235,7 +240,7 @@ def _killed(world: World, backlog: int, kills: int) -> None:
         with _router(world.address):
             # The last one is left alone until nothing waits.
             left = 0 if number == kills else backlog * (kills - number) // (kills + 1)
-            _until(partial(_is_down_to, world.engine, left), "the router decides")
+            until(partial(_is_down_to, world.engine, left), "the router decides")
 
 
 @contextmanager
@@ -259,13 +264,14 @@ def _router(address: str) -> Iterator[None]:
             process.stdout.close()
 
 
-def _settle(world: World) -> None:
+def settle(world: World) -> None:
     """Wait until every event is decided about and every notice has been tried."""
-    _until(partial(_is_down_to, world.engine, 0), "the router decides")
-    _until(lambda: _unsent(world.engine) == 0, "the dispatcher sends")
+    until(partial(_is_down_to, world.engine, 0), "the router decides")
+    until(lambda: _unsent(world.engine) == 0, "the dispatcher sends")
 
 
-def _until(holds: Callable[[], bool], what: str) -> None:
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until ``holds()``; ``what`` says in the error what did not come about."""
     until = time.monotonic() + _PATIENCE_S
     while not holds():
         if time.monotonic() > until:
@@ -294,16 +300,23 @@ def _unsent(engine: Engine) -> int:
         ).scalar_one()
 
 
-def latencies(world: World) -> list[float]:
-    """Seconds from an event's commit to its first notice handed over, sorted."""
+def latencies(world: World, severity: Severity | None = None) -> list[float]:
+    """Seconds from an event's commit to its first notice handed over, sorted.
+
+    ``severity``: only of alerts that are as loud.
+    """
     sent, links = schema.deliveries.c, schema.alert_events.c
+    statement = (
+        select(links.event_id, func.min(sent.changed_at).label("at"))
+        .join_from(schema.alert_events, schema.deliveries, sent.alert_id == links.alert_id)
+        .where(sent.state.in_(_HANDED_OVER), links.relation == "opened")
+        .group_by(links.event_id)
+    )
+    if severity is not None:
+        statement = statement.join(schema.alerts, schema.alerts.c.id == links.alert_id)
+        statement = statement.where(schema.alerts.c.severity == str(severity))
     with reading(world.engine) as connection:
-        rows = connection.execute(
-            select(links.event_id, func.min(sent.changed_at).label("at"))
-            .join_from(schema.alert_events, schema.deliveries, sent.alert_id == links.alert_id)
-            .where(sent.state.in_(_HANDED_OVER), links.relation == "opened")
-            .group_by(links.event_id)
-        ).all()
+        rows = connection.execute(statement).all()
     return sorted(row.at.timestamp() - world.committed[row.event_id] for row in rows)
 
 

@@ -15,6 +15,7 @@ from tests.bench import (
     inference,
     pairs,
     plates,
+    storm,
     tracks,
     web,
 )
@@ -59,3 +60,6 @@ app.command(
 app.command(
     "web", epilog="Example: menshen bench web --viewers 300 --rate 184 --seconds 30 --json"
 )(web.bench)
+app.command("storm", epilog="Example: menshen bench storm --alerts 10000 --seconds 60 --json")(
+    storm.bench
+)
