@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from alerts.centre import Centre, Plan, chosen_parts, free_port
 from alerts.commands.audit import audit as audit
+from alerts.commands.channels import app as channels
 from alerts.commands.looking import SiteOption
 from alerts.commands.looking import app as app
 from alerts.commands.precision import show as show_precision
@@ -30,6 +31,7 @@ from config.settings import load_settings
 from config.site import load_site
 
 centre = typer.Typer(no_args_is_help=True)
+app.add_typer(channels, name="channels")
 app.add_typer(roster, name="roster")
 app.add_typer(silence, name="silence")
 app.add_typer(wartime, name="wartime")

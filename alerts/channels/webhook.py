@@ -127,5 +127,6 @@ def encode(notification: Notification) -> bytes:
         "changed_at": notification.changed_at.astimezone(UTC).isoformat(),
         "acked_by": notification.acked_by,
         "link": notification.link,
+        "test": notification.is_test,
     }
     return json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()

@@ -26,6 +26,7 @@ from alerts.web.base.headers import SecurityHeaders
 from alerts.web.base.keys import shared_key
 from alerts.web.base.limits import BodyLimit
 from alerts.web.base.metrics import Metrics
+from alerts.web.base.seals import Seals, missing_key
 from alerts.web.camera import cameras, notice
 from alerts.web.camera.seen import Seen
 from alerts.web.camera.signs import Signs
@@ -41,6 +42,8 @@ from alerts.web.home.fallbacks import Fallbacks
 from alerts.web.home.homes import Homes
 from alerts.web.installer import devices, draw
 from alerts.web.installer.drawings import Drawings
+from alerts.web.notify.choices import choices_router
+from alerts.web.notify.receipts import receipts_router
 from alerts.web.people import factor_pages, invite
 from alerts.web.people.accounts import Accounts
 from alerts.web.people.invitations import Invitations
@@ -108,16 +111,25 @@ def create_app(
         service: what may be asked of alerts.
         engine: a migrated database; accounts are brought in line with ``secrets`` here.
         site: people and places.
-        secrets: passwords of the people who may log in.
+        secrets: passwords of the people who may log in, and the key that seals what is stored.
         media: where evidence files lie.
         clock: the only source of time.
         routers: doors of others served at the same address (the nodes' media door).
         hasher: argon2id parameters, where the default (64 MiB) does not suit the machine.
         factor_roles: roles that work only with a second factor; others may have one.
 
+    Raises:
+        UserError: something is stored that is sealed, or must be, and its key is not in
+            ``secrets``.
+
     Run it with :class:`alerts.web.server.WebServer`, which ends open streams when it stops.
     """
     sessions, homes = Sessions(engine, clock), Homes(engine, clock)
+    seals = Seals.of(secrets)
+    second_factors = SecondFactors(engine, clock, seals)
+    second_factors.seal_stored()
+    if factor_roles and not seals.available:
+        raise missing_key("one-time codes, which are required")
     web = Web(
         service=service,
         site=site,
@@ -145,10 +157,10 @@ def create_app(
         invitations=Invitations(engine, clock),
         watch_list=WatchList(engine, clock),
         exports=Exports(engine, clock),
-        second_factors=SecondFactors(engine, clock),
+        second_factors=second_factors,
         factor_roles=factor_roles,
         cards=CardCache(),
-        metrics=Metrics(),
+        metrics=Metrics(secrets.web.metrics_token),
         assets=Assets(),
         templates=_templates(),
     )
@@ -180,7 +192,11 @@ def create_app(
     app.add_middleware(BodyLimit, except_prefix=MEDIA_PREFIX)
     app.add_middleware(SecurityHeaders)
     errors.install(app)
-    for router in (*OURS, *routers):
+    gateway_keys = {
+        name: secret.key for name, secret in secrets.gateways.items() if secret.key is not None
+    }
+    told = choices_router(engine, site, secrets, clock), receipts_router(gateway_keys)
+    for router in (*OURS, *told, *routers):
         app.include_router(router)
     return app
 

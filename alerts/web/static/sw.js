@@ -34,3 +34,42 @@ async function fromShell(request) {
   if (fresh.ok) await cache.put(request, fresh.clone());
   return fresh;
 }
+
+// A push message is sealed for this browser: words, a link, and the reference of its receipt.
+self.addEventListener("push", (event) => event.waitUntil(told(event.data)));
+
+async function told(data) {
+  const note = data.json();
+  await self.registration.showNotification(note.title, {
+    body: note.body,
+    tag: note.tag,
+    renotify: true,
+    requireInteraction: note.severity === "critical",
+    data: { link: note.link, reference: note.reference },
+  });
+  await receipt(note.reference, "delivered");
+}
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const { link, reference } = event.notification.data;
+  event.waitUntil(Promise.all([receipt(reference, "read"), show(link)]));
+});
+
+async function show(link) {
+  for (const page of await self.clients.matchAll({ type: "window" })) {
+    if (page.url === link) return page.focus();
+  }
+  return self.clients.openWindow(link);
+}
+
+async function receipt(reference, what) {
+  // Without one the centre uses the person's next way: no more is lost than a message too many.
+  try {
+    await fetch("/api/v1/receipts/webpush", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ reference, what }),
+    });
+  } catch { /* No network. */ }
+}

@@ -1,0 +1,1 @@
+"""What people choose about being told, and what phones and providers say they received."""
