@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.plates.alphabet import UNREADABLE
-from models.plates.grammar import RULES, PlateColour, legal_kinds
+from models.plates.grammar import RULES, PlateColour, is_old_o, legal_kinds
 
 BEAM_WIDTH: Final = 12
 CANDIDATE_FLOOR: Final = 0.002
@@ -18,6 +18,9 @@ CANDIDATE_FLOOR: Final = 0.002
 
 ILLEGAL_COST: Final = 3.5
 """Natural logarithm of how much rarer a text outside the grammar is than one inside."""
+
+OLD_O_COST: Final = 2.0
+"""The same for the rare blue plates whose second character is an O."""
 
 COLOUR_FLOOR: Final = 0.05
 """Share of plates whose colour is seen so wrongly that it says nothing."""
@@ -88,7 +91,8 @@ def grammar_evidence(text: str, colours: NDArray[np.float32]) -> float:
         return -ILLEGAL_COST
     order = list(PlateColour)
     seen = max(float(np.exp(colours[order.index(RULES[k].colour)])) for k in kinds)
-    return float(np.log(COLOUR_FLOOR + (1 - COLOUR_FLOOR) * seen))
+    rare = OLD_O_COST if is_old_o(text) else 0.0
+    return float(np.log(COLOUR_FLOOR + (1 - COLOUR_FLOOR) * seen)) - rare
 
 
 def beam_search(

@@ -100,6 +100,10 @@ RULES: Final[dict[PlateKind, KindRule]] = {
     PlateKind.FOREIGN: KindRule(PlateColour.BLACK, 1, _ORDINARY),
 }
 
+OLD_O: Final = (_P, "0", _S, _S, _S, _S, _S)
+"""Blue plates of authorities had the letter O, here read as 0, for the place's letter. None are
+issued any more (the standard has no O), some are still on the road."""
+
 _LENGTHS: Final = frozenset(len(p) for rule in RULES.values() for p in rule.patterns)
 _SHARES: Final[dict[PlateKind, float]] = {
     PlateKind.BLUE: 0.60, PlateKind.YELLOW: 0.06, PlateKind.YELLOW_DOUBLE: 0.06,
@@ -113,7 +117,14 @@ _SHARES: Final[dict[PlateKind, float]] = {
 
 def matches(text: str, kind: PlateKind) -> bool:
     """Whether a complete text is legal for a kind; `?` fits any slot."""
+    if kind is PlateKind.BLUE and _fits(text, OLD_O):
+        return True
     return any(_fits(text, pattern) for pattern in RULES[kind].patterns)
+
+
+def is_old_o(text: str) -> bool:
+    """Whether only the rare blue plates with an O have such a text."""
+    return text[1:2] == "0" and _fits(text, OLD_O)
 
 
 @lru_cache(maxsize=4096)

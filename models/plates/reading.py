@@ -9,6 +9,8 @@ from models.plates.grammar import RULES, PlateColour, PlateKind
 
 DISAGREEMENT: Final = 0.4
 """What is left of a read's worth when no kind of plate has such a text on such a colour."""
+_ALIKE: Final = {PlateColour.BLUE, PlateColour.BLACK}
+"""In the dark a blue plate is black."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +45,8 @@ class PlateRead:
         Its confidence, less where text and colour disagree: a plate cut off at one end is often
         read with confidence, a character short.
         """
-        agrees = self.kind is not None and RULES[self.kind].colour == self.colour
+        if self.kind is None:
+            return self.confidence * DISAGREEMENT
+        seen = {RULES[self.kind].colour, self.colour}
+        agrees = len(seen) == 1 or seen == _ALIKE
         return self.confidence if agrees else self.confidence * DISAGREEMENT

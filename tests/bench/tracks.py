@@ -12,13 +12,15 @@ import typer
 from models.catalogue import WEIGHTS
 from models.plates.detector import PlateDetector
 from models.plates.fuse import fuse_reads
+from models.plates.grammar import RULES, PlateKind, random_plate
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import PlateReader
 from models.plates.reading import PlateRead
+from models.plates.render import render_plate
 from models.types import Image
 from tests.bench.curves import scaled
 from tests.bench.places import Precision, PrecisionOption, reader_file
-from tests.bench.plate_data import PlateScene, scenes
+from tests.bench.plate_data import PlateLabel, PlateScene, scenes
 from tests.bench.plate_score import match_plates
 from tests.bench.plates import Weights
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
@@ -31,21 +33,23 @@ LONGEST_SMEAR: Final = 0.3
 
 
 def bench(
-    data: Annotated[Path, typer.Option(help="Scenes with ordered, exact corners.")],
+    data: Annotated[Path | None, typer.Option(help="Scenes with ordered, exact corners.")] = None,
+    drawn: Annotated[int, typer.Option(min=1, help="Drawn scenes used without --data.")] = 120,
     frames: Annotated[int, typer.Option(min=1, max=50, help="Frames per track.")] = 7,
     weights: Weights = WEIGHTS,
     precision: PrecisionOption = Precision.AUTO,
     limit: Annotated[int, typer.Option(min=1, help="Scenes used at most.")] = 1000,
     as_json: JsonFlag = False,
 ) -> None:
-    """Real scenes as short, shaky, smeared approaches: single reads beside the voted one."""
+    """Scenes as short, shaky, smeared approaches: single reads beside the voted one."""
     one_thread()
     pipeline = PlatePipeline(
         PlateDetector.open(weights / "plate_detector.onnx"),
         PlateReader.open(reader_file(weights, precision)),
     )
     singles, best, voted, tracks = [], [], [], 0
-    for scene, _ in zip(scenes(data), range(limit), strict=False):
+    pictures = scenes(data) if data is not None else map(drawn_scene, range(drawn))
+    for scene, _ in zip(pictures, range(limit), strict=False):
         truth = scene.plates[0].text
         reads = _track(pipeline, scene, frames, seed=tracks)
         singles += [read is not None and read.text == truth for read in reads]
@@ -71,6 +75,30 @@ def bench(
         ],
     )
     finish(result, as_json=as_json)
+
+
+def drawn_scene(seed: int) -> PlateScene:
+    """A grey road, the rear of a car and a rendered plate of any one-row kind, 60 px high."""
+    random = np.random.default_rng(seed)
+    kinds = [kind for kind in PlateKind if RULES[kind].rows == 1]
+    plate = random_plate(random, kinds[int(random.integers(len(kinds)))])
+    flat = render_plate(plate, height_px=120)
+    picture = np.full((480, 640, 3), random.integers(90, 180, 3), np.uint8)
+    body = [int(v) for v in random.integers(15, 230, 3)]
+    cv2.rectangle(picture, (110, 60), (530, 420), body, -1)
+    cv2.rectangle(picture, (150, 80), (490, 200), (35, 32, 30), -1)
+    height, width = flat.shape[:2]
+    half = np.array([60 * width / height, 60.0]) / 2
+    quad = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half + random.normal(0, 2, (4, 2))
+    corners = (quad + [320, 320]).astype(np.float32)
+    own = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
+    place = cv2.getPerspectiveTransform(own, corners)
+    size = (picture.shape[1], picture.shape[0])
+    seen = cv2.warpPerspective(flat, place, size, flags=cv2.INTER_AREA)
+    cover = cv2.warpPerspective(np.full((height, width), 255, np.uint8), place, size)
+    picture[cover > 127] = seen[cover > 127]
+    label = PlateLabel(corners.astype(np.float64), plate.text, "")
+    return PlateScene(f"drawn {seed}", picture, (label,))
 
 
 def _track(

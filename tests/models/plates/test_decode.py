@@ -49,6 +49,11 @@ def test_what_is_read_surely_is_returned_whatever_the_grammar_says(text: str) ->
     assert min(decoded.probabilities) > 0.9
 
 
+def test_the_old_plates_with_an_o_are_read_where_it_is_clear() -> None:
+    slots = [*certain("粤"), {"0": 0.94, "Q": 0.05}, *certain("A2160")]
+    assert decode(steps_of(*slots), BLUE, CHARACTERS).text == "粤0A2160"
+
+
 def test_repeated_characters_are_kept_apart() -> None:
     assert decode(steps_of(*certain("皖A11111")), BLUE, CHARACTERS).text == "皖A11111"
 

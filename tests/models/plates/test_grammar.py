@@ -52,6 +52,7 @@ def test_text_colour_and_rows_together_name_a_kind_that_allows_them(
     ("text", "colour", "rows", "kind"),
     [
         ("皖A12345", PlateColour.BLUE, 1, PlateKind.BLUE),
+        ("粤0A2160", PlateColour.BLUE, 1, PlateKind.BLUE),
         ("皖A12345", PlateColour.YELLOW, 1, PlateKind.YELLOW),
         ("皖A12345", PlateColour.YELLOW, 2, PlateKind.YELLOW_DOUBLE),
         ("皖AD12345", PlateColour.GREEN, 1, PlateKind.GREEN_SMALL),
