@@ -180,13 +180,13 @@ def holds(site: SiteOption = _EXAMPLE_SITE) -> None:
     """List every hold, newest first."""
     with _opened(site) as centre:
         found, now = centre.desk().holds.all(), centre.clock.now()
-    table = Table("hold", "state", "case", "what", "asked by", "confirmed by", "ends")
     for one in found:
-        what = f"alert {one.scope.alert_id}" if one.scope.alert_id else f"{one.scope.camera}"
-        people = one.owner, one.confirmed_by or "—"
-        row = one.id, one.state(now), one.case_number, what, *people, local_text(one.ends_at)
-        table.add_row(*row)
-    Console(highlight=False).print(table if found else "Nothing is held.")
+        what = f"alert {one.scope.alert_id}" if one.scope.alert_id else f"camera {one.scope.camera}"
+        typer.echo(f"{one.id}  {one.state(now)}, case {one.case_number}, {what}")
+        people = f"asked by {one.owner}, confirmed by {one.confirmed_by or 'nobody'}"
+        typer.echo(f"  {people}, until {local_text(one.ends_at)}: {one.reason}")
+    if not found:
+        typer.echo("Nothing is held.")
 
 
 @app.command("proof", epilog="Example: menshen retention proof 019b76da-a800-74bf-…")

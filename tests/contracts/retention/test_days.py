@@ -11,20 +11,20 @@ from tests.events import batch_of
 from tests.retention import GATE, HOME, START, RetentionCentre, hold
 
 
-def test_a_day_that_is_wholly_due_is_dropped(by_day: RetentionCentre) -> None:
-    sent = [by_day.see(GATE, pictures=(b"a",)), by_day.see("east-gate-out"), by_day.see("gone")]
+def test_a_day_stays_until_its_last_camera_is_due(by_day: RetentionCentre) -> None:
+    for camera in (HOME, GATE, "gone"):
+        by_day.see(camera)
     by_day.days(1)
     next_day = by_day.see(GATE)
-    by_day.days(29.5)
+    by_day.days(28.9)
     swept = by_day.sweeper.run()
-    assert swept.days_dropped == []
-    by_day.days(1)
-    for event in sent:
-        assert by_day.ids() <= {next_day.id}, event.id
+    assert (swept.events, "events_20260302" in swept.days_dropped) == (1, False)
     assert START.date() in Partitions(by_day.engine).days()
-    swept = by_day.new_sweeper().run()
-    assert "events_20260302" in swept.days_dropped
+    by_day.days(1)
+    swept = by_day.sweeper.run()
+    assert (swept.events, "events_20260302" in swept.days_dropped) == (2, True)
     assert START.date() not in Partitions(by_day.engine).days()
+    assert by_day.ids() == {next_day.id}
 
 
 def test_a_day_with_its_events_goes_whole_with_proof(by_day: RetentionCentre) -> None:
