@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, func, select
 
 from alerts import schema
+from alerts.audit import AuditLog, Head
 from alerts.findings import CENTRE, duty_subject
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import gaps
@@ -22,7 +23,9 @@ from ingest.schema import routing_queue
 OVERDUE = timedelta(seconds=60)
 """Longer than this past its time, a timer, an event or a delivery is stuck."""
 LOOK_AHEAD = timedelta(hours=24)
-Condition = Literal["nobody_on_duty", "no_next_step", "work_stuck", "node_silent", "power_cut"]
+Condition = Literal[
+    "nobody_on_duty", "no_next_step", "work_stuck", "node_silent", "power_cut", "audit_broken"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,12 @@ class Auditor:
         self._engine = engine
         self._site = site
         self._clock = clock
+        self._log = AuditLog(engine, clock)
+        self._log_end: Head | None = None
 
     def run(self) -> list[Silence]:
         """Everything wrong at this moment; an empty list is the promise kept."""
-        return [*self._no_timer(), *self._stuck(), *self._empty_duty()]
+        return [*self._no_timer(), *self._stuck(), *self._empty_duty(), *self._broken_log()]
 
     def _no_timer(self) -> list[Silence]:
         alerts, timers = schema.alerts, schema.timers
@@ -101,3 +106,14 @@ class Auditor:
                 subject = duty_subject(grid.id)
                 found.append(Silence(f"grid {grid.id}", problem, subject, "nobody_on_duty"))
         return found
+
+    def _broken_log(self) -> list[Silence]:
+        """The audit log since the last look: its old end is there, and what follows fits."""
+        if self._log_end is None:
+            self._log_end = self._log.head()
+        finding = self._log.verify_from(self._log_end)
+        if finding is None:
+            self._log_end = self._log.head()
+            return []
+        problem = f"row {finding.seq} {finding.problem}: run `menshen audit verify`"
+        return [Silence("audit log", problem, CENTRE, "audit_broken")]

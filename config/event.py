@@ -120,6 +120,7 @@ class HealthReport(Frozen):
         "nobody_on_duty",
         "no_next_step",
         "work_stuck",
+        "audit_broken",
         "node_silent",
         "power_cut",
     ]

@@ -17,10 +17,12 @@ import pytest
 from sqlalchemy import Connection, Engine, select, text, update
 
 from alerts.audit import GENESIS, AuditLine, AuditLog, Head, append_lines, row_hash
+from alerts.auditor import Auditor
 from alerts.checkpoints import CheckpointExport, parse_head, read_checkpoints, verify_against
 from alerts.schema import audit, counters
 from config.clock import FakeClock
 from config.errors import UserError
+from config.site import Site
 from ingest.engine import open_engine, reading, writing
 from ingest.migrate import upgrade
 from tests.alerts.county import sqlite_url
@@ -292,3 +294,30 @@ def test_the_outside_address_gets_each_end_until_it_has_it(
 def test_what_is_no_checkpoint_is_none(word: str) -> None:
     assert parse_head(word) is None
     assert parse_head("7:" + "a" * 64) == Head(7, "a" * 64)
+
+
+@pytest.mark.parametrize("harm", [alter, reorder, truncate_and_count, rewrite, delete_and_close_up])
+def test_the_auditor_sees_harm_to_the_end_of_the_log_at_its_next_look(
+    superuser: Superuser, example_site: Site, harm: Harm
+) -> None:
+    clock = FakeClock()
+    for seed in range(5):
+        chance = random.Random(seed)
+        rows = superuser.start_anew(chance, clock)
+        auditor = Auditor(superuser.engine, example_site, clock)
+        log = AuditLog(superuser.engine, clock)
+        assert auditor.run() == []
+        log.append(actor="system", action="looked", object="alert 9")
+        assert auditor.run() == []
+        for _ in range(3):
+            log.append(actor="system", action="looked", object="alert 9")
+        with writing(superuser.engine) as connection:
+            first = harm(connection, chance, rows + 4)
+        found = [one for one in auditor.run() if one.condition == "audit_broken"]
+        seen_end = rows + 1
+        if harm in (truncate_and_count, rewrite):
+            # What came after the last look and was rewritten to its end, only a checkpoint shows.
+            assert len(found) == (1 if first <= seen_end else 0), f"seed {seed}"
+        elif harm is delete_and_close_up or first > seen_end:
+            assert len(found) == 1, f"seed {seed}"
+        assert auditor.run() == found, "until it is put right"

@@ -84,6 +84,7 @@ TROUBLE = {
     "nobody_on_duty": "无人值班",
     "no_next_step": "告警没有下一步",
     "work_stuck": "通知停滞",
+    "audit_broken": "审计日志不完整",
     "node_silent": "节点失联",
     "power_cut": "区域停电",
 }

@@ -42,6 +42,9 @@ FIELDS = {
     "is_match": "yes",
     "note": "x",
     "person": "sun-mei",
+    "minutes": "60",
+    "agreed": "yes",
+    "account": "zhou-min",
 }
 """A right answer to every form: what is denied is denied for who asks, not for what is sent."""
 BODIES = {"acknowledge": {}, "draw": {"on": 0, "drawing": {}}}
