@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, select
 
 from alerts import schema
 from alerts.audit import AuditLog, Head
-from alerts.findings import CENTRE, duty_subject
+from alerts.findings import AUDIT_LOG, CENTRE, duty_subject
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import gaps
 from alerts.state import LIVE
@@ -116,4 +116,4 @@ class Auditor:
             self._log_end = self._log.head()
             return []
         problem = f"row {finding.seq} {finding.problem}: run `menshen audit verify`"
-        return [Silence("audit log", problem, CENTRE, "audit_broken")]
+        return [Silence("audit log", problem, AUDIT_LOG, "audit_broken")]

@@ -7,6 +7,8 @@ from config.site import Grid, Site
 
 CENTRE = "menshen-centre"
 """Node of the centre's own events, and the subject of what concerns the whole centre."""
+AUDIT_LOG = "menshen-audit-log"
+"""Subject of what concerns the audit log."""
 _DUTY = "duty--"
 _NAME_LIMIT = 63
 
@@ -28,8 +30,8 @@ def grid_of_subject(site: Site, subject: str) -> Grid | None:
 
 
 def is_centre(site: Site, subject: str) -> bool:
-    """True when ``subject`` is the whole centre, and no camera of that name."""
-    return subject == CENTRE and site.camera(subject) is None
+    """True when ``subject`` is the whole centre or its log, and no camera of that name."""
+    return subject in (CENTRE, AUDIT_LOG) and site.camera(subject) is None
 
 
 def subject_title(site: Site, subject: str) -> tuple[str, str] | None:
@@ -37,6 +39,8 @@ def subject_title(site: Site, subject: str) -> tuple[str, str] | None:
     grid = grid_of_subject(site, subject)
     if grid is not None:
         return f"{grid.name}：24小时内有无人值班的时段", f"{grid.name}: nobody on duty within 24 h"
+    if is_centre(site, subject) and subject == AUDIT_LOG:
+        return "审计日志不完整", "The audit log is not whole"
     if is_centre(site, subject):
         return "中心：有告警或通知停滞", "Centre: alerts or notices are stuck"
     return equipment_title(site, subject)
