@@ -19,6 +19,8 @@ from models.plates.reading import PlateRead
 
 EAGER_S, USUAL_S, CONTENT_S = 0.12, 0.2, 0.4
 """How often pictures are wanted, see :meth:`Visits.appetite_s`."""
+_BARE_S = 2.0
+"""Something without a plate or face for so long may still show one, but not at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,14 @@ class Visits:
         """Seconds between the pictures that are worth looking at now.
 
         Many while a plate or face comes nearer and is not yet sure, few when all that is there is
-        known: a parked car, or a driver who waits at the gate.
+        known (a parked car, or a driver who waits at the gate) or has shown neither for a while.
         """
         carried = [v for v in self._visits.values() if v.object_class is not ObjectClass.MOVER]
         if any(not self._is_sure(visit) for visit in carried):
             return EAGER_S
         movers = [v for v in self._visits.values() if v.object_class is ObjectClass.MOVER]
-        if carried and all(mover.explained() for mover in movers):
-            return CONTENT_S
+        if all(mover.explained() or mover.stay_s() > _BARE_S for mover in movers):
+            return CONTENT_S if self._visits else USUAL_S
         return USUAL_S
 
     def _is_sure(self, visit: Visit) -> bool:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from edge.events.geometry import Box
 from edge.watching.motion import Motion
 
-LINGER_S = 0.5
-"""Watching goes on this long after motion stopped, so that what left is seen to be gone."""
+LINGER_S = 1.4
+"""Watching goes on this long after the last thing was there, so that it is seen to be gone."""
+STANDING_S = 0.2
+"""And this long after what is there has come to rest: it is looked at on key frames."""
 PRE_ROLL_S = 0.7
 """Pictures from this long before the trigger are looked at too."""
 FIRST_LOOK_S = 3.0
@@ -32,6 +34,7 @@ class Trigger:
         self._lock = threading.Lock()
         self._started_s: float | None = None
         self._until_s = 0.0
+        self._looking_until_s = 0.0
         self._present_until_s = 0.0
         self._boxes: deque[tuple[float, tuple[Box, ...]]] = deque(maxlen=64)
 
@@ -40,7 +43,8 @@ class Trigger:
         with self._lock:
             if self._started_s is None or at_s > self._until_s:
                 self._started_s = at_s
-            self._until_s = max(self._until_s, at_s + FIRST_LOOK_S)
+            self._looking_until_s = at_s + FIRST_LOOK_S
+            self._until_s = max(self._until_s, self._looking_until_s)
 
     def saw(self, motion: Motion, *, at_s: float, utc_s: float) -> None:
         """Note what moved in a picture that arrived at ``at_s`` and was taken at ``utc_s``."""
@@ -51,7 +55,11 @@ class Trigger:
             if motion.active:
                 if self._started_s is None or at_s > self._until_s:
                     self._started_s = at_s
-                self._until_s = at_s + LINGER_S
+                    self._until_s = at_s
+                if motion.boxes:
+                    self._until_s = max(self._until_s, at_s + LINGER_S)
+            elif motion.boxes and at_s >= self._looking_until_s:
+                self._until_s = min(self._until_s, at_s + STANDING_S)
 
     def wanted(self, now_s: float) -> Wanted | None:
         """Since when pictures are wanted, or None when nothing moves."""
