@@ -20,6 +20,7 @@ from alerts.hub import Bell, Hub
 from alerts.reading import title
 from alerts.records import to_about, to_alert
 from alerts.rows import insert_rows, update_rows
+from alerts.storm.notice import sent_digests
 from config.channel_site import WEBPUSH
 from config.clock import Clock
 from config.ids import uuid7
@@ -108,8 +109,12 @@ class Dispatcher:
             return 0
         with writing(self._engine) as connection:
             claims = claim(connection, self.channel, limit=free, now=self._clock.now())
+            digests = sent_digests(connection, [item.key for item in claims])
         for item in claims:
-            future = self._pool.submit(self._send, self._notification(item))
+            note = self._notification(item)
+            if (digest := digests.get(item.key)) is not None:
+                note = digest.instead_of(note, self._base_url)
+            future = self._pool.submit(self._send, note)
             self._under_way.append(_Sending(item, future))
             future.add_done_callback(lambda _: self._hub.ring(Bell.NOTICES))
         return len(claims)
@@ -128,7 +133,8 @@ class Dispatcher:
     def _notification(self, claimed: Claimed) -> Notification:
         row = claimed.alert
         alert, about = to_alert(row), to_about(row)
-        zh, en = title(self._site, camera=about.place.camera, kind=about.kind, plate=None)
+        own = title(self._site, camera=about.place.camera, kind=about.kind, plate=None)
+        zh, en = claimed.digest or own
         camera = self._site.camera(about.place.camera)
         return Notification(
             key=claimed.key,
@@ -154,6 +160,8 @@ class Dispatcher:
 
     def _link(self, claimed: Claimed, alert_id: str) -> str:
         """To one person by a way of their own, an answer; to a group or a browser, a login."""
+        if claimed.digest is not None:
+            return f"{self._base_url}/"
         is_own = claimed.person is not None and self.channel.name != WEBPUSH
         if self._answer_key is None or not is_own:
             return f"{self._base_url}/alerts/{alert_id}"

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, select, update
+from sqlalchemy import Connection, Engine, and_, case, select, update
 
 from alerts import schema
 from alerts.hub import Bell, Hub
 from alerts.quiet_schema import digests, notice_pace
 from alerts.rows import insert_rows
+from alerts.state import UNANSWERED
 from alerts.storm.brake import DIGESTED, HELD
+from alerts.storm.notice import digest_key
 from alerts.storm.titles import digest_title
 from config.clock import Clock
 from config.event import EventKind
@@ -27,9 +29,7 @@ BATCH = 50
 class Digests:
     """Works off the digests of one database; any number may share it."""
 
-    def __init__(
-        self, engine: Engine, site: Site, clock: Clock, *, hub: Hub | None = None
-    ) -> None:
+    def __init__(self, engine: Engine, site: Site, clock: Clock, *, hub: Hub | None = None) -> None:
         self._engine = engine
         self._site = site
         self._clock = clock
@@ -53,12 +53,14 @@ class Digests:
 
     def _send(self, connection: Connection, digest: Any, now: datetime) -> None:
         sent = schema.deliveries.c
+        waits = case((schema.alerts.c.state.in_([str(state) for state in UNANSWERED]), 1), else_=0)
         mine = and_(sent.digest_id == digest.id, sent.state == HELD)
         held = connection.execute(
             select(schema.deliveries, schema.alerts.c.kind, schema.alerts.c.loudness)
             .join(schema.alerts, schema.alerts.c.id == sent.alert_id)
             .where(mine)
-            .order_by(schema.alerts.c.loudness.desc(), sent.alert_id.desc(), sent.id)
+            # About one that still waits for an answer, if any does: that is worth a message.
+            .order_by(waits.desc(), schema.alerts.c.loudness.desc(), sent.alert_id.desc(), sent.id)
         ).all()
         kinds = Counter(kind for _, kind in {(row.alert_id, EventKind(row.kind)) for row in held})
         grid = self._site.grid(digest.grid)
@@ -93,7 +95,7 @@ def _notices(digest: Any, held: Sequence[Any], now: datetime) -> list[dict[str, 
             "channel": channel,
             "target": target,
             "person": digest.person,
-            "idempotency_key": f"digest:{digest.id}:{target}:{channel}",
+            "idempotency_key": digest_key(digest.id, target, channel),
             "state": "pending",
             "reason_zh": f"摘要 {digest.id}：汇总短时间内过多的通知",
             "reason_en": f"digest {digest.id} of notices that came too fast",

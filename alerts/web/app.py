@@ -54,7 +54,7 @@ from alerts.web.people.throttle import Throttle
 from alerts.web.police import audit_page, county_map, export, figures, search, watch
 from alerts.web.police.exporting import Exports
 from alerts.web.police.watching import WatchList
-from alerts.web.quiet import silences, wartime
+from alerts.web.quiet import digests, silences, wartime
 from config.clock import Clock
 from config.secrets import Secrets
 from config.site import Role, Site
@@ -85,6 +85,7 @@ OURS = (
     export.router,
     audit_page.router,
     figures.router,
+    digests.router,
     silences.router,
     wartime.router,
     notice.router,

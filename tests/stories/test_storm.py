@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,19 @@ import pytest
 from sqlalchemy import select
 
 from alerts import schema
+from alerts.channels.base import Notification
 from alerts.quiet_schema import digests
-from config.event import Severity
+from alerts.state import State
+from alerts.storm.notice import sent_digests
+from config.event import EventKind, Severity
 from config.site import Site
-from tests.alerts.county import County, county_at, sqlite_url
+from tests.alerts.county import DAY, County, county_at, sqlite_url
+
+ONE = Notification(
+    key="", reference="", target="liu-yang", alert_id="", version=1, state=State.OPEN, step=0,
+    kind=EventKind.PLATE, severity=Severity.NOTICE, title_zh="", title_en="", camera="",
+    camera_name="", grid=None, opened_at=DAY, changed_at=DAY, acked_by=None, link="",
+)  # fmt: skip
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -133,3 +143,36 @@ def test_an_escalation_storm_is_braked_as_well(county: County) -> None:
     mine = [row for row in rows(county, schema.deliveries) if row.person == "wang-fang"]
     assert len(mine) == 30
     assert Counter(row.state for row in mine) == {"pending": 3, "held": 27}
+
+
+def test_a_digest_goes_out_under_its_own_title_and_links_to_the_list_of_its_alerts(
+    county: County,
+) -> None:
+    county.see(*[county.plate(f"冀A{n:05d}") for n in range(10)])
+    county.clock.advance(61)
+    county.digests.run_once()
+    digest = rows(county, digests)[0]
+    notice = next(
+        row for row in rows(county, schema.deliveries) if row.idempotency_key.startswith("digest:")
+    )
+    alone = rows(county, schema.deliveries)[0]
+    with county.engine.connect() as connection:
+        found = sent_digests(connection, [notice.idempotency_key, alone.idempotency_key])
+    assert list(found) == [notice.idempotency_key]
+    one = replace(ONE, key=notice.idempotency_key)
+    told = found[notice.idempotency_key].instead_of(one, "https://menshen.example")
+    assert told.title_zh == "东门网格：7条告警（车牌7）"
+    assert told.link == f"https://menshen.example/digests/{digest.id}"
+
+
+def test_a_digest_is_about_an_alert_that_still_waits_if_any_does(county: County) -> None:
+    alerts = county.see(*[county.plate(f"冀A{n:05d}") for n in range(6)])
+    held = sorted(alert.id for alert in alerts)[3:]
+    for alert_id in held[1:]:
+        county.service.acknowledge(county.viewer("wang-fang"), alert_id, version=None)
+    county.clock.advance(61)
+    county.digests.run_once()
+    notice = next(
+        row for row in rows(county, schema.deliveries) if row.idempotency_key.startswith("digest:")
+    )
+    assert county.service.get(county.viewer("police-desk"), notice.alert_id).acked_by is None

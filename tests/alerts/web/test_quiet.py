@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
+from alerts.quiet_schema import digests
 from alerts.state import Outcome
 from tests.alerts.web.conftest import csrf_of, form_login
 
@@ -95,3 +97,16 @@ def test_precision_is_on_the_police_figures_and_on_the_installers_camera_page(cl
     assert "核实后的准确率" in look(client, "police-desk", "/statistics")
     assert "核实后的准确率" in look(client, "installer", "/cameras/east-gate-in")
     assert "核实后的准确率" not in look(client, "wang-fang", "/cameras/east-gate-in")
+
+
+def test_a_digest_lists_its_alerts_to_its_person_and_to_nobody_else(client, county):
+    for number in range(6):
+        county.car(f"冀T{number:05d}", camera="lixiang-road")
+    with county.engine.connect() as connection:
+        digest = connection.execute(select(digests)).one()
+    page = look(client, digest.person, f"/digests/{digest.id}")
+    assert page.count('class="row-main"') == 3
+    client.cookies.clear()
+    form_login(client, "police-desk")
+    assert client.get(f"/digests/{digest.id}").status_code == 404
+    assert client.get("/digests/nonsense").status_code == 404
