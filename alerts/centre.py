@@ -150,7 +150,7 @@ class Centre:
             service=service,
             engine=engine,
             site=plan.site,
-            secrets=plan.secrets,
+            secrets=plan.secrets.with_seal_key(plan.settings.seal_key),
             media=media,
             clock=self.clock,
             factor_roles=_factor_roles(plan.settings),

@@ -14,6 +14,7 @@ from rich.table import Table
 from config.csv_import import as_toml, read_cameras, secrets_toml
 from config.errors import UserError
 from config.site import Site, load_site
+from config.web_secrets import new_seal_key
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -41,6 +42,12 @@ def check(file: Annotated[Path, typer.Argument(help="Site description, TOML.")])
 def schema() -> None:
     """Print the JSON schema of a site description, every key explained."""
     typer.echo(json.dumps(Site.model_json_schema(), ensure_ascii=False, indent=2))
+
+
+@app.command("new-key", epilog="Example: menshen config new-key >> secrets.toml")
+def new_key() -> None:
+    """Print a fresh key that seals what the centre stores, as lines of a secrets file."""
+    typer.echo(f'[web]\nseal_key = "{new_seal_key()}"')
 
 
 @app.command(

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError
 from config.channel_secrets import Address, GatewaySecret, PushSecret, SmtpSecret
 from config.errors import UserError
 from config.event import Frozen, Name
+from config.web_secrets import WebSecrets
 
 
 class CameraSecret(Frozen):
@@ -53,6 +54,13 @@ class Secrets(Frozen):
     push: PushSecret | None = None
     nodes: dict[Name, SecretStr] = Field(default_factory=dict)
     """Bearer token with which each edge node uploads its evidence."""
+    web: WebSecrets = Field(default_factory=WebSecrets)
+
+    def with_seal_key(self, key: SecretStr | None) -> Secrets:
+        """The same with ``key`` (of the environment) where the file has no seal key."""
+        if key is None or self.web.seal_key is not None:
+            return self
+        return self.model_copy(update={"web": self.web.model_copy(update={"seal_key": key})})
 
     def stream_url(self, camera: str, url: str) -> str:
         """``url`` with the camera's credentials filled in. Never log the result."""

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.errors import UserError
+from config.web_secrets import SealKey
 
 
 class Settings(BaseSettings):
@@ -47,6 +48,8 @@ class Settings(BaseSettings):
     """Threads inside one network."""
     second_factor: Literal["optional", "required"] = "optional"
     """``required``: police and administrators work only with one-time codes of their phone."""
+    seal_key: SealKey | None = None
+    """As ``web.seal_key`` of the secrets file, which comes first."""
     heartbeat_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/\S*)?$")
     """Called every minute while alerts are decided, timed and sent; whoever watches this address
     notices when the calls stop. Absent: nobody is called."""

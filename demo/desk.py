@@ -12,6 +12,7 @@ from pathlib import Path
 from config.errors import UserError
 from config.settings import Settings
 from config.site import Role, Site, parse_site
+from config.web_secrets import new_seal_key
 
 EXAMPLE_SITE = Path(__file__).resolve().parent.parent / "config" / "example_county.toml"
 _EXAMPLE_RTSP = "rtsp://127.0.0.1:8554/"
@@ -116,6 +117,7 @@ def lay_out(folder: Path, *, web_port: int | None, escalate_after_s: int) -> Des
 def _secrets_text(desk: Desk) -> str:
     lines = ["# Made for this demo only.", "[nodes]"]
     lines += [f"{node.id} = {json.dumps(randomness.token_urlsafe(24))}" for node in desk.site.nodes]
+    lines += ["[web]", f"seal_key = {json.dumps(new_seal_key())}"]
     for person, password in desk.passwords.items():
         lines += [f"[people.{person}]", f"password = {json.dumps(password)}"]
     return "\n".join(lines) + "\n"

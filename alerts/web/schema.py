@@ -84,8 +84,9 @@ second_factors = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("confirmed_at", UtcDateTime),
 )
-"""One-time code secrets (RFC 6238), sealed by :mod:`alerts.web.base.seals`. ``recovery`` is a JSON list of SHA-256 of unused codes;
-``last_step`` is the newest time step that was used, so that no code counts twice."""
+"""One-time code secrets (RFC 6238), sealed by :mod:`alerts.web.base.seals`. ``recovery`` is a JSON
+list of SHA-256 of unused codes; ``last_step`` is the newest time step that was used, so that no
+code counts twice."""
 
 invitations = Table(
     "web_invitations",

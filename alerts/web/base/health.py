@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from alerts.web.base import errors
 from alerts.web.people.auth import WebParts
 from ingest.engine import reading
 
@@ -28,9 +31,25 @@ def readyz(web: WebParts) -> JSONResponse:
     return JSONResponse(body, status_code=200 if ready else 503)
 
 
-@router.get("/metrics", summary="Metrics in the Prometheus text format", response_class=Response)
-def metrics(web: WebParts) -> Response:
-    """Counts only: nothing in it is about a person or a place."""
+@router.get(
+    "/metrics",
+    summary="Metrics in the Prometheus text format",
+    response_class=Response,
+    responses={
+        401: {"description": "Not the token"},
+        404: {"description": "No token is configured"},
+    },
+)
+def metrics(web: WebParts, authorization: Annotated[str, Header()] = "") -> Response:
+    """Counts only, for whoever holds the bearer token ``web.metrics_token`` of the secrets."""
+    if not web.metrics.is_open:
+        raise errors.not_found()
+    if not web.metrics.may_read(authorization):
+        return JSONResponse(
+            {"problem": "wrong token", "remedy": "send web.metrics_token as a bearer token"},
+            status_code=401,
+            headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
+        )
     return Response(web.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

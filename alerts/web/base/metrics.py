@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hmac
+
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, generate_latest
+from pydantic import SecretStr
 
 
 class Metrics:
-    """Counters of one web process, in a registry of their own so that two may share a process."""
+    """Counters of one web process, in a registry of their own so that two may share a process.
 
-    def __init__(self) -> None:
+    Args:
+        token: who sends it may read them; None: nobody may.
+    """
+
+    def __init__(self, token: SecretStr | None = None) -> None:
+        self._token = token
         self._registry = CollectorRegistry()
         self.logins = Counter(
             "menshen_web_logins_total",
@@ -33,6 +41,18 @@ class Metrics:
             "Full evidence files shown.",
             registry=self._registry,
         )
+
+    @property
+    def is_open(self) -> bool:
+        """True when there is a token, and so somebody who may read."""
+        return self._token is not None
+
+    def may_read(self, authorization: str) -> bool:
+        """True for the header value of who holds the token (RFC 6750, section 2.1)."""
+        if self._token is None:
+            return False
+        expected = f"Bearer {self._token.get_secret_value()}"
+        return hmac.compare_digest(expected.encode(), authorization.encode())
 
     def text(self) -> bytes:
         """Ours and the process's own, in the Prometheus text format 0.0.4."""

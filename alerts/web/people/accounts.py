@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets as random_source
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -22,6 +23,8 @@ from ingest.engine import reading, writing
 
 FROM_SECRETS = "secrets"
 FROM_INVITATION = "invitation"
+NOT_YET = ""
+"""Instead of a hash: the fingerprint decides until the first login."""
 PASSWORD_LIMIT = 1024
 """Characters; a longer one is refused before any hashing work."""
 
@@ -50,9 +53,10 @@ class Accounts:
     def seed(self, site: Site, secrets: Secrets) -> int:
         """Make the accounts agree with the secrets file; returns how many people may log in.
 
-        A new or changed password is hashed, and a changed one ends that person's sessions; a
-        person who left the file loses account and sessions. People of the secrets file whom the
-        site does not know are left out and logged by id.
+        A changed password ends that person's sessions; a person who left the file loses account
+        and sessions. People of the secrets file whom the site does not know are left out and
+        logged by id. Nothing is hashed here, however many people there are: a password is
+        hashed when it is first used.
         """
         wanted: dict[str, str] = {}
         for person_id, secret in secrets.people.items():
@@ -66,11 +70,10 @@ class Accounts:
         for person_id, row in kept.items():
             if row.source == FROM_SECRETS and person_id not in wanted:
                 self._remove(person_id)
+        self._create_unhashed({who: text for who, text in wanted.items() if who not in kept})
         for person_id, password in wanted.items():
             known = kept.get(person_id)
-            if known is None:
-                self._create(person_id, password, FROM_SECRETS)
-            elif known.source == FROM_SECRETS:
+            if known is not None and known.source == FROM_SECRETS:
                 self._keep_or_replace(known, password)
         return len({*wanted, *(p for p, row in kept.items() if row.source != FROM_SECRETS)})
 
@@ -79,16 +82,21 @@ class Accounts:
         if len(password) > PASSWORD_LIMIT:
             return False
         with reading(self._engine) as connection:
-            stored = connection.execute(
-                select(accounts.c.password_hash).where(accounts.c.person_id == person_id)
-            ).scalar_one_or_none()
-        matches = self._matches(stored or self._nobody, password)
-        return matches and stored is not None
+            row = connection.execute(
+                select(accounts).where(accounts.c.person_id == person_id)
+            ).one_or_none()
+        if row is None or (row.password_hash == NOT_YET and not self._is_same(row, password)):
+            self._matches(self._nobody, password)
+            return False
+        if row.password_hash == NOT_YET:
+            self._hash_now(row, password)
+            return True
+        return self._matches(row.password_hash, password)
 
     def set_password(self, person_id: str, password: str) -> None:
         """The password that somebody chose with an invitation; earlier sessions end."""
         self.forget(person_id)
-        self._create(person_id, password, FROM_INVITATION)
+        self._create(person_id, password)
 
     def forget(self, person_id: str) -> None:
         """Remove an account, if there is one, and end its sessions."""
@@ -102,17 +110,55 @@ class Accounts:
 
     def _keep_or_replace(self, known: Row[Any], password: str) -> None:
         """A fingerprint tells at once that the password is the same; the hash would take 50 ms."""
-        fingerprint = self._fingerprint(known.person_id, password)
-        if known.fingerprint is not None and hmac.compare_digest(known.fingerprint, fingerprint):
+        if self._is_same(known, password):
             return
-        if not self._matches(known.password_hash, password):
+        if known.fingerprint is not None or not self._matches(known.password_hash, password):
             self._replace(known.person_id, password)
             return
+        fingerprint = self._fingerprint(known.person_id, password)
         with writing(self._engine) as connection:
             connection.execute(
                 update(accounts)
                 .where(accounts.c.person_id == known.person_id)
                 .values(fingerprint=fingerprint)
+            )
+
+    def _is_same(self, row: Row[Any], password: str) -> bool:
+        fingerprint = self._fingerprint(row.person_id, password)
+        return row.fingerprint is not None and hmac.compare_digest(row.fingerprint, fingerprint)
+
+    def _hash_now(self, row: Row[Any], password: str) -> None:
+        """The first login with a password of the secrets file: from now on its hash counts."""
+        hashed = self._hash(password)
+        table = accounts.c
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(accounts)
+                .where(table.person_id == row.person_id, table.fingerprint == row.fingerprint)
+                .values(password_hash=hashed)
+            )
+
+    def _create_unhashed(self, passwords: Mapping[str, str]) -> None:
+        """Accounts whose passwords the secrets file decides, all in one transaction."""
+        if not passwords:
+            return
+        now = self._clock.now()
+        with writing(self._engine) as connection:
+            # Two processes may start at once: the later one's rows are as good.
+            connection.execute(delete(accounts).where(accounts.c.person_id.in_(sorted(passwords))))
+            connection.execute(
+                insert(accounts),
+                [
+                    {
+                        "person_id": person_id,
+                        "password_hash": NOT_YET,
+                        "source": FROM_SECRETS,
+                        "fingerprint": self._fingerprint(person_id, password),
+                        "created_at": now,
+                        "changed_at": now,
+                    }
+                    for person_id, password in passwords.items()
+                ],
             )
 
     def _fingerprint(self, person_id: str, password: str) -> str:
@@ -125,34 +171,30 @@ class Accounts:
         text = f"{person_id}\0{password}".encode()
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
-    def _create(self, person_id: str, password: str, source: str) -> None:
+    def _create(self, person_id: str, password: str) -> None:
         hashed = self._hash(password)
-        is_from_file = source == FROM_SECRETS
-        fingerprint = self._fingerprint(person_id, password) if is_from_file else None
         now = self._clock.now()
         with writing(self._engine) as connection:
-            # Two processes may start at once: the later one's hash is as good.
             connection.execute(delete(accounts).where(accounts.c.person_id == person_id))
             connection.execute(
                 insert(accounts).values(
                     person_id=person_id,
                     password_hash=hashed,
-                    source=source,
-                    fingerprint=fingerprint,
+                    source=FROM_INVITATION,
+                    fingerprint=None,
                     created_at=now,
                     changed_at=now,
                 )
             )
 
     def _replace(self, person_id: str, password: str) -> None:
-        hashed = self._hash(password)
         now = self._clock.now()
         with writing(self._engine) as connection:
             connection.execute(
                 update(accounts)
                 .where(accounts.c.person_id == person_id)
                 .values(
-                    password_hash=hashed,
+                    password_hash=NOT_YET,
                     fingerprint=self._fingerprint(person_id, password),
                     changed_at=now,
                 )

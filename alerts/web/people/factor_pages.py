@@ -103,6 +103,13 @@ def _enrol(request: Request, web: Web, visitor: Visitor, error: Refusal | None =
     person = visitor.person
     if web.second_factors.enrolled(person.id):
         return page(request, web, visitor, "factor.html", recovery=None, secret=None, error=None)
+    if not web.second_factors.available:
+        raise Refusal(
+            503,
+            "no_seal_key",
+            zh="管理员还没有设置加密密钥，暂不能绑定手机",
+            en="The operator has set no key (web.seal_key) to keep your secret with",
+        )
     secret = web.second_factors.begin(person.id)
     uri = address(secret, person_id=person.id, county=web.site.county.id)
     return page(

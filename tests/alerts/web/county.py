@@ -32,6 +32,7 @@ from config.event import (
 from config.ids import uuid7
 from config.secrets import PersonSecret, Secrets
 from config.site import Camera, LegalClass, Person, Role, Site
+from config.web_secrets import WebSecrets, new_seal_key
 from config.wire import EventBatch, Numbered
 from ingest.media import DiskStore
 from ingest.store import EventStore
@@ -62,7 +63,10 @@ class County:
     folder: Path
     secrets: Secrets = field(
         default_factory=lambda: Secrets(
-            people={name: PersonSecret(password=SecretStr(p)) for name, p in PASSWORDS.items()}
+            people={name: PersonSecret(password=SecretStr(p)) for name, p in PASSWORDS.items()},
+            web=WebSecrets(
+                seal_key=SecretStr(new_seal_key()), metrics_token=SecretStr("metrics-token")
+            ),
         )
     )
 

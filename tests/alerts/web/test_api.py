@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerts.web.base.limits import BODY_LIMIT_BYTES
+from config.web_secrets import WebSecrets
 
 
 @pytest.fixture
@@ -204,12 +205,30 @@ def test_alive_ready_and_counted(client, county, log_in, csrf):
     log_in(client, "wang-fang", "wrong")
     log_in(client, "wang-fang")
     client.post(f"/api/v1/alerts/{alert.id}/acknowledge", json={}, headers=csrf(client))
-    metrics = client.get("/metrics").text
+    metrics = client.get("/metrics", headers={"authorization": "Bearer metrics-token"}).text
     assert 'menshen_web_logins_total{result="wrong"} 1.0' in metrics
     assert 'menshen_web_logins_total{result="ok"} 1.0' in metrics
     assert 'menshen_web_acknowledged_total{result="ok"} 1.0' in metrics
     assert "王芳" not in metrics
     assert "wang-fang" not in metrics
+
+
+@pytest.mark.parametrize(
+    "sent", [None, "", "Bearer", "Bearer ", "bearer metrics-token", "Bearer metrics-token-2"]
+)
+def test_metrics_are_for_who_holds_the_token(client, sent):
+    headers = {} if sent is None else {"authorization": sent}
+    answer = client.get("/metrics", headers=headers)
+    assert answer.status_code == 401
+    assert "menshen_web" not in answer.text
+
+
+def test_without_a_token_nobody_reads_metrics(county):
+    county.secrets = county.secrets.model_copy(update={"web": WebSecrets()})
+    with TestClient(county.app()) as client:
+        for token in ("Bearer ", "Bearer None", "Bearer metrics-token"):
+            answer = client.get("/metrics", headers={"authorization": token})
+            assert answer.status_code == 404
 
 
 def test_a_web_without_its_database_says_that_it_is_not_ready(county):

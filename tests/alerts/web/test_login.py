@@ -7,14 +7,17 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from alerts.web.people.accounts import Accounts
 from alerts.web.people.sessions import LIFETIME
 from config.secrets import PersonSecret, Secrets
+from config.site import Person, Role
 
 COOKIE = "menshen-session"
 
@@ -329,3 +332,28 @@ def test_nothing_that_can_be_typed_breaks_the_login_or_gets_in(
 ):
     answer = log_in(client, account.encode("utf-8", "replace").decode(), password)
     assert answer.status_code in (401, 422, 429)
+
+
+def test_a_start_with_many_people_hashes_nobody_and_all_may_log_in(county):
+    hashed: list[str] = []
+
+    class Counting(PasswordHasher):
+        def hash(self, password, **options):
+            hashed.append("one")
+            return super().hash(password, **options)
+
+    hasher = Counting(time_cost=1, memory_cost=8 * 1024, parallelism=1)
+    people = [Person(id=f"p-{n}", name=f"人{n}", role=Role.HOME_OWNER) for n in range(360)]
+    site = county.site.model_copy(update={"people": (*county.site.people, *people)})
+    secrets = Secrets(people={p.id: PersonSecret(password=SecretStr(f"{p.id}-x")) for p in people})
+    accounts = Accounts(county.engine, county.clock, hasher)
+    assert accounts.seed(site, secrets) == 360
+    assert len(hashed) == 1, "only the one that unknown names are compared with"
+    assert not accounts.check("p-7", "p-8-x")
+    assert len(hashed) == 1
+    assert accounts.check("p-7", "p-7-x")
+    assert accounts.check("p-7", "p-7-x")
+    assert len(hashed) == 2, "hashed at the first login, compared at the next"
+    assert not accounts.check("p-7", "")
+    assert Accounts(county.engine, county.clock, hasher).seed(site, secrets) == 360
+    assert not accounts.check("nobody", "p-7-x")
