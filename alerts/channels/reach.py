@@ -160,6 +160,7 @@ class Reach:
                 "alert_version": row.alert_version,
                 "cycle": row.cycle,
                 "step": row.step,
+                "digest_id": row.digest_id,
                 "channel": choice.channel,
                 "target": row.person,
                 "person": row.person,
@@ -202,6 +203,7 @@ _CARRIED = tuple(
         "state",
         "reason_zh",
         "reason_en",
+        "digest_id",
     )
 )
 
