@@ -99,10 +99,12 @@ class Auditor:
             arranged = load_arrangements(connection, now)
         found = []
         for grid in self._site.grids:
-            holes = gaps(self._site, grid.id, now, now + LOOK_AHEAD, arranged)
-            if holes:
+            # Looked at twice as far, so that the end of the hole is its own and not our look's.
+            holes = gaps(self._site, grid.id, now, now + 2 * LOOK_AHEAD, arranged)
+            if holes and holes[0][0] < now + LOOK_AHEAD:
                 start, end = (local_text(moment, zone) for moment in holes[0])
-                problem = f"nobody is on duty from {start} to {end}"
+                later = " or later" if holes[0][1] >= now + 2 * LOOK_AHEAD else ""
+                problem = f"nobody is on duty from {start} to {end}{later}"
                 subject = duty_subject(grid.id)
                 found.append(Silence(f"grid {grid.id}", problem, subject, "nobody_on_duty"))
         return found

@@ -259,11 +259,11 @@ def test_a_hole_in_the_duty_is_told_a_day_ahead_and_ends_when_it_is_filled(
     assert look() == [], "25 hours ahead there is time"
     county.clock.advance(3660)
     (alert,) = look()
-    assert county.told(alert.id) == ["zhao-lei"], "whoever answers for the grid"
+    assert set(county.told(alert.id)) == {"zhao-lei"}, "whoever answers for the grid"
     assert "zhao-lei" in village.rang()
     with county.engine.connect() as connection:
         bodies = connection.execute(select(events.c.body).order_by(events.c.id)).scalars().all()
-    assert "11:00:00 UTC+08:00" in bodies[-1], "it says when, in local time"
+    assert "from 2026-03-03 11:00:00 UTC+08:00 to 2026-03-03 19:00:00 UTC+08:00" in bodies[-1]
     assert len(look()) == 1, "once is enough"
     village.leaves.decide(leave.id, "withdrawn", by="sun-mei")
     filled = village.leaves.ask("sun-mei", start, start + timedelta(hours=8),
