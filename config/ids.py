@@ -19,11 +19,12 @@ def uuid7(moment: datetime) -> str:
     milliseconds = int(moment.timestamp() * 1000)
     if not 0 <= milliseconds < 1 << 48:
         raise ValueError(f"{moment} does not fit in a UUIDv7")
+    chance = secrets.randbits(74)
     value = milliseconds << 80
     value |= 0x7 << 76
-    value |= secrets.randbits(12) << 64
+    value |= (chance >> 62) << 64
     value |= 0b10 << 62
-    value |= secrets.randbits(62)
+    value |= chance & (1 << 62) - 1
     return str(uuid.UUID(int=value))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, update
+from sqlalchemy import Connection, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from config.ranges import SeqSet
-from ingest.schema import events, nodes, routing_queue, sequences
+from ingest.schema import events, nodes, sequences
 
 Key = tuple[str, str]
 """Node and epoch."""
@@ -49,6 +49,15 @@ class Statements(Protocol):
         """Update rows of ``sequences``."""
 
 
+_COLUMNS = (
+    "id, node, epoch, seq, camera, kind, severity, visit, revision, captured_at, received_at, "
+    "plate_text, body"
+)
+"""The columns of an event, in the order in which :class:`ingest.store.EventStore` gives them."""
+_SQLITE_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
+_SQLITE_QUEUE = "INSERT INTO routing_queue (event_id, enqueued_at) VALUES (?, ?)"
+
+
 class SqliteStatements:
     """SQLite: the transaction has the only write lock already."""
 
@@ -62,11 +71,12 @@ class SqliteStatements:
         present = {found[0] for found in known}
         fresh = [row for row in rows if row["id"] not in present]
         if fresh:
-            connection.execute(insert(events), fresh)
-            connection.execute(
-                insert(routing_queue),
-                [{"event_id": row["id"], "enqueued_at": row["received_at"]} for row in fresh],
-            )
+            # Straight to the driver: turning each value's type cost as much as storing it.
+            now = _sqlite_moment(fresh[0]["received_at"])
+            for row in fresh:
+                row |= {"captured_at": _sqlite_moment(row["captured_at"]), "received_at": now}
+            connection.exec_driver_sql(_SQLITE_INSERT, [tuple(row.values()) for row in fresh])
+            connection.exec_driver_sql(_SQLITE_QUEUE, [(row["id"], now) for row in fresh])
         return {row["id"] for row in fresh}
 
     def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, SequenceRow]:
@@ -83,6 +93,11 @@ class SqliteStatements:
         )
         renamed = [{f"b_{name}": value for name, value in row.items()} for row in rows]
         connection.execute(statement, renamed)
+
+
+def _sqlite_moment(moment: datetime) -> str:
+    """UTC as :class:`ingest.schema.UtcDateTime` has it written in SQLite."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 _POSTGRES_INSERT = text("""

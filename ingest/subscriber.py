@@ -28,7 +28,10 @@ _QUEUE_MESSAGES = 64
 _GROUP_EVENTS = 4_000
 _LONGEST_PAUSE_S = 10.0
 _POLL_S = 0.2
-_RECEIPTS_EVERY_S = 0.1
+_GATHER_S = 0.05
+"""Commits follow each other at this distance at least while less than a group waits: what comes
+meanwhile shares the next one. A message after a silence is committed at once."""
+_RECEIPTS_EVERY_S = 0.2
 """Receipts of a node that follow each other this closely are sent as one, the newest."""
 
 
@@ -83,6 +86,7 @@ class Subscriber:
         self._subscribed = threading.Event()
         self._unsent: dict[tuple[str, str], Receipt] = {}
         self._send_at = 0.0
+        self._committed_at = -_GATHER_S
         self._thread = threading.Thread(target=self._run, name="ingest")
 
     @property
@@ -142,7 +146,8 @@ class Subscriber:
             wait = _RECEIPTS_EVERY_S / 4 if self._unsent else _POLL_S
             self._sort(self._arrivals.get(timeout=wait), group)
             while group.events() < _GROUP_EVENTS:
-                self._sort(self._arrivals.get_nowait(), group)
+                left = self._committed_at + _GATHER_S - self._clock.monotonic()
+                self._sort(self._arrivals.get(timeout=max(left, 0.0)), group)
         except queue.Empty:
             pass
         return group
@@ -185,6 +190,7 @@ class Subscriber:
             longest = min(0.1 * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
             if self._clock.wait(self._stopping, random.uniform(longest / 2, longest)):
                 return  # not committed: neither acknowledged nor receipted
+        self._committed_at = self._clock.monotonic()
         for delivery in group.deliveries:
             self._link.acknowledge(delivery)
         if receipts and not self._unsent:

@@ -21,6 +21,8 @@ log = get_logger(__name__)
 _LONGEST_NAP_S = 30.0
 _LINGER_S = 0.03
 """After waking up, so that events of one moment share a message and the waking is paid once."""
+_BUSY_LINGER_S = 0.2
+"""The same for a node that sent something only just now: it is busy, and its events share more."""
 _DENIED = (
     "the broker's access list denies this node its topic: check that its certificate is in the "
     "node's own name, and run `menshen deploy mosquitto` again"
@@ -78,6 +80,7 @@ class Publisher:
         self._unanswered: set[int] = set()  # of this thread only, so no answer comes too early
         self._answers: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._refusal: Refusal | None = None
+        self._sent_at = -_BUSY_LINGER_S
         self._is_held = False
         self._is_new = threading.Event()
         self._stopping = threading.Event()
@@ -121,7 +124,13 @@ class Publisher:
             self._wake.clear()
             nap = self._work() if self._link.is_up else _LONGEST_NAP_S
             if not self._stopping.is_set() and self._clock.wait(self._wake, nap):
-                self._clock.wait(self._stopping, _LINGER_S)
+                self._clock.wait(self._stopping, self._linger_s())
+
+    def _linger_s(self) -> float:
+        """Not long while much waits: then messages are full without lingering."""
+        if self._is_held or self._outbox.is_held_back:
+            return _LINGER_S
+        return max(_LINGER_S, self._sent_at + _BUSY_LINGER_S - self._clock.monotonic())
 
     def _work(self) -> float:
         """Send what may be sent now; seconds until there may be more, unless woken."""
@@ -135,6 +144,7 @@ class Publisher:
             if mid < 0:
                 break  # the connection went; what was taken comes again after it is back
             self._unanswered.add(mid)
+            self._sent_at = self._clock.monotonic()
         due = self._outbox.next_due_s()
         return min(self._presence.beat(self._link), _LONGEST_NAP_S if due is None else due + 0.01)
 

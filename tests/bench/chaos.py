@@ -6,9 +6,14 @@ import json
 import logging
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,12 +25,14 @@ from config.logs import configure_logs
 from ingest.accounting import Accounting, account
 from ingest.engine import open_engine, reading
 from ingest.schema import dead_letters, events, routing_queue
+from tests.bench import nursery
 from tests.bench.chaos_plan import Step, schedule
 from tests.bench.chaos_watch import ReceiptWatch, Verdict
-from tests.bench.chaos_world import World
+from tests.bench.chaos_world import PRELOADED, World
 from tests.bench.report import JsonFlag, finish, show
 
 _DRAIN_S = 300.0
+_BUILDING = threading.Lock()  # Alembic keeps its migration in module globals
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,9 @@ def bench(
     limit_s: Annotated[
         float, typer.Option("--limit-s", min=1, help="Kill nobody any more after so long.")
     ] = 86_400.0,
+    worlds: Annotated[
+        int, typer.Option(min=1, max=16, help="Share the kills among so many systems at a time.")
+    ] = 1,
     log: Annotated[
         Path | None, typer.Option(help="A JSON line per step here; default: standard error.")
     ] = None,
@@ -84,15 +94,84 @@ def bench(
     Exits with 1 when an event was lost, shown twice, never decided about, or receipted before it
     was committed.
     """
-    steps = schedule(
-        kills, seed=seed, pause_s=pause, is_sqlite=database == "sqlite", is_long=long_cuts
-    )
     # Our own connection to a database that is killed says so at length.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL + 1)
     configure_logs(level="error")
+    nursery.preload(PRELOADED)
     started = time.monotonic()
+    worlds = min(worlds, kills)
+    plans = [
+        schedule(
+            kills // worlds + (number < kills % worlds),
+            seed=seed + number,
+            pause_s=pause,
+            is_sqlite=database == "sqlite",
+            is_long=long_cuts,
+        )
+        for number in range(worlds)
+    ]
+    with ThreadPoolExecutor(worlds) as pool:
+        run = partial(_one_world, nodes=nodes, rate=rate, database=database, limit_s=limit_s)
+        outcomes = list(pool.map(run, plans, repeat(Log(log)), range(worlds)))
+    outcome = together(outcomes)
+    _report(outcome, time.monotonic() - started, database=database, as_json=as_json)
+    if not outcome.is_good:
+        raise typer.Exit(1)
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """The sums over all worlds."""
+    results = [outcome.result for outcome in outcomes]
+    return Outcome(
+        kills=sum(outcome.kills for outcome in outcomes),
+        promised=sum(outcome.promised for outcome in outcomes),
+        result=Accounting(
+            **{
+                part.name: sum(getattr(result, part.name) for result in results)
+                for part in fields(Accounting)
+            }
+        ),
+        missing=sum(outcome.missing for outcome in outcomes),
+        undecided=sum(outcome.undecided for outcome in outcomes),
+        decided_twice=sum(outcome.decided_twice for outcome in outcomes),
+        verdict=Verdict(
+            checked=sum(outcome.verdict.checked for outcome in outcomes),
+            early=[line for outcome in outcomes for line in outcome.verdict.early],
+        ),
+    )
+
+
+class Log:
+    """A JSON line per step, of all worlds."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._lock = path, threading.Lock()
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Add a line; on the disk, or on standard error."""
+        with (
+            self._lock,
+            self._path.open("a", encoding="utf-8")
+            if self._path
+            else nullcontext(sys.stderr) as log,
+        ):
+            log.write(json.dumps(line) + "\n")
+
+
+def _one_world(
+    steps: list[Step],
+    log: Log,
+    number: int,
+    *,
+    nodes: int,
+    rate: float,
+    database: str,
+    limit_s: float,
+) -> Outcome:
+    """Everything from a first start to a count, in a folder, a broker and a database of its own."""
     with tempfile.TemporaryDirectory(prefix="menshen-chaos-") as folder:
-        world = World(Path(folder), nodes=nodes, rate=rate, is_sqlite=database == "sqlite")
+        with _BUILDING:
+            world = World(Path(folder), nodes=nodes, rate=rate, is_sqlite=database == "sqlite")
         engine = open_engine(world.database)
         watch = ReceiptWatch(world.broker.url, engine)
         try:
@@ -100,21 +179,18 @@ def bench(
             watch.start()
             for name in world.actors:
                 world.wait_ready(name)
-            count = _play(world, steps, watch, log, limit_s)
+            count = _play(world, steps, watch, log, number, limit_s)
             world.drain(_DRAIN_S)
             _wait_for_router(engine)
-            outcome = _count(world, engine, count, watch.stop())
+            return _count(world, engine, count, watch.stop())
         finally:
             watch.stop()
             engine.dispose()
             world.stop()
-    _report(outcome, time.monotonic() - started, database=database, as_json=as_json)
-    if not outcome.is_good:
-        raise typer.Exit(1)
 
 
 def _play(
-    world: World, steps: list[Step], watch: ReceiptWatch, path: Path | None, limit_s: float
+    world: World, steps: list[Step], watch: ReceiptWatch, log: Log, number: int, limit_s: float
 ) -> int:
     """Go through the steps; how many kills met a process that ran."""
     began = time.monotonic()
@@ -130,6 +206,7 @@ def _play(
         kills += step.is_kill and is_done
         time.sleep(step.lasts_s)
         line: dict[str, Any] = {
+            "world": number,
             "at_s": round(time.monotonic() - began, 2),
             "action": step.action,
             "done": is_done,
@@ -140,8 +217,7 @@ def _play(
         }
         if not step.is_kill:
             line |= {"strength": round(step.strength, 2), "lasts_s": round(step.lasts_s, 1)}
-        with path.open("a", encoding="utf-8") if path else nullcontext(sys.stderr) as log:
-            log.write(json.dumps(line) + "\n")
+        log.write(line)
     return kills
 
 

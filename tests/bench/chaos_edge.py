@@ -1,12 +1,11 @@
 """The nodes that chaos kills: they write and publish until they are killed.
 
-``python -m tests.bench.chaos_edge FOLDER BROKER NODES RATE`` prints ``node seq id`` of each event
+``main FOLDER BROKER NODES RATE`` prints ``node seq id`` of each event
 after it is committed; with RATE 0 it adds nothing and ends when its outboxes are empty.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.bench.chaos_clock import CAMERAS_PER_NODE, COUNTY, SteppingClock
 
 def main(folder: str, broker: str, nodes: str, rate: str) -> None:
     """Write and publish; see the module."""
+    configure_logs(level="critical")
     is_draining = float(rate) == 0
     plan = FleetPlan(
         nodes=node_names(int(nodes), int(nodes) * CAMERAS_PER_NODE),
@@ -40,8 +40,3 @@ def main(folder: str, broker: str, nodes: str, rate: str) -> None:
     while fleet.pending():
         time.sleep(0.05)
     fleet.close()
-
-
-if __name__ == "__main__":
-    configure_logs(level="critical")
-    main(*sys.argv[1:])

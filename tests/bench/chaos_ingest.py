@@ -1,11 +1,10 @@
 """The ingest that chaos kills: the real subscriber and store, with a clock that can be stepped.
 
-``python -m tests.bench.chaos_ingest DATABASE BROKER [SHARE]`` stores until it is killed.
+``main DATABASE BROKER [SHARE]`` stores until it is killed.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 
 from config.logs import configure_logs
@@ -17,6 +16,7 @@ from tests.bench.chaos_clock import COUNTY, SteppingClock
 
 def main(database: str, broker: str, share: str | None = None) -> None:
     """Store until killed; prints a line when the broker has answered."""
+    configure_logs(level="critical")
     clock = SteppingClock()
     store = EventStore(open_engine(database), clock)
     subscriber = Subscriber(broker_url=broker, county=COUNTY, store=store, clock=clock, share=share)
@@ -24,8 +24,3 @@ def main(database: str, broker: str, share: str | None = None) -> None:
     subscriber.wait_until_up(600)
     print("ready", flush=True)
     threading.Event().wait()
-
-
-if __name__ == "__main__":
-    configure_logs(level="critical")
-    main(*sys.argv[1:])

@@ -6,22 +6,24 @@ import contextlib
 import os
 import resource
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import IO
 
 from ingest.engine import open_engine
 from ingest.migrate import upgrade
+from tests.bench import nursery
 from tests.bench.chaos_plan import Step
 from tests.bench.chaos_site import site_text
+from tests.bench.nursery import Program
 from tests.bench.proxy import Proxy, Weather
 from tests.servers import Mosquitto, Postgres
 
-_ROOT = Path(__file__).resolve().parents[2]
+PRELOADED = ("tests.bench.chaos_edge", "tests.bench.chaos_ingest", "menshen", "alerts.cli")
 _LOOK_S = 0.1
 _RESTART_AFTER_S = 0.5
 _READY_S = 20.0
@@ -32,10 +34,10 @@ _RUTHLESS = 0.15
 class Actor:
     """A process that is started again whenever it has ended, killed or not."""
 
-    words: list[str]
+    program: Program
     environment: dict[str, str] = field(default_factory=dict)
     reads: Callable[[str], None] = lambda _line: None
-    process: subprocess.Popen[str] | None = None
+    process: BaseProcess | None = None
     started_at: float = 0.0
     is_ready: bool = False
     """It has printed a line since its start: it works."""
@@ -47,49 +49,44 @@ class Actor:
         """Start it."""
         self.started_at = time.monotonic()
         self.is_ready = False
-        self.process = subprocess.Popen(
-            self.words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=_ROOT,
-            env={**os.environ, **self.environment},
-        )
-        self._reader = threading.Thread(target=self._read, args=(self.process,))
+        self.process, output = nursery.start(self.program, self.environment)
+        self._reader = threading.Thread(target=self._read, args=(output,))
         self._reader.start()
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self.process.pid if self.process is not None and self.process.is_alive() else None
 
     def is_due(self) -> bool:
         """True when it has ended, and not just after its start."""
-        is_over = self.process is None or self.process.poll() is not None
-        return (
-            is_over and not self.is_done() and time.monotonic() - self.started_at > _RESTART_AFTER_S
-        )
+        is_over = self.pid is None and not self.is_done()
+        return is_over and time.monotonic() - self.started_at > _RESTART_AFTER_S
 
     def is_done(self) -> bool:
         """True when it has ended because its work was done."""
-        return self.may_end and self.process is not None and self.process.poll() == 0
+        return self.may_end and self.process is not None and self.process.exitcode == 0
 
     def send(self, number: int) -> bool:
         """Send it a signal; False when it does not run."""
-        if self.process is None or self.process.poll() is not None:
+        pid = self.pid
+        if pid is None:
             return False
-        self.process.send_signal(number)
+        os.kill(pid, number)
         return True
 
     def kill(self) -> bool:
         """``kill -9``; True when it ran. What it has printed is read to the end."""
         was_running = self.send(signal.SIGKILL)
         if self.process is not None:
-            self.process.wait()
+            self.process.join()
         if self._reader is not None:
             self._reader.join()
         return was_running
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        if process.stdout is None:
-            return
-        with process.stdout:
-            for line in process.stdout:
+    def _read(self, output: IO[str]) -> None:
+        with output:
+            for line in output:
                 self.is_ready = True
                 if line.endswith("\n"):  # the last line of a killed process may be cut short
                     self.reads(line)
@@ -164,7 +161,8 @@ class World:
         with self._lock:
             edge = self.actors["edge"]
             edge.kill()
-            edge.words, edge.may_end = [*edge.words[:-1], "0"], True
+            words = (*edge.program.arguments[:-1], "0")
+            edge.program, edge.may_end = replace(edge.program, arguments=words), True
             edge.start()
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
@@ -188,24 +186,17 @@ class World:
 
     def _actors(self, rate: float, *, replicas: int) -> dict[str, Actor]:
         urls = {name: f"mqtt://127.0.0.1:{proxy.port}" for name, proxy in self.proxies.items()}
-        us = [sys.executable, "-m"]
-        edge = [
-            *us,
-            "tests.bench.chaos_edge",
-            str(self.outboxes),
-            urls["edge"],
-            str(self.nodes),
-        ]
-        share = ["ingest"] if replicas > 1 else []
-        ingest = [*us, "tests.bench.chaos_ingest", self.database, urls["centre"], *share]
+        edge = (str(self.outboxes), urls["edge"], str(self.nodes), str(rate))
+        share = ("ingest",) if replicas > 1 else ()
+        ingest = Program("tests.bench.chaos_ingest:main", (self.database, urls["centre"], *share))
         site = self.folder / "site.toml"
         site.write_text(site_text(self.nodes), encoding="utf-8")
-        router = [*us, "menshen", "centre", "run", "--site", str(site)]
+        router = ("centre", "run", "--site", str(site), "--only", "router")
         return {
-            "edge": Actor([*edge, str(rate)], reads=self._promise),
+            "edge": Actor(Program("tests.bench.chaos_edge:main", edge), reads=self._promise),
             **{f"ingest-{number}": Actor(ingest) for number in range(replicas)},
             "router": Actor(
-                [*router, "--only", "router"],
+                Program("menshen:main", router, is_command=True),
                 {
                     "MENSHEN_DATABASE": self.database,
                     "MENSHEN_BROKER": urls["centre"],
@@ -266,20 +257,17 @@ class World:
         """Make every file of the nodes refuse to grow beyond ``most`` bytes, or allow it again."""
         self._edge_is_full = most != resource.RLIM_INFINITY
         edge = self.actors.get("edge")
-        if edge is None or edge.process is None:
+        pid = None if edge is None else edge.pid
+        if pid is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(
-                edge.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY)
-            )
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
 
 def _has_handlers(actor: Actor) -> bool:
     """True once the process catches SIGUSR1, which would end it before."""
-    if actor.process is None:
-        return False
     try:
-        status = Path(f"/proc/{actor.process.pid}/status").read_text()
+        status = Path(f"/proc/{actor.pid}/status").read_text()
     except OSError:
         return False
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
