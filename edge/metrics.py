@@ -24,7 +24,7 @@ _COUNTERS = (
     ("frames_dropped", "frames_dropped", "Pictures dropped because inference was behind"),
     ("packets_damaged", "packets_damaged", "Coded pictures that could not be decoded whole"),
 )
-_STAGES = ("decode_s", "motion_s", "picture_s")
+_STAGES = ("decode_s", "motion_s", "picture_s", "inference_s", "events_s")
 
 
 class EdgeCollector:
@@ -54,29 +54,35 @@ class EdgeCollector:
         )
         stages = CounterMetricFamily(
             "menshen_edge_camera_cpu_seconds",
-            "Processor time in a decode child, by stage",
+            "Processor time, by stage",
             labels=["camera", "stage"],
         )
+        lag = GaugeMetricFamily(
+            "menshen_edge_picture_lag_seconds",
+            "Age of the last picture when it had been analysed",
+            labels=["camera"],
+        )
         for camera, item in cameras.items():
+            lag.add_metric([camera], item["lag_s"])
             online.add_metric([camera], float(item["online"]))
             for kind, count in item["events"].items():
                 events.add_metric([camera, kind], count)
             for stage in _STAGES:
                 stages.add_metric([camera, stage.removesuffix("_s")], item[stage])
-        yield from (online, events, stages)
+        yield from (online, events, stages, lag)
 
     def _of_node(self, report: Report) -> Iterator[Metric]:
-        node = CounterMetricFamily(
-            "menshen_edge_node_cpu_seconds", "Processor time in the parent", labels=["stage"]
-        )
-        for stage in ("inference", "events"):
-            node.add_metric([stage], report[f"{stage}_s"])
         restarts = CounterMetricFamily(
             "menshen_edge_group_restarts", "Decode groups replaced", labels=["group"]
         )
         for group, count in report["group_restarts"].items():
             restarts.add_metric([group], count)
-        yield from (node, restarts)
+        yield restarts
+        yield GaugeMetricFamily(
+            "menshen_edge_pictures_waiting",
+            "Pictures that wait for inference",
+            report["pictures_waiting"],
+        )
         yield GaugeMetricFamily(
             "menshen_edge_events_not_kept", "Events that wait for a disk", report["events_not_kept"]
         )

@@ -34,6 +34,9 @@ _SUPERVISE_S = 0.25
 _RESOURCES_S = 10.0
 
 
+_Taken = tuple[CameraSpec, RingFrame, FrameRing]
+
+
 class Vision(Protocol):
     """Finds plates and faces (:class:`models.core.VisionCore`)."""
 
@@ -75,6 +78,10 @@ class _Watched:
     group: CameraGroup
     pipeline: CameraPipeline
     health: CameraHealth = field(default_factory=CameraHealth)
+    inference_s: float = 0.0
+    events_s: float = 0.0
+    lag_s: float = 0.0
+    """How old the last picture was when it had been analysed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,6 @@ class Worker:
         self.on_group: Callable[[CameraGroup], None] = lambda _group: None
         """Told of each further group before it starts; set it before :meth:`run`."""
         self._stop = threading.Event()
-        self._inference_s = self._events_s = 0.0
         self._cameras: dict[str, _Watched] = {}
         self._lock = threading.Lock()
         self._wanted: Sequence[WatchedCamera] | None = None
@@ -276,7 +282,7 @@ class Worker:
 
     def _analyse_some(self) -> bool:
         """Analyse one batch, at most one picture of each group at a time in turn."""
-        batch: list[tuple[CameraSpec, RingFrame, FrameRing]] = []
+        batch: list[_Taken] = []
         while len(batch) < BATCH:
             taken = [item for group in self._groups if (item := group.take()) is not None]
             if not taken:
@@ -284,29 +290,33 @@ class Worker:
             batch.extend(taken)
         if not batch:
             return False
-        begun = time.process_time()
-        detections = look(
-            self._vision,
-            [
-                (
-                    frame.picture,
-                    self._cameras[spec.id].pipeline.region(frame.picture, frame.at, frame.boxes),
-                )
-                for spec, frame, _ in batch
-            ],
-        )
-        analysed = time.process_time()
-        self._inference_s += analysed - begun
-        for (spec, frame, ring), found in zip(batch, detections, strict=True):
-            pipeline = self._cameras[spec.id].pipeline
-            pipeline.feed(Scene(frame.picture, frame.at), found, frame.boxes)
-            self._cameras[spec.id].group.hungry(spec.id, pipeline.appetite_s())
+        for (spec, frame, ring), found in zip(batch, self._look(batch), strict=True):
+            begun, watched = time.process_time(), self._cameras[spec.id]
+            watched.pipeline.feed(Scene(frame.picture, frame.at), found, frame.boxes)
+            watched.group.hungry(spec.id, watched.pipeline.appetite_s())
+            watched.lag_s = (self._clock.now() - frame.at).total_seconds()
             try:
                 ring.release(frame)
             except RingBrokenError:
                 _LOG.debug("ring of a dead child", camera=spec.id)
-        self._events_s += time.process_time() - analysed
+            watched.events_s += time.process_time() - begun
         return True
+
+    def _look(self, batch: Sequence[_Taken]) -> list[Detections]:
+        """Search the pictures; the time it takes counts to each by the area that is searched."""
+        begun = time.process_time()
+        looks = [
+            (
+                frame.picture,
+                self._cameras[spec.id].pipeline.region(frame.picture, frame.at, frame.boxes),
+            )
+            for spec, frame, _ in batch
+        ]
+        found = look(self._vision, looks)
+        each = (time.process_time() - begun) / sum(part.width * part.height for _, part in looks)
+        for (spec, _, _), (_, part) in zip(batch, looks, strict=True):
+            self._cameras[spec.id].inference_s += each * part.width * part.height
+        return found
 
     def _shut_down(self) -> None:
         for group in self._groups:
@@ -337,14 +347,16 @@ class Worker:
                 "decode_s": round(counters.decode_s, 3),
                 "motion_s": round(counters.motion_s, 3),
                 "picture_s": round(counters.picture_s, 3),
+                "inference_s": round(watched.inference_s, 3),
+                "events_s": round(watched.events_s, 3),
+                "lag_s": round(watched.lag_s, 3),
                 "events": {kind.value: n for kind, n in sorted(watched.pipeline.events.items())},
             }
         return {
             "frames_decoded": sum(int(item["frames_decoded"]) for item in cameras.values()),
             "events": sum(sum(item["events"].values()) for item in cameras.values()),
             "events_not_kept": len(self._unsent),
-            "inference_s": round(self._inference_s, 3),
-            "events_s": round(self._events_s, 3),
+            "pictures_waiting": sum(group.waiting for group in self._groups),
             "group_restarts": {group.name: group.restarts for group in self._groups},
             "cameras": cameras,
         }

@@ -127,6 +127,11 @@ class FrameRing:
         """Whether a picture can be put in now without pushing another out."""
         return bool((self._table["state"] == _FREE).any())
 
+    @property
+    def waiting(self) -> int:
+        """Pictures that nobody has taken yet."""
+        return int((self._table["state"] == _READY).sum())
+
     def _claim(self) -> tuple[int | None, int | None]:
         free = np.flatnonzero(self._table["state"] == _FREE)
         if free.size:

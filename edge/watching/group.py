@@ -237,6 +237,11 @@ class CameraGroup:
         """Readable when a picture waits; see :attr:`edge.watching.frame_ring.FrameRing.bell`."""
         return None if self._ring is None else self._ring.bell
 
+    @property
+    def waiting(self) -> int:
+        """Pictures of this group that nobody has analysed yet."""
+        return 0 if self._ring is None else self._ring.waiting
+
     def hear(self) -> None:
         """Silence the bell, before the pictures are taken."""
         if self._ring is not None:

@@ -10,6 +10,7 @@ from tests.bench import (
     curves,
     delivery,
     edge,
+    edge_soak,
     faces,
     fuzz,
     inference,
@@ -49,6 +50,11 @@ app.command(
     epilog="Example: menshen bench edge --clip ../shared/eval/clips/car-detection.mp4 --cameras 4 "
     "--activity 0.1 --json",
 )(edge.bench)
+app.command(
+    "edge-soak",
+    epilog="Example: menshen bench edge-soak --clip ../shared/eval/clips/car-detection.mp4 "
+    "--cameras 40 --activity 0.1 --seconds 600 --json",
+)(edge_soak.bench)
 app.command("chaos", epilog="Example: menshen bench chaos --kills 100 --json")(chaos.bench)
 app.command("fuzz", epilog="Example: menshen bench fuzz --messages 90000 --requests 10000 --json")(
     fuzz.bench

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -16,21 +11,18 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from config.event import Event
 from config.site import Gate
 from edge.simulator.server import RtspServer
 from edge.simulator.source import CameraSource
-from edge.watching.group import GroupLimits
-from tests.bench.edge_score import Seen, compare
+from tests.bench.edge_process import EdgeProcess
+from tests.bench.edge_score import Seen, compare, read_visits
 from tests.bench.edge_streams import camera, footage
-from tests.bench.processes import cpu_s, family, memory_mb
 from tests.bench.report import JsonFlag, finish, show
 
 WARM_S: Final = 9.0
 """Connecting, learning the background, and the first look around are over after so long."""
 MOST_ALWAYS: Final = 4
 """Where everything is decoded, more cameras than this would not fit two cores."""
-_BARE = "import edge.watching.child, sys; print('ready', flush=True); sys.stdin.read()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,134 +86,38 @@ def bench(
 
 
 def _run(gate: Gate, sources: Sequence[CameraSource], seconds: float) -> Run:
-    with tempfile.TemporaryDirectory(prefix="menshen-bench-") as name:
-        folder = Path(name)
-        with RtspServer("127.0.0.1", 0, sources) as server:
-            epoch = time.time()
-            job = {
-                "cameras": [
-                    {
-                        "id": source.name,
-                        "gate": gate.value,
-                        "url": server.url(source.name, "main"),
-                        "sub_url": server.url(source.name, "sub"),
-                    }
-                    for source in sources
-                ]
-            }
-            (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.edge_worker", str(folder / "job.json")],
-                cwd=Path(__file__).resolve().parents[2],
-            )
-            try:
-                used, shares, memory, began = _measure(process, folder, len(sources), seconds)
-            finally:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(30)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        visits = _visits(
-            folder / "events.jsonl",
-            epoch=epoch,
-            began=began - epoch,
-            sources=sources,
-            seconds=seconds,
-        )
+    with (
+        tempfile.TemporaryDirectory(prefix="menshen-bench-") as name,
+        RtspServer("127.0.0.1", 0, sources) as server,
+    ):
+        epoch = time.time()
+        with EdgeProcess(Path(name), sources, server, gate) as process:
+            used, shares, memory, began = _measure(process, len(sources), seconds)
+        report = process.report()
+        visits = [
+            seen
+            for seen in read_visits(process.events, sources=sources, epoch=epoch)
+            # The first look around belongs to no pass.
+            if began - epoch <= seen.at_s <= began - epoch + seconds
+        ]
     dropped = sum(item["frames_dropped"] for item in report["cameras"].values())
     return Run(used, shares, memory, dropped, visits)
 
 
 def _measure(
-    process: subprocess.Popen[bytes], folder: Path, cameras: int, seconds: float
+    process: EdgeProcess, cameras: int, seconds: float
 ) -> tuple[float, dict[str, float], float, float]:
-    base_file = folder / "base.json"
-    while not base_file.exists():
-        if process.poll() is not None:
-            raise RuntimeError("the worker under test ended before it began")
-        time.sleep(0.1)
-    while _stages(process, folder).pop("online") < cameras:
-        time.sleep(0.5)
+    process.wait_online()
     time.sleep(WARM_S)
-    pids = family(process.pid)
-    before, stages_before, begun = cpu_s(pids), _stages(process, folder), time.monotonic()
+    before, stages_before, begun = process.cpu_s(), process.state()["stages"], time.monotonic()
     began = time.time()
     time.sleep(seconds)
     elapsed = time.monotonic() - begun
-    used, stages = cpu_s(pids) - before, _stages(process, folder)
-    stages.pop("online")
-    groups = -(-cameras // GroupLimits().cameras_per_group)
-    base = json.loads(base_file.read_text(encoding="utf-8"))["memory_mb"]
-    memory = (memory_mb(pids) - base - groups * _bare_child_mb()) / cameras
-    each = {name: value - stages_before[name] for name, value in stages.items()}
+    used, stages = process.cpu_s() - before, process.state()["stages"]
+    each = {name: stages[name] - stages_before[name] for name in stages if name != "online"}
     each["other"] = used - sum(each.values())
     shares = {name: round(value / used, 3) if used else 0.0 for name, value in each.items()}
-    return 100 * used / elapsed / cameras, shares, memory, began
-
-
-def _stages(process: subprocess.Popen[bytes], folder: Path) -> dict[str, float]:
-    """Processor seconds by stage, as the worker counts them now."""
-    answer = folder / "stages.json"
-    answer.unlink(missing_ok=True)
-    process.send_signal(signal.SIGUSR1)
-    for _ in range(100):
-        if answer.exists():
-            stages: dict[str, float] = json.loads(answer.read_text(encoding="utf-8"))
-            return stages
-        time.sleep(0.05)
-    raise RuntimeError("the worker under test does not answer")
-
-
-def _bare_child_mb() -> float:
-    """Memory of a decode child without a camera: the part that its cameras share."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", _BARE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).resolve().parents[2],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    memory = memory_mb([child.pid])
-    child.communicate()
-    return memory
-
-
-def _visits(
-    file: Path, *, epoch: float, began: float, sources: Sequence[CameraSource], seconds: float
-) -> list[Seen]:
-    """Visits of one pass of the loop, in its own seconds; ``began`` counts from ``epoch``."""
-    begins: dict[str, tuple[Event, float]] = {}
-    ends: dict[str, float] = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
-        item = json.loads(line)
-        event = Event.model_validate_json(item["event"])
-        if event.health is not None:
-            continue
-        begins.setdefault(event.visit, (event, item["told_at"]))
-        ends[event.visit] = (event.ended_at or event.captured_at).timestamp()
-    lengths = {source.name: source.main.seconds for source in sources}
-    seen = []
-    for visit, (event, told) in begins.items():
-        start = event.started_at.timestamp() - epoch
-        # The first look around belongs to no pass.
-        if start < began or start > began + seconds:
-            continue
-        turn = start % lengths[event.camera] - start
-        seen.append(
-            Seen(
-                event.camera,
-                event.kind.value,
-                start + turn,
-                ends[visit] - epoch + turn,
-                told - epoch + turn,
-            )
-        )
-    return seen
+    return 100 * used / elapsed / cameras, shares, process.memory_mb_per_camera(), began
 
 
 def _table(result: dict[str, Any], activity: float) -> None:

@@ -1,10 +1,15 @@
-"""Compares what two gates saw of the same loop: which visits both told, and how soon; pure."""
+"""Compares what two gates saw of the same loop: which visits both told, and how soon."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+
+from config.event import Event
+from edge.simulator.source import CameraSource
 
 SLACK_S = 1.5
 """Two gates look at different pictures of one object, so its visit begins a little apart."""
@@ -12,13 +17,17 @@ SLACK_S = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One visit, in seconds of its camera's loop; ``told_s`` when it was first told."""
+    """One visit, in seconds of its camera's loop; ``told_s`` when it was first told.
+
+    ``at_s``: when it began, in seconds since the loops began to play.
+    """
 
     camera: str
     kind: str
     start_s: float
     end_s: float
     told_s: float
+    at_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,33 @@ def _same(first: Seen, second: Seen) -> bool:
     )
 
 
-def within(visits: Iterable[Seen], *, start_s: float, end_s: float) -> list[Seen]:
-    """The visits that lie wholly between two moments."""
-    return [seen for seen in visits if seen.start_s >= start_s and seen.end_s <= end_s]
+def read_visits(file: Path, *, sources: Sequence[CameraSource], epoch: float) -> list[Seen]:
+    """The visits in a file of events as the worker under test writes it.
+
+    Args:
+        sources: the cameras, whose loops began to play at ``epoch`` (Unix seconds).
+    """
+    begins: dict[str, tuple[Event, float]] = {}
+    ends: dict[str, float] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        item = json.loads(line)
+        event = Event.model_validate_json(item["event"])
+        if event.health is None:
+            begins.setdefault(event.visit, (event, item["told_at"]))
+            ends[event.visit] = (event.ended_at or event.captured_at).timestamp()
+    lengths = {source.name: source.main.seconds for source in sources}
+    seen = []
+    for visit, (event, told) in begins.items():
+        at = event.started_at.timestamp() - epoch
+        turn = at - at % lengths[event.camera]
+        seen.append(
+            Seen(
+                event.camera,
+                event.kind.value,
+                at - turn,
+                ends[visit] - epoch - turn,
+                told - epoch - turn,
+                at,
+            )
+        )
+    return seen

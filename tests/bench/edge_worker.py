@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,7 +64,7 @@ def main(job_file: Path) -> None:
             limits=GroupLimits(log_level="error"),
         )
         signal.signal(signal.SIGTERM, lambda *_: worker.stop())
-        signal.signal(signal.SIGUSR1, lambda *_: _tell_stages(worker, folder))
+        signal.signal(signal.SIGUSR1, lambda *_: _tell_state(worker, folder))
         _warm_up(vision)
         base = memory_mb([os.getpid()])
         (folder / "base.json").write_text(json.dumps({"memory_mb": base}), encoding="utf-8")
@@ -78,21 +79,43 @@ def _warm_up(vision: VisionCore) -> None:
         vision.analyse([PlanarFrame(luma, colour, colour)] * count)
 
 
-def _tell_stages(worker: Worker, folder: Path) -> None:
-    """Write processor seconds by stage; whole or not at all."""
+_analysed: dict[str, int] = {}
+
+
+def _lag_s(cameras: dict[str, dict[str, Any]]) -> float:
+    """How late the latest picture was analysed since we were asked last; 0 for none."""
+    fresh = [
+        float(item["lag_s"])
+        for name, item in cameras.items()
+        if item["frames_analysed"] != _analysed.get(name, 0)
+    ]
+    _analysed.update({name: item["frames_analysed"] for name, item in cameras.items()})
+    return max(fresh, default=0.0)
+
+
+def _tell_state(worker: Worker, folder: Path) -> None:
+    """Write processor seconds by stage and how far behind it is; whole or not at all."""
     report = worker.report()
     cameras = report["cameras"].values()
     stages = {
         "decode": sum(item["decode_s"] for item in cameras),
         "motion": sum(item["motion_s"] for item in cameras),
         "picture": sum(item["picture_s"] for item in cameras),
-        "inference": report["inference_s"],
-        "events": report["events_s"],
-        "online": worker.cameras_online(),
+        "inference": sum(item["inference_s"] for item in cameras),
+        "events": sum(item["events_s"] for item in cameras),
     }
-    half = folder / "stages.half"
-    half.write_text(json.dumps(stages), encoding="utf-8")
-    half.replace(folder / "stages.json")
+    stages["online"] = worker.cameras_online()
+    answer = {
+        "stages": stages,
+        "waiting": report["pictures_waiting"],
+        "lag_s": _lag_s(report["cameras"]),
+        "packets": {name: item["packets"] for name, item in report["cameras"].items()},
+        "sampled": sum(item["frames_sampled"] for item in cameras),
+        "dropped": sum(item["frames_dropped"] for item in cameras),
+    }
+    half = folder / "state.half"
+    half.write_text(json.dumps(answer), encoding="utf-8")
+    half.replace(folder / "state.json")
 
 
 if __name__ == "__main__":

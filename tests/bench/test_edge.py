@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.bench.edge_score import Seen, compare
+from tests.bench.edge_soak import lost_visits, summary
 from tests.bench.processes import cpu_s, family, memory_mb
 
 
@@ -40,3 +41,24 @@ def test_a_process_is_accounted_for() -> None:
     while cpu_s([own]) <= before:
         sum(range(10_000))
     assert memory_mb([own]) > 10
+
+
+def test_what_most_passes_saw_all_had_to_see() -> None:
+    whole = [seen(10), seen(30, kind="motion")]
+    passes = {"cam0": [whole, whole, [seen(10)], [*whole, seen(60)]]}
+    assert lost_visits(passes) == (8, 1)
+    assert lost_visits({"cam0": []}) == (0, 0)
+
+
+def test_a_soak_that_grows_shows_it() -> None:
+    samples = [
+        {"at_s": 10.0 * i, "cpu_s": 3.0 * i, "simulator_s": 1.0 * i, "memory_mb": 500.0 + i,
+         "load": 1.0, "waiting": i, "lag_s": i / 10, "sampled": 50 * i, "dropped": 0,
+         "packets": 500 * i}
+        for i in range(12)
+    ]  # fmt: skip
+    found = summary(samples, cameras=2)
+    assert found["core_percent_per_camera"] == 15.0
+    assert found["pictures_per_s_per_camera"] == 25.0
+    assert found["waiting_mean_by_third"] == [1.5, 5.5, 9.5]
+    assert found["memory_growth_mb_second_half"] == 5.0

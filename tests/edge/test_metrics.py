@@ -20,10 +20,10 @@ def report() -> dict[str, Any]:
     )  # fmt: skip
     camera |= {"online": True, "events": {"plate": 3}}
     camera |= {"decode_s": 1.5, "motion_s": 0.5, "picture_s": 0.1}
+    camera |= {"inference_s": 2.0, "events_s": 0.3, "lag_s": 0.4}
     return {
         "cameras": {"gate-1": camera},
-        "inference_s": 2.0,
-        "events_s": 0.3,
+        "pictures_waiting": 5,
         "events_not_kept": 0,
         "group_restarts": {"group-1": 1},
     }
@@ -47,6 +47,8 @@ def test_per_camera_and_stage() -> None:
     assert samples["menshen_edge_camera_online", (gate,)] == 1
     assert samples["menshen_edge_events_total", (gate, ("kind", "plate"))] == 3
     assert samples["menshen_edge_camera_cpu_seconds_total", (gate, ("stage", "decode"))] == 1.5
-    assert samples["menshen_edge_node_cpu_seconds_total", (("stage", "inference"),)] == 2
+    assert samples["menshen_edge_camera_cpu_seconds_total", (gate, ("stage", "inference"))] == 2
+    assert samples["menshen_edge_picture_lag_seconds", (gate,)] == 0.4
+    assert samples["menshen_edge_pictures_waiting", ()] == 5
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", server.port)) != 0

@@ -1,0 +1,175 @@
+"""``menshen bench edge-soak``: many cameras for long: nothing may grow, nothing may be lost."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from config.site import Gate
+from edge.simulator.server import RtspServer
+from edge.simulator.source import CameraSource
+from tests.bench.edge_process import EdgeProcess
+from tests.bench.edge_score import Seen, compare, read_visits
+from tests.bench.edge_streams import camera, footage
+from tests.bench.processes import cpu_s, memory_mb
+from tests.bench.report import JsonFlag, finish, show
+
+WARM_S: Final = 15.0
+
+
+def bench(
+    clip: Annotated[Path, typer.Option(help="A video with things to see in it.")],
+    cameras: Annotated[int, typer.Option(min=1, max=120, help="How many to watch at once.")] = 40,
+    activity: Annotated[
+        float, typer.Option(min=0.02, max=1, help="Share of the time that something moves.")
+    ] = 0.1,
+    seconds: Annotated[float, typer.Option(min=20, help="How long to watch.")] = 600.0,
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two samples.")] = 10.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Queue, memory, processor share and lost visits of many cameras over real RTSP."""
+    found = footage(clip)
+    sources = [
+        camera(f"cam{i}", found, i, activity=activity, cameras=cameras) for i in range(cameras)
+    ]
+    with (
+        tempfile.TemporaryDirectory(prefix="menshen-soak-") as name,
+        RtspServer("127.0.0.1", 0, sources) as server,
+    ):
+        epoch = time.time()
+        with EdgeProcess(Path(name), sources, server, Gate.SUBSTREAM) as process:
+            process.wait_online()
+            time.sleep(WARM_S)
+            began = time.time()
+            samples = _watch(process, seconds=seconds, every=every)
+            ended = time.time()
+        report = process.report()
+        seen = read_visits(process.events, sources=sources, epoch=epoch)
+    passes = whole_passes(seen, sources, start_s=began - epoch, end_s=ended - epoch)
+    expected, lost = lost_visits(passes)
+    _table(samples, cameras)
+    result = {
+        **summary(samples, cameras=cameras),
+        "visits_expected": expected,
+        "visits_lost": lost,
+        "events": report["events"],
+        "events_not_kept": report["events_not_kept"],
+        "group_restarts": sum(report["group_restarts"].values()),
+    }
+    finish(result, as_json=as_json)
+
+
+def _watch(process: EdgeProcess, *, seconds: float, every: float) -> list[dict[str, Any]]:
+    samples: list[dict[str, Any]] = []
+    begun = time.monotonic()
+    while (elapsed := time.monotonic() - begun) <= seconds:
+        state = process.state()
+        samples.append(
+            {
+                "at_s": round(elapsed, 1),
+                "cpu_s": process.cpu_s(),
+                "simulator_s": cpu_s([os.getpid()]),
+                "memory_mb": round(memory_mb(process.pids), 1),
+                "load": os.getloadavg()[0],
+                **{key: state[key] for key in ("waiting", "lag_s", "sampled", "dropped")},
+                "packets": sum(state["packets"].values()),
+            }
+        )
+        time.sleep(max(0.0, begun + len(samples) * every - time.monotonic()))
+    return samples
+
+
+def whole_passes(
+    seen: Sequence[Seen], sources: Sequence[CameraSource], *, start_s: float, end_s: float
+) -> dict[str, list[list[Seen]]]:
+    """The visits of each camera by pass of its loop; only passes that were watched whole."""
+    passes: dict[str, list[list[Seen]]] = {}
+    for source in sources:
+        length = source.main.seconds
+        first, last = -(-start_s // length), end_s // length
+        turns: defaultdict[int, list[Seen]] = defaultdict(list)
+        for one in seen:
+            if one.camera == source.name:
+                turns[int(one.at_s // length)].append(one)
+        # What is told last in a pass may end after it.
+        passes[source.name] = [turns[turn] for turn in range(int(first), int(last))]
+    return passes
+
+
+def lost_visits(passes: dict[str, list[list[Seen]]]) -> tuple[int, int]:
+    """How many visits had to be seen, and how many of them were not.
+
+    Each pass of a loop shows the same: what at least half of the passes saw, all had to see.
+    """
+    expected = lost = 0
+    for turns in passes.values():
+        richest = max(turns, key=len, default=[])
+        usual = [
+            one
+            for one in richest
+            if 2 * sum(bool(compare([one], turn).found) for turn in turns) >= len(turns)
+        ]
+        for turn in turns:
+            score = compare(usual, turn)
+            expected += score.expected
+            lost += score.expected - score.found
+    return expected, lost
+
+
+def summary(samples: Sequence[dict[str, Any]], *, cameras: int) -> dict[str, Any]:
+    """What the samples come to: rates, and whether anything grows."""
+    first, last = samples[0], samples[-1]
+    elapsed = max(last["at_s"] - first["at_s"], 1e-6)
+
+    def rate(key: str) -> float:
+        return float((last[key] - first[key]) / elapsed)
+
+    cuts = [len(samples) * part // 3 for part in range(4)]
+    thirds = [samples[start : max(start + 1, end)] for start, end in pairwise(cuts)]
+    half = samples[len(samples) // 2]
+    return {
+        "cameras": cameras,
+        "seconds": round(elapsed),
+        "core_percent_per_camera": round(100 * rate("cpu_s") / cameras, 2),
+        "simulator_core_percent": round(100 * rate("simulator_s"), 1),
+        "pictures_per_s_per_camera": round(rate("packets") / cameras, 2),
+        "waiting_max": max(one["waiting"] for one in samples),
+        "waiting_mean_by_third": [_mean(part, "waiting") for part in thirds],
+        "lag_s_max": max(one["lag_s"] for one in samples),
+        "frames_sampled": last["sampled"] - first["sampled"],
+        "frames_dropped": last["dropped"] - first["dropped"],
+        "memory_mb_by_third": [_mean(part, "memory_mb") for part in thirds],
+        "memory_growth_mb_second_half": round(last["memory_mb"] - half["memory_mb"], 1),
+        "load": [round(one["load"], 1) for one in (first, last)],
+    }
+
+
+def _table(samples: Sequence[dict[str, Any]], cameras: int) -> None:
+    show(
+        f"Edge: {cameras} cameras for {samples[-1]['at_s']:.0f} s",
+        ("s", "cores", "waiting", "lag s", "dropped", "memory MB", "load"),
+        [
+            (
+                f"{one['at_s']:.0f}",
+                f"{(one['cpu_s'] - before['cpu_s']) / (one['at_s'] - before['at_s']):.2f}",
+                str(one["waiting"]),
+                f"{one['lag_s']:.1f}",
+                str(one["dropped"] - samples[0]["dropped"]),
+                f"{one['memory_mb']:.0f}",
+                f"{one['load']:.1f}",
+            )
+            for before, one in pairwise(samples)
+        ],
+    )
+
+
+def _mean(samples: Sequence[dict[str, Any]], key: str) -> float:
+    return round(float(sum(one[key] for one in samples)) / max(1, len(samples)), 1)
