@@ -13,14 +13,20 @@ from pydantic import AwareDatetime
 from sqlalchemy import Engine, Table, func, insert, select
 
 from alerts import choices_schema, quiet_schema, schema
+from alerts.channels import schema as channel_schema
+from alerts.channels.contacts import Contacts
+from alerts.channels.reach import Reach
 from alerts.explain import AlertLine, Explanation, Reason, explain_event
+from alerts.notices import INAPP
 from alerts.router import Router
 from alerts.state import LIVE
 from alerts.store import AlertStore
 from alerts.timers import Timers
+from config.channel_site import EMAIL
 from config.clock import FakeClock
 from config.event import Event, Frozen
 from config.ids import uuid7
+from config.secrets import Secrets
 from config.site import Site
 from config.wire import EventBatch, Numbered
 from ingest.engine import open_engine, reading, writing
@@ -41,15 +47,15 @@ _CHOICES: tuple[Table, ...] = (
     choices_schema.watch_votes,
     quiet_schema.silences,
     quiet_schema.wartime_orders,
+    channel_schema.quiet_hours,
 )
 """What people decided, and the router heeds."""
 
 
 class Told(Frozen):
-    """Somebody who would be told, when, and why; ``not_before`` where it would wait (at night)."""
+    """Somebody who would be told, when, by which way, and why."""
 
     at: AwareDatetime
-    not_before: AwareDatetime | None
     step: int
     person_id: str | None
     person_name: str
@@ -80,7 +86,13 @@ class Rehearsed(Frozen):
 
 
 def rehearse(
-    site: Site, event: Event, now: datetime, *, live: Engine | None = None, steps: int = STEPS
+    site: Site,
+    event: Event,
+    now: datetime,
+    *,
+    live: Engine | None = None,
+    secrets: Secrets | None = None,
+    steps: int = STEPS,
 ) -> Rehearsed:
     """Route ``event`` as if it came in at ``now`` (timezone-aware), and let the timers run.
 
@@ -90,6 +102,8 @@ def rehearse(
     Args:
         live: a centre's database, only read, whose swaps, leave, arming, silences, wartime and
             watch list count; None: the site file alone.
+        secrets: whose phones and mail addresses show by which ways each would be told, and when
+            the next way's turn would come; None: the pages alone.
     """
     with _scratch(now) as (engine, clock):
         if live is not None:
@@ -98,13 +112,15 @@ def rehearse(
         numbered = Numbered(seq=1, event=event)
         batch = EventBatch(node=event.node, epoch=uuid7(now), oldest=1, events=(numbered,))
         EventStore(engine, clock).insert(batch)
-        store = AlertStore(engine, site, clock)
-        while Router(engine, site, clock, store=store).run_once():
+        scene = _Scene(engine, site, clock, secrets)
+        while Router(engine, site, clock, store=scene.store).run_once():
             pass
-        return _run(engine, site, clock, store, event_id=event.id, steps=steps)
+        return scene.run(event.id, steps=steps)
 
 
-def rehearse_on(live: Engine, site: Site, event_id: str, now: datetime) -> Rehearsed | None:
+def rehearse_on(
+    live: Engine, site: Site, event_id: str, now: datetime, *, secrets: Secrets | None = None
+) -> Rehearsed | None:
     """How the alert of a stored event would go on from ``now``; None when it needs nobody.
 
     Raises:
@@ -123,9 +139,7 @@ def rehearse_on(live: Engine, site: Site, event_id: str, now: datetime) -> Rehea
             _copy(live, engine, table, table.c.alert_id == known.alert_id)
         sent = schema.deliveries
         _copy(live, engine, sent, sent.c.alert_id == known.alert_id)
-        store = AlertStore(engine, site, clock)
-        already = _sent(engine)
-        return _run(engine, site, clock, store, event_id=event_id, steps=STEPS, already=already)
+        return _Scene(engine, site, clock, secrets).run(event_id, steps=STEPS)
 
 
 @contextmanager
@@ -148,73 +162,83 @@ def _copy(source: Engine, target: Engine, table: Table, *conditions: Any) -> Non
             connection.execute(insert(table), [dict(row) for row in rows])
 
 
-def _run(
-    engine: Engine,
-    site: Site,
-    clock: FakeClock,
-    store: AlertStore,
-    *,
-    event_id: str,
-    steps: int,
-    already: frozenset[str] = frozenset(),
-) -> Rehearsed:
-    """Let timers fire, each at its time, until the last step has repeated."""
-    started_at = clock.now()
-    timers = Timers(engine, clock, store=store)
-    for _ in range(steps):
-        due = _next_due(engine)
-        if due is None or _repeats(_told(engine, site, already)):
-            break
-        clock.advance(max(timedelta(0), due - clock.now()).total_seconds())
-        timers.run_once()
-    return Rehearsed(
-        started_at=started_at,
-        told=_told(engine, site, already),
-        explanation=explain_event(engine, site, event_id),
-    )
+class _Scene:
+    """What is on the scratch database, and the parts that work on it."""
 
+    def __init__(
+        self, engine: Engine, site: Site, clock: FakeClock, secrets: Secrets | None
+    ) -> None:
+        self.engine = engine
+        self.site = site
+        self.clock = clock
+        self.store = AlertStore(engine, site, clock)
+        self._timers = Timers(engine, clock, store=self.store)
+        ways = {gateway.id for gateway in site.gateways} | {EMAIL}
+        contacts = Contacts(site, secrets or Secrets(), ways if secrets is not None else ())
+        self._reach = Reach(engine, site, clock, contacts=contacts)
+        with reading(engine) as connection:
+            self._already = frozenset(connection.execute(select(schema.deliveries.c.id)).scalars())
 
-def _next_due(engine: Engine) -> datetime | None:
-    with reading(engine) as connection:
-        due: datetime | None = connection.execute(
-            select(func.min(schema.timers.c.due_at))
-        ).scalar_one()
-    return due
+    def run(self, event_id: str, *, steps: int) -> Rehearsed:
+        """Let timers and ways have their turn, each at its time, until the last step repeats."""
+        started_at = self.clock.now()
+        self._settle()
+        for _ in range(steps * (1 + len(self.site.gateways))):
+            due = self._next_due()
+            if due is None or _repeats(self._told()):
+                break
+            self.clock.advance(max(timedelta(0), due - self.clock.now()).total_seconds())
+            self._timers.run_once()
+            self._settle()
+        return Rehearsed(
+            started_at=started_at,
+            told=self._told(),
+            explanation=explain_event(self.engine, self.site, event_id),
+        )
+
+    def _settle(self) -> None:
+        while self._reach.run_once():
+            pass
+
+    def _next_due(self) -> datetime | None:
+        """When the next timer fires, or the next way has its turn."""
+        with reading(self.engine) as connection:
+            moments = [
+                connection.execute(select(func.min(column))).scalar_one()
+                for column in (schema.timers.c.due_at, schema.deliveries.c.fall_over_at)
+            ]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _told(self) -> tuple[Told, ...]:
+        sent = schema.deliveries
+        with reading(self.engine) as connection:
+            rows = connection.execute(
+                select(sent).order_by(sent.c.created_at, sent.c.step, sent.c.id)
+            ).all()
+        told = []
+        for row in rows:
+            if row.id in self._already:
+                continue
+            person = self.site.person(row.person) if row.person is not None else None
+            told.append(
+                Told(
+                    at=row.created_at,
+                    step=row.step,
+                    person_id=row.person,
+                    person_name=person.name if person is not None else row.target,
+                    channel=row.channel,
+                    reason_zh=row.reason_zh,
+                    reason_en=row.reason_en,
+                )
+            )
+        return tuple(sorted(told, key=_order))
 
 
 def _repeats(told: tuple[Told, ...]) -> bool:
     """True when a step has been told twice: from there on it only goes on like that."""
-    moments = {(line.step, line.at) for line in told if line.person_id is not None}
+    moments = {(line.step, line.at) for line in told if line.channel == INAPP}
     return len(moments) > len({step for step, _ in moments})
 
 
-def _sent(engine: Engine) -> frozenset[str]:
-    with reading(engine) as connection:
-        return frozenset(connection.execute(select(schema.deliveries.c.id)).scalars())
-
-
-def _told(engine: Engine, site: Site, already: frozenset[str]) -> tuple[Told, ...]:
-    sent = schema.deliveries
-    with reading(engine) as connection:
-        rows = connection.execute(
-            select(sent).order_by(sent.c.created_at, sent.c.step, sent.c.id)
-        ).all()
-    told = []
-    for row in rows:
-        if row.id in already:
-            continue
-        person = site.person(row.person) if row.person is not None else None
-        waits = row.next_attempt_at is not None and row.next_attempt_at > row.created_at
-        told.append(
-            Told(
-                at=row.created_at,
-                not_before=row.next_attempt_at if waits else None,
-                step=row.step,
-                person_id=row.person,
-                person_name=person.name if person is not None else row.target,
-                channel=row.channel,
-                reason_zh=row.reason_zh,
-                reason_en=row.reason_en,
-            )
-        )
-    return tuple(told)
+def _order(line: Told) -> tuple[datetime, int, str, bool]:
+    return line.at, line.step, line.person_id or "", line.channel != INAPP

@@ -23,12 +23,16 @@ from config.clock import SystemClock, local_text
 from config.errors import UserError
 from config.event import Event
 from config.ids import uuid7
+from config.secrets import Secrets, load_secrets
 from config.settings import load_settings
 from config.site import Site, load_site
 
 app = typer.Typer(no_args_is_help=True)
 
 SiteOption = Annotated[Path, typer.Option("--site", help="Site description, TOML.")]
+SecretsOption = Annotated[
+    Path | None, typer.Option(help="Secrets file: shows by which ways each person is told.")
+]
 EXAMPLE_SITE = Path("config/example_county.toml")
 _LIMIT_BYTES = 1_000_000
 
@@ -42,6 +46,7 @@ def _app() -> None:
 def explain(
     event_id: Annotated[str, typer.Argument(help="Id of an event.")],
     site: SiteOption = EXAMPLE_SITE,
+    secrets: SecretsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell what became of an event: its path, who was told, who is next, and why others are not."""
@@ -49,7 +54,9 @@ def explain(
     engine = open_database(load_settings())
     try:
         found = explain_event(engine, county, event_id)
-        ahead = rehearse_on(engine, county, event_id, SystemClock().now())
+        ahead = rehearse_on(
+            engine, county, event_id, SystemClock().now(), secrets=_secrets(secrets)
+        )
     finally:
         engine.dispose()
     if as_json:
@@ -60,7 +67,7 @@ def explain(
     zone = ZoneInfo(county.county.zone)
     _print_found(found, zone)
     if ahead is not None:
-        _print_told(ahead, zone, "If nobody answers")
+        _print_told(ahead, "If nobody answers")
 
 
 @app.command("try", epilog="Example: menshen alerts try --event car.json --at 2026-10-01T03:00")
@@ -73,12 +80,15 @@ def try_event(
     ] = None,
     live: Annotated[
         bool,
-        typer.Option(help="Heed the centre's swaps, leave, arming, silences and wartime."),
+        typer.Option(
+            help="Heed the centre's swaps, leave, arming, silences, quiet hours and wartime."
+        ),
     ] = False,
     person: Annotated[
         str | None, typer.Option(help="Tell above all why this person is told, or is not.")
     ] = None,
     site: SiteOption = EXAMPLE_SITE,
+    secrets: SecretsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Rehearse an event on the site file: its path, who would be told when, and why others not.
@@ -95,7 +105,7 @@ def try_event(
     tried = read_event(event, now)
     engine = open_database(load_settings()) if live else None
     try:
-        found = rehearse(county, tried, now, live=engine)
+        found = rehearse(county, tried, now, live=engine, secrets=_secrets(secrets))
     finally:
         if engine is not None:
             engine.dispose()
@@ -120,6 +130,10 @@ def check(site: SiteOption = EXAMPLE_SITE) -> None:
     if found:
         raise typer.Exit(1)
     typer.echo("No silence: every open alert has its next step.")
+
+
+def _secrets(path: Path | None) -> Secrets | None:
+    return load_secrets(path) if path is not None else None
 
 
 def read_event(path: Path, now: datetime) -> Event:
@@ -187,7 +201,7 @@ def _print_rehearsed(found: Rehearsed, site: Site, zone: ZoneInfo) -> None:
     )
     _print_decisions(console, event.decisions, "Path and reasons", zone)
     if found.told:
-        _print_told(found, zone, "Told, if nobody answers")
+        _print_told(found, "Told, if nobody answers")
     reached = {line.person_id for line in found.told}
     console.print(
         f"{len(reached - {None})} of {len(site.people)} people are told; "
@@ -229,14 +243,13 @@ def _print_decisions(
     console.print(table)
 
 
-def _print_told(found: Rehearsed, zone: ZoneInfo, title: str) -> None:
+def _print_told(found: Rehearsed, title: str) -> None:
     """One row per moment, person and reason; the channels in their order."""
     channels: dict[tuple[Any, ...], list[str]] = defaultdict(list)
     for line in found.told:
         reason = f"{line.reason_zh} / {line.reason_en}"
-        wait = f" not before {line.not_before.astimezone(zone):%H:%M}" if line.not_before else ""
         key = (line.at, line.step, line.person_name, reason)
-        channels[key].append(f"{line.channel}{wait}")
+        channels[key].append(line.channel)
     table = _table(title, "after", "step", "told", "channels", "why")
     for (at, step, name, reason), ways in channels.items():
         zh, en = STEP_NAMES[min(step, len(STEP_NAMES) - 1)]

@@ -8,17 +8,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert
 from typer.testing import CliRunner
 
 from alerts import schema
+from alerts.channels.schema import quiet_hours
 from alerts.choices_schema import absences
 from alerts.cli import app
 from alerts.commands.looking import read_event, why
 from alerts.rehearsal import rehearse, rehearse_on
+from config.channel_site import Gateway
 from config.errors import UserError
 from config.event import EventKind
 from config.ids import uuid7
+from config.secrets import PersonSecret, Secrets
 from config.site import Site, parse_site
 from ingest.engine import writing
 from tests.alerts.county import DAY, County, county_at, sqlite_url
@@ -90,6 +94,28 @@ def test_an_open_alert_tells_who_is_next(county: County) -> None:
     )
     county.see(ignored)
     assert rehearse_on(county.engine, county.site, ignored.id, county.clock.now()) is None
+
+
+def test_ways_and_quiet_hours_are_rehearsed_too(county: County) -> None:
+    gateways = (
+        Gateway(id="sms", kind="sms", url="https://sms.example"),
+        Gateway(id="voice", kind="voice", url="https://voice.example"),
+    )
+    site = Site.model_validate({**county.site.model_dump(), "gateways": gateways})
+    people = {person.id: PersonSecret(phone=SecretStr("1")) for person in site.people}
+    event, now = county.plate(), county.clock.now()
+    found = rehearse(site, event, now, secrets=Secrets(people=people))
+    first = [(line.at - now, line.channel) for line in found.told if line.step == 0]
+    assert first == [
+        (timedelta(0), "inapp"), (timedelta(0), "sms"), (timedelta(seconds=30), "voice"),
+    ]  # fmt: skip
+    worker = found.told[0].person_id
+    with writing(county.engine) as connection:
+        row = {"person": worker, "starts": "09:00", "ends": "11:00", "set_at": now}
+        connection.execute(insert(quiet_hours).values(row))
+    still = rehearse(site, event, now, live=county.engine, secrets=Secrets(people=people))
+    assert [line.channel for line in still.told if line.step == 0] == ["inapp"]
+    assert "安静时段" in " ".join(one.reason_zh for one in still.decisions)
 
 
 def run(tmp_path: Path, body: object, *words: str) -> object:
