@@ -23,7 +23,7 @@ from models.catalogue import (
     load_catalogue,
     sha256_of,
 )
-from models.core import PLATE_READER, PLATE_READER_INT8, integer_is_of
+from models.core import INTEGER_TWINS, integer_is_of
 from models.fetch import pull as fetch
 
 app = typer.Typer(no_args_is_help=True)
@@ -102,7 +102,7 @@ def verify(names: Names = None, mirror: Mirror = None) -> None:
 def pin() -> None:
     """For maintainers: write the hashes and sizes of models/weights into the catalogue.
 
-    Exit code 1 when the integer reader was made from another float reader than the one here.
+    Exit code 1 when an integer network was made from another float one than that here.
     """
     text = CATALOGUE.read_text(encoding="utf-8")
     for entry in load_catalogue().values():
@@ -111,16 +111,15 @@ def pin() -> None:
             text = _pinned(text, entry.file, sha256_of(path), path.stat().st_size)
             typer.echo(f"{entry.name}: {entry.file} pinned")
     CATALOGUE.write_text(text, encoding="utf-8")
-    plain, integer = (
-        WEIGHTS / entry_named(name).file for name in (PLATE_READER, PLATE_READER_INT8)
-    )
-    if not integer_is_of(integer, plain):
-        raise UserError(
-            where=str(integer),
-            problem="was made from another plate_reader.onnx and will not be used",
-            remedy=f"run: python -m models.training.quantise {plain} {integer} --shared DIR, "
-            "compare both with menshen bench plates --precision, and pin again",
-        )
+    for float_name, integer_name in INTEGER_TWINS.items():
+        plain, integer = (WEIGHTS / entry_named(n).file for n in (float_name, integer_name))
+        if not integer_is_of(integer, plain):
+            raise UserError(
+                where=str(integer),
+                problem=f"was made from another {plain.name} and will not be used",
+                remedy=f"run: python -m models.training.quantise {plain} {integer} --shared DIR, "
+                "compare both with menshen bench plates --precision, and pin again",
+            )
 
 
 def _pinned(text: str, file: str, sha256: str, size: int) -> str:

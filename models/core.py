@@ -18,8 +18,9 @@ from models.planes import Picture, PlanarFrame
 from models.plates.detector import SIGNATURE as DETECTOR_SIGNATURE
 from models.plates.detector import PlateDetector
 from models.plates.pipeline import PlatePipeline
+from models.plates.reader import SIGNATURE as READER_SIGNATURE
 from models.plates.reader import PlateReader
-from models.session import CPU, open_session, resolve_providers
+from models.session import CPU, Session, Signature, open_session, resolve_providers
 from models.tiles import TiledPlateDetector
 from models.types import Detections
 
@@ -28,8 +29,11 @@ FACE_DETECTOR: Final = "yunet-n"
 KINDS: Final = frozenset({"plates", "faces"})
 PLATE_DETECTOR: Final = "plate-detector"
 PLATE_READER: Final = "plate-reader"
-PLATE_READER_INT8: Final = "plate-reader-int8"
-"""Nearly four times as fast on a CPU with VNNI at the same accuracy (docs/performance.md)."""
+INTEGER_TWINS: Final = {
+    PLATE_DETECTOR: "plate-detector-int8",
+    PLATE_READER: "plate-reader-int8",
+}
+"""Faster on a CPU with VNNI at the same accuracy (docs/performance.md)."""
 SOURCE_KEY: Final = "source_sha256"
 """Metadata of an integer network: the sha256 of the float one it was made from."""
 _Part = TypeVar("_Part")
@@ -203,26 +207,29 @@ def _open_faces(
 def _open_plates(
     store: Store, options: dict[str, Any], long_side: int, tile: int | None
 ) -> PlatePipeline:
-    session = open_session(
-        checked_file(store, PLATE_DETECTOR), signature=DETECTOR_SIGNATURE, **options
-    )
+    session = _plate_session(store, PLATE_DETECTOR, DETECTOR_SIGNATURE, options)
     detector = (
         PlateDetector(session, long_side=long_side)
         if tile is None
         else TiledPlateDetector(session, tile=tile, long_side=long_side)
     )
-    return PlatePipeline(detector, _open_reader(store, options))
+    reader = PlateReader(_plate_session(store, PLATE_READER, READER_SIGNATURE, options))
+    return PlatePipeline(detector, reader)
 
 
-def _open_reader(store: Store, options: dict[str, Any]) -> PlateReader:
+def _plate_session(
+    store: Store, name: str, signature: Signature, options: dict[str, Any]
+) -> Session:
+    """The integer network on the CPU, as long as it was made from the float one beside it."""
+    integer = INTEGER_TWINS[name]
     on_cpu = resolve_providers(options["providers"])[0] == CPU
-    if on_cpu and store.find(entry_named(PLATE_READER_INT8)) is not None:
-        reader = PlateReader.open(checked_file(store, PLATE_READER_INT8), **options)
-        if reader.session.metadata.get(SOURCE_KEY) == entry_named(PLATE_READER).sha256:
-            return reader
-        _log.warning("integer plate reader is of another float one, not used", model=PLATE_READER)
-        reader.close()
-    return PlateReader.open(checked_file(store, PLATE_READER), **options)
+    if on_cpu and store.find(entry_named(integer)) is not None:
+        session = open_session(checked_file(store, integer), signature=signature, **options)
+        if session.metadata.get(SOURCE_KEY) == entry_named(name).sha256:
+            return session
+        _log.warning("integer network is of another float one, not used", model=name)
+        session.close()
+    return open_session(checked_file(store, name), signature=signature, **options)
 
 
 def integer_is_of(integer: Path, plain: Path) -> bool:

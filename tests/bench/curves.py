@@ -20,7 +20,7 @@ from models.plates.rectify import plate_height, rectify
 from models.plates.render import render_plate
 from models.types import Image
 from tests.bench.chart import bar_chart, line_chart
-from tests.bench.places import Precision, reader_file
+from tests.bench.places import detector_file, reader_file
 from tests.bench.plate_data import PlateLabel, PlateScene, scenes
 from tests.bench.plate_score import match_plates
 from tests.bench.plates import Weights
@@ -46,8 +46,8 @@ def bench(
     """Scale, blur and smear real scenes until plates cannot be read; render every plate type."""
     one_thread()
     pipeline = PlatePipeline(
-        PlateDetector.open(weights / "plate_detector.onnx", long_side=1280),
-        PlateReader.open(reader_file(weights, Precision.AUTO)),
+        PlateDetector.open(detector_file(weights), long_side=1280),
+        PlateReader.open(reader_file(weights)),
     )
     pictures = [scene for scene, _ in zip(scenes(data), range(limit), strict=False)]
     heights = [_scores(pipeline, pictures, lambda s, h=h: scaled(s, h)) for h in HEIGHTS]  # type: ignore[misc]

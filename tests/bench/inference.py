@@ -29,7 +29,7 @@ from models.plates.rectify import rectify
 from models.plates.render import render_plate
 from models.session import Session, open_session
 from models.types import Image
-from tests.bench.places import MirrorOption, Precision, model_store, reader_file
+from tests.bench.places import MirrorOption, detector_file, model_store, reader_file
 from tests.bench.plain import plain_yunet
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
 from tests.bench.stopwatch import TimedSession, Watches, clocked, timed
@@ -274,17 +274,20 @@ def timed_insightface(detector: InsightFaceDetector) -> tuple[Any, TimedSession]
 def _plates(_store: Store, weights: Path, frame: Image, threads: int) -> list[Contender]:
     contenders = []
     for side in (320, 640, 1280):
-        session, watch = timed(_open(weights / "plate_detector.onnx", threads))
-        detector = PlateDetector(session, long_side=side)
-        contenders.append(
-            Contender(
-                "plate-detector",
-                "Menshen",
-                _input_text(side),
-                lambda d=detector: d.detect([frame]),  # type: ignore[misc]
-                watch,
+        for path in (weights / "plate_detector.onnx", weights / "plate_detector_int8.onnx"):
+            if not path.is_file():
+                continue
+            session, watch = timed(_open(path, threads))
+            detector = PlateDetector(session, long_side=side)
+            contenders.append(
+                Contender(
+                    path.stem.replace("_", "-"),
+                    "Menshen",
+                    _input_text(side),
+                    lambda d=detector: d.detect([frame]),  # type: ignore[misc]
+                    watch,
+                )
             )
-        )
     strips = np.stack([_strip(seed) for seed in range(8)])
     for path in (weights / "plate_reader.onnx", weights / "plate_reader_int8.onnx"):
         if path.is_file():
@@ -320,7 +323,7 @@ def _core(store: Store, weights: Path, frame: Image, threads: int) -> list[Conte
         ("Menshen, plates and faces, 4 cameras", 4, frame),
         ("Menshen, plates and faces, from planes", 1, planes),
     ):
-        files = (weights / "plate_detector.onnx", reader_file(weights, Precision.AUTO))
+        files = (detector_file(weights), reader_file(weights))
         paths = (*files, checked_file(store, "yunet-n"))
         (find, a), (read, b), (face, c) = (timed(_open(path, threads)) for path in paths)
         core = VisionCore(

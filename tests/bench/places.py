@@ -17,7 +17,7 @@ BESIDE: Final = Path(__file__).resolve().parents[3] / "shared" / "models"
 
 
 class Precision(StrEnum):
-    """Which variant of the plate reader is measured."""
+    """Which variant of the plate networks is measured."""
 
     AUTO = "auto"
     FP32 = "fp32"
@@ -25,7 +25,7 @@ class Precision(StrEnum):
 
 
 PrecisionOption = Annotated[
-    Precision, typer.Option("--precision", help="Variant of the plate reader.")
+    Precision, typer.Option("--precision", help="Variant of the plate networks.")
 ]
 MirrorOption = Annotated[
     Path | None, typer.Option("--mirror", help="Folder with model files.", file_okay=False)
@@ -39,9 +39,18 @@ def model_store(mirror: Path | None) -> Store:
     return Store(settings.models_dir, mirror or settings.models_mirror or beside)
 
 
-def reader_file(weights: Path, precision: Precision) -> Path:
+def detector_file(weights: Path, precision: Precision = Precision.AUTO) -> Path:
+    """The plate detector in ``weights``; ``auto`` is what an edge worker takes on a CPU."""
+    return _variant(weights / "plate_detector.onnx", precision)
+
+
+def reader_file(weights: Path, precision: Precision = Precision.AUTO) -> Path:
     """The plate reader in ``weights``; ``auto`` is what an edge worker takes on a CPU."""
-    plain, integer = weights / "plate_reader.onnx", weights / "plate_reader_int8.onnx"
+    return _variant(weights / "plate_reader.onnx", precision)
+
+
+def _variant(plain: Path, precision: Precision) -> Path:
+    integer = plain.with_stem(f"{plain.stem}_int8")
     usual = integer.is_file() and integer_is_of(integer, plain)
     if precision is Precision.INT8 or (precision is Precision.AUTO and usual):
         return integer

@@ -19,7 +19,7 @@ from models.plates.reader import PlateRead, PlateReader
 from models.session import open_session
 from models.tiles import TiledPlateDetector
 from models.types import Image
-from tests.bench.places import Precision, PrecisionOption, reader_file
+from tests.bench.places import Precision, PrecisionOption, detector_file, reader_file
 from tests.bench.plate_data import PlateScene, read_crops, scenes
 from tests.bench.plate_score import Match, characters_right, corner_error, match_plates, upright
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
@@ -56,7 +56,7 @@ def bench(
     elif scenes is not None:
         result = _bench_scenes(
             scenes,
-            (weights / "plate_detector.onnx", reader_file(weights, precision)),
+            (detector_file(weights, precision), reader_file(weights, precision)),
             width,
             tile=tile,
             by=by,

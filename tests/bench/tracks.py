@@ -19,7 +19,7 @@ from models.plates.reading import PlateRead
 from models.plates.render import render_plate
 from models.types import Image
 from tests.bench.curves import scaled
-from tests.bench.places import Precision, PrecisionOption, reader_file
+from tests.bench.places import Precision, PrecisionOption, detector_file, reader_file
 from tests.bench.plate_data import PlateLabel, PlateScene, scenes
 from tests.bench.plate_score import match_plates
 from tests.bench.plates import Weights
@@ -44,7 +44,7 @@ def bench(
     """Scenes as short, shaky, smeared approaches: single reads beside the voted one."""
     one_thread()
     pipeline = PlatePipeline(
-        PlateDetector.open(weights / "plate_detector.onnx"),
+        PlateDetector.open(detector_file(weights, precision)),
         PlateReader.open(reader_file(weights, precision)),
     )
     singles, best, voted, tracks = [], [], [], 0

@@ -107,6 +107,8 @@ def test_the_bundled_files_that_are_here_are_the_pinned_ones() -> None:
             assert path.stat().st_size <= 3_000_000
 
 
-def test_the_integer_reader_was_made_from_the_float_one_beside_it() -> None:
-    plain, integer = WEIGHTS / "plate_reader.onnx", WEIGHTS / "plate_reader_int8.onnx"
+@pytest.mark.parametrize("network", ["plate_detector", "plate_reader"])
+def test_an_integer_network_was_made_from_the_float_one_beside_it(network: str) -> None:
+    plain, integer = WEIGHTS / f"{network}.onnx", WEIGHTS / f"{network}_int8.onnx"
+    assert integer.is_file()
     assert integer_is_of(integer, plain), "run: menshen models pin; it says what to do"

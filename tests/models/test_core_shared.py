@@ -89,7 +89,7 @@ def test_an_integer_reader_of_another_float_one_is_not_used(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stale = tmp_path / "plate_reader_int8.onnx"
-    for name in ("plate_detector.onnx", "plate_reader.onnx"):
+    for name in ("plate_detector.onnx", "plate_detector_int8.onnx", "plate_reader.onnx"):
         shutil.copy(catalogue.WEIGHTS / name, tmp_path)
     shutil.copy(catalogue.WEIGHTS / "plate_reader.onnx", stale)
     entries = dict(catalogue.load_catalogue())
@@ -101,5 +101,5 @@ def test_an_integer_reader_of_another_float_one_is_not_used(
     with VisionCore.open(models_dir=tmp_path, want=frozenset({"plates"})) as core:
         (found,) = core.analyse([scene[0]])
     out = capsys.readouterr()
-    assert "integer plate reader is of another float one" in out.out + out.err
+    assert "integer network is of another float one" in out.out + out.err
     assert found.plates
