@@ -51,7 +51,7 @@ from alerts.web.people.login_form import LoginForm
 from alerts.web.people.second_factors import SecondFactors
 from alerts.web.people.sessions import Sessions
 from alerts.web.people.throttle import Throttle
-from alerts.web.police import audit_page, county_map, export, figures, search, watch
+from alerts.web.police import audit_page, county_map, export, figures, holds, search, watch
 from alerts.web.police.exporting import Exports
 from alerts.web.police.watching import WatchList
 from alerts.web.quiet import digests, silences, wartime
@@ -83,6 +83,7 @@ OURS = (
     county_map.router,
     search.router,
     export.router,
+    holds.router,
     audit_page.router,
     figures.router,
     digests.router,

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from alerts.service import AlertConflict, AlertNotVisible
+from ingest.media import MediaError
 
 
 class ErrorWords(BaseModel):
@@ -139,6 +140,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(AlertConflict)
     async def conflicted(request: Request, error: AlertConflict) -> Response:
         return await refused(request, conflict(error))
+
+    @app.exception_handler(MediaError)
+    async def media_away(request: Request, error: MediaError) -> Response:
+        zh = "证据存储暂时无法访问" if error.status == 503 else "文件无法接收"
+        return await refused(request, Refusal(error.status, "media", zh=zh, en=error.problem))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:

@@ -34,6 +34,7 @@ MENU = (
     Place("/watch", "布控", "Watch list", "watch", Action.WATCH_LIST),
     Place("/search", "查询", "Search", "search", Action.SEARCH),
     Place("/exports", "导出", "Exports", "export", Action.EXPORT),
+    Place("/holds", "保全", "Holds", "hold", Action.HOLD),
     Place("/statistics", "统计", "Figures", "figures", Action.SEE_STATISTICS),
     Place("/silences", "静默", "Silences", "moon", Action.SILENCE),
     Place("/wartime", "战时", "Wartime", "shield", Action.ORDER_WARTIME),

@@ -22,6 +22,7 @@ class Action(StrEnum):
     WATCH_LIST = "watch_list"
     SEARCH = "search"
     EXPORT = "export"
+    HOLD = "hold"
     READ_AUDIT = "read_audit"
     SEE_STATISTICS = "see_statistics"
     SEE_DEVICES = "see_devices"
@@ -52,6 +53,7 @@ RIGHTS: dict[Action, frozenset[Role]] = {
     Action.WATCH_LIST: _CASES,
     Action.SEARCH: _POLICE,
     Action.EXPORT: _CASES,
+    Action.HOLD: _CASES,
     Action.READ_AUDIT: _CASES,
     Action.SEE_STATISTICS: _CENTRE | {Role.GRID_HEAD},
     Action.SEE_DEVICES: _SET_UP | {Role.POLICE, Role.TOWNSHIP},
