@@ -73,6 +73,11 @@ sign = "门口"
 
 def live_site(port: int) -> Site:
     """Three cameras of one node: a village yard, a masked one, somebody's home."""
+    return parse_site(live_site_text(port), where="live site")
+
+
+def live_site_text(port: int) -> str:
+    """The site file of :func:`live_site`."""
     roles = ("grid_head", "grid_head", "township", "home_owner", "home_owner", "installer")
     grids = {"head": 'grid = "east"', "other-head": 'grid = "west"'}
     people = "".join(
@@ -88,7 +93,7 @@ def live_site(port: int) -> Site:
             ("home", "home", 'owner = "owner"'),
         )
     )
-    return parse_site(_SITE + people + cameras, where="live site")
+    return _SITE + people + cameras
 
 
 @dataclass
