@@ -92,8 +92,10 @@ class Decider:
         same = self.work.of_key(self.key(event))
         if same is None:
             return None
-        if event.kind is EventKind.HEALTH and same.alert.state in _ENDS:
-            return same
+        if event.kind is EventKind.HEALTH:
+            # Trouble that had ended and is there again must not join what is closed: nobody
+            # would hear of it.
+            return same if same.alert.state in _ENDS else None
         window = timedelta(seconds=verdict.dedup_window_s)
         return same if self.now - same.alert.seen_at < window else None
 

@@ -76,8 +76,11 @@ class Holdings:
             .order_by(links.c.at, links.c.event_id)
         )
         self._by_visit.update({row.visit: row.alert_id for row in rows})
-        recent = schema.alerts.c.dedup_key.in_(keys) & (schema.alerts.c.seen_at >= since)
-        wanted = or_(schema.alerts.c.id.in_(set(self._by_visit.values())), recent)
+        alerts = schema.alerts.c
+        # What goes on is joined and ended however long ago it was last seen.
+        goes_on = alerts.state.in_([str(state) for state in EXPLAINING])
+        recent = and_(alerts.dedup_key.in_(keys), or_(alerts.seen_at >= since, goes_on))
+        wanted = or_(alerts.id.in_(set(self._by_visit.values())), recent)
         others = causes.condition(now)
         self._load(wanted if others is None else or_(wanted, others))
 

@@ -199,12 +199,13 @@ class Postgres:
             self._process.wait()
             self._process = None
 
-    def new_database(self) -> str:
-        """The address of an empty database."""
+    def new_database(self, *, template: str | None = None) -> str:
+        """The address of an empty database, or of a copy of the one at ``template``."""
         self._databases += 1
         name = f"test_{self._databases}"
+        copied = ["-T", template.rpartition("/")[2]] if template is not None else []
         done = self._as_server(
-            "createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "menshen", name
+            "createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "menshen", *copied, name
         )
         if done.wait() != 0:
             pytest.fail("createdb failed; see its output above")
