@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Annotated, Literal, Self
 
@@ -60,10 +60,13 @@ class Calendar(Frozen):
             return False
         return day.weekday() < 5 or day in self.workdays
 
-    def fits(self, names: Iterable[DayName], day: date) -> bool:
+    def fits(self, names: Collection[DayName], day: date) -> bool:
         """True when one of ``names`` is what ``day`` is."""
-        is_workday = self.is_workday(day)
-        own = {WEEKDAYS[day.weekday()], "workday" if is_workday else "restday"}
-        if self.is_holiday(day):
-            own.add("holiday")
-        return not own.isdisjoint(names)
+        # Asked for every step of every alert: what needs no calendar comes first.
+        if WEEKDAYS[day.weekday()] in names:
+            return True
+        if "workday" in names and self.is_workday(day):
+            return True
+        if "restday" in names and not self.is_workday(day):
+            return True
+        return "holiday" in names and self.is_holiday(day)

@@ -107,7 +107,7 @@ class _Row:
             line=self.line,
             field=title,
             problem=f"{shown!r}: {problem}" if shown else problem,
-            remedy="correct this cell; docs/rosters.md shows a list",
+            remedy="correct this cell; docs/routing.md shows a list",
         )
 
     def grid(self) -> Grid:
