@@ -170,6 +170,8 @@ def _vision(settings: Settings, *, faces: bool) -> VisionCore:
         want=frozenset({"plates", "faces"} if faces else {"plates"}),
         threads=settings.inference_threads,
         providers=[name.strip() for name in settings.inference_providers.split(",")],
+        long_side=settings.inference_long_side,
+        tile=settings.inference_tile,
     )
     for missing in vision.missing:
         Console(stderr=True, highlight=False).print(

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.catalogue import WEIGHTS
 from models.plates.candidates import PlateDetection
-from models.tiles import merge, tiles
+from models.plates.detector import PlateDetector
+from models.plates.grammar import PlateKind, PlateText
+from models.plates.pipeline import PlatePipeline
+from models.plates.reader import PlateReader
+from models.plates.render import render_plate
+from models.tiles import TiledPlateDetector, merge, tiles
 
 
 @given(
@@ -66,6 +73,30 @@ def test_a_plate_seen_in_two_tiles_and_whole_is_one_plate() -> None:
     other = plate(300, 100, 90, 30, 0.6)
     found = merge([half, again, other, whole])
     assert [round(one.score, 2) for one in found] == [0.8, 0.6]
+
+
+def test_a_plate_too_small_in_the_whole_picture_is_found_in_its_tile() -> None:
+    text = PlateText(PlateKind.BLUE, "浙A12345")
+    flat = cv2.resize(render_plate(text, height_px=200), (60, 19), interpolation=cv2.INTER_AREA)
+    picture = np.full((2160, 3840, 3), (150, 155, 150), np.uint8)
+    picture[1200:1500, 2500:2900] = (60, 50, 45)
+    picture[1380 : 1380 + 19, 2640 : 2640 + 60] = flat
+    picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.6), np.uint8)
+    detector = PlateDetector.open(WEIGHTS / "plate_detector.onnx", long_side=320)
+    reader = PlateReader.open(WEIGHTS / "plate_reader.onnx")
+    tiled = TiledPlateDetector(detector.session, tile=640)
+    texts = [
+        [
+            plate.read.text
+            for plate in PlatePipeline(searcher, reader).read([picture])[0]
+            if plate.read
+        ]
+        for searcher in (detector, tiled)
+    ]
+    detector.close()
+    reader.close()
+    assert text.text not in texts[0]
+    assert texts[1] == [text.text]
 
 
 def test_two_plates_side_by_side_stay_two() -> None:
