@@ -23,8 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("config.cli:app", "Check, explain and import site descriptions."),
     "simulate": ("edge.simulator.cli:app", "Serve RTSP cameras from files or rendered scenes."),
     "retention": ("alerts.retention.cli:app", "Delete what is due, hold for a case, prove it."),
-    "backup": ("ingest.backup_cli:backup", "Copy the centre's database while it runs."),
-    "restore": ("ingest.backup_cli:restoring", "Fill an empty database from a backup."),
+    "backup": ("ingest.backup.cli:backup", "Copy the running centre's database and evidence."),
+    "restore": ("ingest.backup.cli:restoring", "Fill an empty database and store from a backup."),
     "deploy": ("ingest.deploy_cli:app", "Write the broker's configuration and certificates."),
     "bench": ("tests.bench.cli:app", "Measure speed and accuracy on this machine."),
 }

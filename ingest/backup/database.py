@@ -21,7 +21,7 @@ def back_up(database: str, target: Path) -> None:
     """Write a consistent copy of the running database to ``target``, checked before it is named.
 
     SQLite through its online backup, PostgreSQL through ``pg_dump`` (custom format). Files of
-    evidence are not in it: they never change, so any copy of the media folder will do.
+    evidence are :mod:`ingest.backup.evidence`'s.
 
     Raises:
         UserError: ``target`` exists, or the copy cannot be made; nothing is left behind.
@@ -106,7 +106,11 @@ def _run(program: str, *arguments: str, database: str) -> None:
             remedy="install PostgreSQL's client programs of the server's version",
         )
     done = subprocess.run(
-        [found, *arguments], capture_output=True, text=True, check=False, env=environment
+        [found, "--no-password", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
