@@ -201,7 +201,9 @@ def _subject(held: Held) -> Subject:
 
 
 def _path(verdict: Verdict) -> str:
+    """Through which rules it came to the one that answered, and which did not fit."""
+    way = f" (by {' > '.join(verdict.path)})" if len(verdict.path) > 1 else ""
     if not verdict.passed_over:
-        return ""
+        return way
     passed = "; ".join(f"{name}: {reason}" for name, reason in verdict.passed_over)
-    return f" (passed over: {passed})"
+    return f"{way} (passed over: {passed})"

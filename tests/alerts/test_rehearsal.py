@@ -208,6 +208,8 @@ def test_a_tree_with_holidays_and_worked_saturdays(
     assert ["worker" if name in worker else name for name in told] == first
     (reason,) = [one for one in found.decisions if one.stage == "rule"]
     assert rule in reason.reason_en
+    if rule == "taxis":
+        assert "by gates > gates-on-holidays > taxis" in reason.reason_en
     if rule == "gates-on-holidays":
         below = [one.reason_en for one in found.decisions if "begins higher up" in one.reason_en]
         assert below, "the worker on duty is not told, and it says why"
