@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from config.channel_site import Gateway, Telling, check_telling, ways_in_order
+from config.contact_site import Contact
 from config.duty import DutyIndex, Leave, Override
 from config.duty import Roster as Roster
 from config.duty import Shift as Shift
@@ -20,10 +21,11 @@ from config.errors import UserError
 from config.event import Frozen, Name, Share
 from config.holidays import Calendar
 from config.legal_class import LegalClass as LegalClass
+from config.oidc_site import Oidc
 from config.pace_site import Pace
+from config.retention_site import Retention
 from config.routes import Route, Text, resolve
 from config.routes import Rule as Rule
-from config.retention_site import Retention
 from config.toml_lines import line_of
 
 Point = tuple[Share, Share]
@@ -65,6 +67,8 @@ class County(Frozen):
     id: Name
     name: Text
     zone: str = "Asia/Shanghai"
+    contact: Contact | None = None
+    """For the notices of cameras that have none of their own."""
 
     @model_validator(mode="after")
     def _zone_exists(self) -> Self:
@@ -137,6 +141,8 @@ class Camera(Frozen):
     purpose: Text
     sign: Text
     """Where the notice that tells people of the camera hangs."""
+    contact: Contact | None = None
+    """Who answers people that were recorded; None: the county's."""
     retention_days: Annotated[int, Field(ge=1, le=365)] = 30
     face: FacePolicy = FacePolicy.DETECT
     gate: Gate | None = None
@@ -187,6 +193,7 @@ class Site(Frozen):
     gateways: tuple[Gateway, ...] = ()
     telling: Telling = Telling()
     pace: Pace = Pace()
+    oidc: Oidc | None = None
 
     @model_validator(mode="after")
     def _retention_is_lawful(self) -> Self:

@@ -44,10 +44,11 @@ from alerts.web.installer import devices, draw
 from alerts.web.installer.drawings import Drawings
 from alerts.web.notify.choices import choices_router
 from alerts.web.notify.receipts import receipts_router
-from alerts.web.people import factor_pages, invite
+from alerts.web.people import account_pages, invite, login_pages, oidc_pages
 from alerts.web.people.accounts import Accounts
 from alerts.web.people.invitations import Invitations
 from alerts.web.people.login_form import LoginForm
+from alerts.web.people.oidc import oidc_client
 from alerts.web.people.second_factors import SecondFactors
 from alerts.web.people.sessions import Sessions
 from alerts.web.people.throttle import Throttle
@@ -78,7 +79,9 @@ OURS = (
     draw.router,
     cameras.router,
     invite.router,
-    factor_pages.router,
+    login_pages.router,
+    oidc_pages.router,
+    account_pages.router,
     watch.router,
     county_map.router,
     search.router,
@@ -160,6 +163,7 @@ def create_app(
         watch_list=WatchList(engine, clock),
         exports=Exports(engine, clock),
         second_factors=second_factors,
+        oidc=oidc_client(site, secrets, clock),
         factor_roles=factor_roles,
         cards=CardCache(),
         metrics=Metrics(secrets.web.metrics_token),

@@ -29,6 +29,7 @@ from alerts.web.installer.drawings import Drawings
 from alerts.web.people.accounts import Accounts
 from alerts.web.people.invitations import Invitations
 from alerts.web.people.login_form import LoginForm
+from alerts.web.people.oidc import OidcClient
 from alerts.web.people.second_factors import SecondFactors
 from alerts.web.people.sessions import Sessions
 from alerts.web.people.throttle import Throttle
@@ -70,6 +71,7 @@ class Web:
     watch_list: WatchList
     exports: Exports
     second_factors: SecondFactors
+    oidc: OidcClient | None
     factor_roles: frozenset[Role]
     cards: CardCache
     metrics: Metrics

@@ -1,10 +1,10 @@
-"""Pages: the live alerts, one alert, the account; each works without script too."""
+"""Pages: the live alerts and one of them; each works without script too."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from alerts.service import AlertConflict
@@ -14,25 +14,13 @@ from alerts.web.alert.cards import card_context, card_html, order
 from alerts.web.alert.handling import DEADLINES_MIN, DEPARTMENTS, may_see_photo
 from alerts.web.alert.permits import next_steps, owns
 from alerts.web.base import errors
-from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
-from alerts.web.context import Web
 from alerts.web.people.access import Action
 from alerts.web.people.auth import (
-    AnyVisitor,
     Reader,
     Responder,
     WebParts,
-    address_of,
-    cookie_name,
-    drop_cookie,
-    find_visitor,
-    refuse_foreign_origin,
-    set_cookie,
 )
-from alerts.web.people.factor_pages import code_page
-from alerts.web.people.login import CodeNeeded, Credentials, log_in
-from alerts.web.people.login_form import local_path
 from config.ids import is_uuid7
 from config.site import Role
 
@@ -113,90 +101,3 @@ def answer_alert(
     if fragment:
         return JSONResponse({"html": card_html(web, visitor, alert)})
     return RedirectResponse("/", status_code=303)
-
-
-@router.get("/login")
-def login_page(
-    request: Request, web: WebParts, target: Annotated[str, Query(alias="next")] = "/"
-) -> Response:
-    """The login form; somebody who is logged in goes on."""
-    if find_visitor(request) is not None:
-        return RedirectResponse(local_path(target), status_code=303)
-    return _login_form(request, web, target=local_path(target))
-
-
-@router.post("/login")
-def log_in_page(
-    request: Request,
-    web: WebParts,
-    account: Annotated[str, Form(max_length=64)] = "",
-    password: Annotated[str, Form(max_length=1024)] = "",
-    form_token: Annotated[str, Form(max_length=128)] = "",
-    target: Annotated[str, Form(alias="next", max_length=200)] = "/",
-) -> Response:
-    """Log in. Whatever session the browser had ends, and the new token is a fresh one."""
-    refuse_foreign_origin(request)
-    nonce = request.cookies.get(cookie_name(request, "login"))
-    if not web.login_form.check(nonce, form_token):
-        return _login_form(request, web, target=local_path(target), error=errors.csrf_refused())
-    before = find_visitor(request)
-    typed = Credentials(account, password)
-    try:
-        token, _ = log_in(
-            web,
-            typed,
-            address=address_of(request),
-            device=request.headers.get("user-agent", ""),
-        )
-    except CodeNeeded as needed:
-        ticket = web.login_form.ticket(nonce or "", needed.person_id)
-        return code_page(request, web, ticket=ticket, target=target)
-    except Refusal as refusal:
-        return _login_form(request, web, target=local_path(target), error=refusal, account=account)
-    if before is not None:
-        web.sessions.revoke(before.session.id, person_id=before.person.id)
-    response = RedirectResponse(local_path(target), status_code=303)
-    set_cookie(response, request, "session", token)
-    drop_cookie(response, request, "login")
-    return response
-
-
-@router.post("/logout")
-def log_out_page(request: Request, web: WebParts, visitor: AnyVisitor) -> Response:
-    """Log out: the session ends on the server, the cookie here."""
-    web.sessions.revoke(visitor.session.id, person_id=visitor.person.id)
-    response = RedirectResponse("/login", status_code=303)
-    drop_cookie(response, request, "session")
-    return response
-
-
-@router.get("/account")
-def account_page(request: Request, web: WebParts, visitor: AnyVisitor) -> Response:
-    """Who one is, and every device that is logged in."""
-    sessions = web.sessions.of_person(visitor.person.id)
-    has_factor = web.second_factors.enrolled(visitor.person.id)
-    return page(request, web, visitor, "account.html", sessions=sessions, has_factor=has_factor)
-
-
-@router.post("/account/sessions/{session_id}/revoke")
-def revoke_session(web: WebParts, visitor: AnyVisitor, session_id: str) -> Response:
-    """End one of one's own sessions: a phone that was lost."""
-    if not is_uuid7(session_id) or not web.sessions.revoke(session_id, person_id=visitor.person.id):
-        raise errors.not_found()
-    return RedirectResponse("/account", status_code=303)
-
-
-def _login_form(
-    request: Request, web: Web, *, target: str, error: Refusal | None = None, account: str = ""
-) -> Response:
-    nonce, token = web.login_form.issue(request.cookies.get(cookie_name(request, "login")))
-    context = {"form_token": token, "target": target, "error": error, "account": account}
-    response = web.templates.TemplateResponse(
-        request,
-        "login.html",
-        context,
-        status_code=error.status if error is not None else 200,
-        headers=error.headers if error is not None else None,
-    )
-    set_cookie(response, request, "login", nonce)
-    return response

@@ -44,6 +44,7 @@ def notice_page(
         {
             "camera": camera,
             "grid": web.site.grid(camera.grid),
+            "contact": camera.contact or web.site.county.contact,
             "hotline": HOTLINE,
             "visitor": visitor,
             "menu": menu_of(visitor) if visitor is not None else [],

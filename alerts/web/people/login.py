@@ -63,6 +63,19 @@ def log_in(web: Web, typed: Credentials, *, address: str, device: str) -> tuple[
     return _open(web, attempt, account, address=address, device=device)
 
 
+def log_in_vouched(web: Web, account: str, *, address: str, device: str) -> tuple[str, Session]:
+    """Open a session for somebody whom the county's identity provider vouches for.
+
+    Raises:
+        CodeNeeded: this person's second factor is asked for all the same.
+        Refusal: 429 when locked.
+    """
+    attempt = begin_attempt(web, account, address)
+    if web.second_factors.enrolled(account):
+        raise CodeNeeded(account)
+    return _open(web, attempt, account, address=address, device=device)
+
+
 def second_step(
     web: Web, account: str, code: str, *, address: str, device: str
 ) -> tuple[str, Session]:

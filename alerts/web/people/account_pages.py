@@ -1,4 +1,4 @@
-"""Second factor pages: enrol a phone, and the second step of a login."""
+"""Account pages: one's own devices, and the phone that shows one-time codes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from alerts.web.base.errors import Refusal
 from alerts.web.base.qr import qr_svg
 from alerts.web.base.render import page
 from alerts.web.context import Web
-from alerts.web.people.auth import (
-    AnyVisitor,
-    Visitor,
-    WebParts,
-    address_of,
-    cookie_name,
-    drop_cookie,
-    find_visitor,
-    refuse_foreign_origin,
-    set_cookie,
-)
-from alerts.web.people.login import begin_attempt, second_step
-from alerts.web.people.login_form import local_path
+from alerts.web.people.auth import AnyVisitor, Visitor, WebParts, address_of
+from alerts.web.people.login import begin_attempt
 from alerts.web.people.second_factors import address
+from config.ids import is_uuid7
 
 router = APIRouter(include_in_schema=False)
+
+
+@router.get("/account")
+def account_page(request: Request, web: WebParts, visitor: AnyVisitor) -> Response:
+    """Who one is, and every device that is logged in."""
+    sessions = web.sessions.of_person(visitor.person.id)
+    has_factor = web.second_factors.enrolled(visitor.person.id)
+    return page(request, web, visitor, "account.html", sessions=sessions, has_factor=has_factor)
+
+
+@router.post("/account/sessions/{session_id}/revoke")
+def revoke_session(web: WebParts, visitor: AnyVisitor, session_id: str) -> Response:
+    """End one of one's own sessions: a phone that was lost."""
+    if not is_uuid7(session_id) or not web.sessions.revoke(session_id, person_id=visitor.person.id):
+        raise errors.not_found()
+    return RedirectResponse("/account", status_code=303)
 
 
 @router.get("/account/second-factor")
@@ -56,47 +62,6 @@ def enrol(
         object=f"person {visitor.person.id}",
     )
     return page(request, web, visitor, "factor.html", recovery=recovery, error=None)
-
-
-@router.post("/login/code")
-def second_login_page(
-    request: Request,
-    web: WebParts,
-    ticket: Annotated[str, Form(max_length=300)] = "",
-    code: Annotated[str, Form(max_length=32)] = "",
-    target: Annotated[str, Form(alias="next", max_length=200)] = "/",
-) -> Response:
-    """The second step of a login: a code of the phone, or a recovery code."""
-    refuse_foreign_origin(request)
-    nonce = request.cookies.get(cookie_name(request, "login"))
-    person_id = web.login_form.redeem(nonce, ticket)
-    if person_id is None:
-        return RedirectResponse("/login", status_code=303)
-    before = find_visitor(request)
-    device = request.headers.get("user-agent", "")
-    try:
-        token, _ = second_step(web, person_id, code, address=address_of(request), device=device)
-    except Refusal as refusal:
-        return code_page(request, web, ticket=ticket, target=target, error=refusal)
-    if before is not None:
-        web.sessions.revoke(before.session.id, person_id=before.person.id)
-    response = RedirectResponse(local_path(target), status_code=303)
-    set_cookie(response, request, "session", token)
-    drop_cookie(response, request, "login")
-    return response
-
-
-def code_page(
-    request: Request, web: Web, *, ticket: str, target: str, error: Refusal | None = None
-) -> Response:
-    """The form for the code, after name and password were right."""
-    return web.templates.TemplateResponse(
-        request,
-        "code.html",
-        {"ticket": ticket, "target": local_path(target), "error": error},
-        status_code=error.status if error is not None else 200,
-        headers=error.headers if error is not None else None,
-    )
 
 
 def _enrol(request: Request, web: Web, visitor: Visitor, error: Refusal | None = None) -> Response:
