@@ -159,13 +159,6 @@ def test_what_is_no_event_is_refused_by_name(tmp_path: Path, body: object, probl
 
 
 TREE = """
-[calendar]
-workdays = [2026-10-10]
-[[calendar.holidays]]
-name = "国庆节"
-first = 2026-10-01
-last = 2026-10-07
-
 [[rules]]
 id = "gates"
 legal_classes = ["gated"]
