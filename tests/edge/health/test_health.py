@@ -169,3 +169,17 @@ def test_a_full_disk_and_a_growing_outbox_are_told_and_end_with_some_slack() -> 
         (None, "disk_full", False),
         (None, "queue_depth", False),
     ]
+
+
+def test_a_node_that_the_broker_refuses_says_so_at_once_and_when_it_is_over() -> None:
+    node = NodeHealth()
+    why = "the broker's access list denies this node its topic"
+
+    def told(waiting: int, denied: str) -> list[tuple[str, bool, str]]:
+        found = node.resources(Resources(free=50, total=100, waiting=waiting, denied=denied))
+        return [(r.condition, r.active, r.detail) for _, r in found]
+
+    assert told(0, why) == [], "nothing waits"
+    assert told(1, why) == [("queue_depth", True, f"1 events wait: {why}")]
+    assert told(2, why) == []
+    assert told(2, "") == [("queue_depth", False, "")]

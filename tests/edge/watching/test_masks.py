@@ -35,3 +35,13 @@ def test_without_masks_nothing_changes() -> None:
     picture = np.full((4, 4, 3), 9, np.uint8)
     MaskBurner([]).burn(picture)
     assert picture.min() == 9
+
+
+def test_other_masks_hold_from_the_next_picture_on() -> None:
+    burner = MaskBurner([LEFT_HALF])
+    for polygons, hidden in (([LEFT_HALF], 9), ([], 0), ([LEFT_HALF], 9)):
+        burner.change(polygons)
+        picture = np.full((9, 16), 200, np.uint8)
+        burner.burn(picture)
+        assert burner.any is bool(polygons)
+        assert int((picture[:, 0] == 0).sum()) == hidden
