@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, select
 from alerts import schema
 from alerts.audit import AuditLog, Head
 from alerts.findings import AUDIT_LOG, CENTRE, duty_subject
+from alerts.quiet_schema import digests
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import gaps
 from alerts.state import LIVE
@@ -81,12 +82,17 @@ class Auditor:
         checks = (
             (timers.c.due_at, "timers are overdue: is the timer loop running?"),
             (sent.c.next_attempt_at, "deliveries are overdue: is the dispatcher running?"),
+            (sent.c.fall_over_at, "next ways are overdue: is the part `reach` running?"),
+            (digests.c.due_at, "digests are overdue: is the part `digests` running?"),
             (routing_queue.c.enqueued_at, "events wait for a decision: is a router running?"),
         )
         found = []
         with reading(self._engine) as connection:
             for column, problem in checks:
-                count = connection.execute(select(func.count()).where(column <= late)).scalar_one()
+                waits = select(func.count()).where(column <= late)
+                if column is digests.c.due_at:
+                    waits = waits.where(digests.c.sent_at.is_(None))
+                count = connection.execute(waits).scalar_one()
                 if count:
                     found.append(Silence("centre", f"{count} {problem}", CENTRE, "work_stuck"))
         return found

@@ -59,6 +59,9 @@ QUIET_EVERY_S = 1.0
 BROKER_PATIENCE_S = 5.0
 """The centre counts as ready after this even without its broker: alerts go on."""
 
+SHARE = "ingest"
+"""The group of ingest replicas that share a broker's events between them."""
+
 _log = get_logger(__name__)
 
 
@@ -191,8 +194,8 @@ class Centre:
             alarm,
             pulse,
         )
-        self._start_quiet(engine, store)
-        self._start_checkpoints(engine)
+        self._start_quiet(engine, store, pulse)
+        self._start_checkpoints(engine, pulse)
         if plan.settings.heartbeat_url is not None:
             heartbeat = Heartbeat(plan.settings.heartbeat_url, pulse)
             self._stack.callback(heartbeat.close)
@@ -211,6 +214,8 @@ class Centre:
             county=plan.site.county.id,
             store=RingingEventStore(engine, self.clock, self.hub),
             clock=self.clock,
+            # A broker of our own has one ingest, this one; another may serve several replicas.
+            share=SHARE if plan.settings.broker is not None else None,
             tls=broker_tls(plan.settings),
         )
         subscriber.start()
@@ -240,17 +245,17 @@ class Centre:
         loop.start()
         self._stack.callback(self._end, loop)
 
-    def _start_quiet(self, engine: Engine, store: AlertStore) -> None:
+    def _start_quiet(self, engine: Engine, store: AlertStore, pulse: Pulse) -> None:
         """What ends by itself, and what is told later: digests, silences, wartime."""
         site = self.plan.site
         digests = Digests(engine, site, self.clock, hub=self.hub)
         silences = SilenceBook(engine, site, self.clock, store=store)
         orders = WartimeOrders(engine, site, self.clock)
-        self._run_slowly("digests", digests.run_once, QUIET_EVERY_S)
-        self._run_slowly("silences", silences.run_once, QUIET_EVERY_S)
-        self._run_slowly("wartime", orders.run_once, QUIET_EVERY_S)
+        self._run_slowly("digests", pulse.watch("digests", digests.run_once), QUIET_EVERY_S)
+        self._run_slowly("silences", pulse.watch("silences", silences.run_once), QUIET_EVERY_S)
+        self._run_slowly("wartime", pulse.watch("wartime", orders.run_once), QUIET_EVERY_S)
 
-    def _start_checkpoints(self, engine: Engine) -> None:
+    def _start_checkpoints(self, engine: Engine, pulse: Pulse) -> None:
         """The end of the audit log, written where its database's owner cannot reach."""
         settings = self.plan.settings
         export = CheckpointExport(
@@ -261,7 +266,8 @@ class Centre:
             url=settings.audit_checkpoint_url,
         )
         self._stack.callback(export.close)
-        self._run_slowly("checkpoints", export.run_once, CHECKPOINT_EVERY_S)
+        work = pulse.watch("checkpoints", export.run_once)
+        self._run_slowly("checkpoints", work, CHECKPOINT_EVERY_S)
 
     def _run_audit(self, auditor: Auditor, nodes: NodeWatch, alarm: Alarm, pulse: Pulse) -> None:
         def look() -> int:

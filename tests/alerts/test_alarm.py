@@ -7,15 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, insert, select, text, update
 
 from alerts import schema
 from alerts.alarm import Alarm
 from alerts.auditor import Auditor
 from alerts.explain import explain_event
-from alerts.findings import CENTRE, duty_subject, grid_of_subject, is_centre
+from alerts.findings import AUDIT_LOG, CENTRE, duty_subject, grid_of_subject, is_centre
+from alerts.quiet_schema import digests
 from alerts.state import State
 from alerts.views import AlertView
+from config.ids import uuid7
 from config.site import Site
 from ingest.engine import writing
 from ingest.store import EventStore
@@ -123,3 +125,56 @@ def test_a_camera_of_that_name_stays_a_camera(example_site: Site) -> None:
     assert grid_of_subject(site, odd) is None
     assert is_centre(example_site, CENTRE)
     assert duty_subject("g" * 60) == CENTRE, "too long to carry the mark"
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("next_attempt_at", "deliveries are overdue"),
+        ("fall_over_at", "next ways are overdue"),
+    ],
+)
+def test_whatever_waits_too_long_is_told_by_name(
+    tmp_path: Path, example_site: Site, column: str, words: str
+) -> None:
+    with county_at(sqlite_url(tmp_path), example_site) as county:
+        county.see(county.plate())
+        county.inapp.run_once()
+        auditor = Auditor(county.engine, county.site, county.clock)
+        assert auditor.run() == []
+        with writing(county.engine) as connection:
+            connection.execute(update(schema.deliveries).values({column: county.clock.now()}))
+        county.clock.advance(59)
+        assert auditor.run() == []
+        county.clock.advance(1)
+        assert [words in one.problem for one in auditor.run()] == [True]
+
+
+def test_a_digest_that_is_never_sent_is_found(tmp_path: Path, example_site: Site) -> None:
+    with county_at(sqlite_url(tmp_path), example_site) as county:
+        now = county.clock.now()
+        row = {"id": uuid7(now), "person": "wang-fang", "grid": "east-gate", "kind": "plate",
+               "opened_at": now, "due_at": now, "count": 2, "title_zh": "", "title_en": ""}  # fmt: skip
+        with writing(county.engine) as connection:
+            connection.execute(insert(digests).values(row))
+        county.clock.advance(60)
+        auditor = Auditor(county.engine, county.site, county.clock)
+        assert ["digests are overdue" in one.problem for one in auditor.run()] == [True]
+        with writing(county.engine) as connection:
+            connection.execute(update(digests).values(sent_at=county.clock.now()))
+        assert auditor.run() == []
+
+
+def test_harm_to_the_audit_log_goes_to_the_police_desk_at_once(watched: Watched) -> None:
+    county = watched.county
+    watched.look()
+    county.see(county.plate())
+    watched.look()
+    with writing(county.engine) as connection:
+        connection.execute(text("DROP TRIGGER audit_no_delete"))
+        last = connection.execute(select(func.max(schema.audit.c.seq))).scalar_one()
+        connection.execute(schema.audit.delete().where(schema.audit.c.seq == last))
+    assert watched.look() >= 1
+    (alert,) = watched.open(AUDIT_LOG)
+    assert county.told(alert.id) == ["police-desk"]
+    assert "audit log" in alert.title_en
