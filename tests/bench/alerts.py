@@ -18,12 +18,11 @@ import typer
 from sqlalchemy import Engine, distinct, func, select, text
 
 from alerts import schema
-from alerts.channels.contacts import Contacts
-from alerts.channels.reach import Reach
 from alerts.cli import SWITCH_INTERVAL_S
 from alerts.hub import Bell, Hub
 from alerts.loops import Loop
 from alerts.router import Router
+from alerts.sending import Sending
 from alerts.store import AlertStore
 from alerts.timers import Timers
 from config.clock import SystemClock
@@ -37,6 +36,7 @@ from ingest.engine import open_engine, reading
 from ingest.migrate import upgrade
 from ingest.schema import routing_queue
 from ingest.store import EventStore
+from tests.bench.alerts_gateway import gateway, phones, with_gateway
 from tests.bench.alerts_site import full_site, plate_event
 from tests.bench.delivery import quantile
 from tests.bench.report import JsonFlag, finish, show
@@ -57,6 +57,7 @@ class World:
     address: str
     site: Site
     make: Callable[[Site, int, datetime], Event] = plate_event
+    secrets: Secrets = field(default_factory=Secrets)
     clock: SystemClock = field(default_factory=SystemClock)
     hub: Hub = field(default_factory=Hub)
     committed: dict[str, float] = field(default_factory=dict)
@@ -68,13 +69,15 @@ class World:
         store = AlertStore(self.engine, self.site, self.clock, hub=self.hub)
         self.router = Router(self.engine, self.site, self.clock, store=store)
         self.timers = Timers(self.engine, self.clock, store=store)
-        self.reach = Reach(
+        self.sending = Sending.open(
             self.engine,
             self.site,
+            self.secrets,
             self.clock,
-            contacts=Contacts(self.site, Secrets(), available=()),
+            base_url="http://127.0.0.1",
             hub=self.hub,
         )
+        self.reach = self.sending.reach
 
     def feed(self, count: int) -> None:
         """Commit ``count`` new events in one transaction, as ingest does, and ring."""
@@ -100,10 +103,11 @@ class World:
         works: dict[str, Callable[[], int]] = {
             "router": self.router.run_once,
             "timers": self.timers.run_once,
-            "reach": self.reach.run_once,
+            **self.sending.works(),
         }
-        heeds = {"router": (Bell.EVENTS,), "timers": (), "reach": (Bell.CHANGES,)}
-        loops = [Loop(name, works[name], self.hub, heeds=heeds[name]) for name in names]
+        heeds: dict[str, tuple[Bell, ...]] = {"router": (Bell.EVENTS,), "timers": ()}
+        told = Bell.CHANGES, Bell.NOTICES
+        loops = [Loop(name, works[name], self.hub, heeds=heeds.get(name, told)) for name in names]
         for loop in loops:
             loop.start()
         try:
@@ -136,6 +140,10 @@ def bench(
     kills: Annotated[
         int, typer.Option(min=1, help="kill -9 of a router over another such backlog.")
     ] = 3,
+    channel: Annotated[
+        Literal["pages", "gateway"],
+        typer.Option(help="Handed over to: the pages' stream, or a gateway over HTTP as well."),
+    ] = "pages",
     as_json: JsonFlag = False,
 ) -> None:
     """Real store, router, timers, hand-over and database, for a county of full size."""
@@ -147,18 +155,26 @@ def bench(
         engine = open_engine(address)
         stack.callback(engine.dispose)
         upgrade(engine)
-        world = World(engine, address, full_site())
+        site, arrivals, secrets = full_site(), None, Secrets()
+        if channel == "gateway":
+            arrivals = stack.enter_context(gateway())
+            site, secrets = with_gateway(site, arrivals.url), phones(site)
+        world = World(engine, address, site, secrets=secrets)
+        stack.callback(world.sending.close)
         used = time.process_time()
-        with world.running("router", "timers", "reach"):
+        with world.running("router", "timers", *world.sending.works()):
             reached = at_rate(world, rate, seconds)
             settle(world)
         used = (time.process_time() - used) / len(world.committed)
-        times = latencies(world)
+        times = latencies(world) if arrivals is None else arrivals.after(engine, world.committed)
         flat = _flat_out(world, backlog)
-        with world.running("timers", "reach"):
+        with world.running("timers", *world.sending.works()):
             _killed(world, backlog, kills)
             settle(world)
         books = count(engine, set(world.committed))
+        if arrivals is not None:
+            lost = len(world.committed) - len(arrivals.after(engine, world.committed))
+            books = Books(books.lost + lost, books.repeated + arrivals.repeated())
         version = database_version(engine)
     rows = [
         ("asked / committed, events/s", f"{rate:.0f} / {reached:.0f}"),
@@ -341,7 +357,7 @@ def count(engine: Engine, committed: set[str]) -> Books:
         ).scalar_one()
         doubled = connection.execute(
             select(sent.c.alert_id)
-            .group_by(sent.c.alert_id, sent.c.person, sent.c.step, sent.c.cycle)
+            .group_by(sent.c.alert_id, sent.c.person, sent.c.channel, sent.c.step, sent.c.cycle)
             .having(func.count() > 1)
         ).all()
     return Books(len(committed - reached), alerts - keys + int(again) + len(doubled))
