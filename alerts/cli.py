@@ -23,6 +23,7 @@ from alerts.commands.roster import roster
 from alerts.commands.silence import app as silence
 from alerts.commands.wartime import app as wartime
 from alerts.journal import Journal
+from alerts.loops import SWITCH_INTERVAL_S
 from config.clock import SystemClock
 from config.errors import UserError
 from config.logs import configure_logs
@@ -36,9 +37,6 @@ app.add_typer(roster, name="roster")
 app.add_typer(silence, name="silence")
 app.add_typer(wartime, name="wartime")
 app.command("precision", epilog="Example: menshen alerts precision --days 30")(show_precision)
-
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may keep the interpreter's lock from the others."""
 
 
 @centre.callback()

@@ -18,9 +18,8 @@ import typer
 from sqlalchemy import Engine, distinct, func, select, text
 
 from alerts import schema
-from alerts.cli import SWITCH_INTERVAL_S
 from alerts.hub import Bell, Hub
-from alerts.loops import Loop
+from alerts.loops import SWITCH_INTERVAL_S, Loop
 from alerts.router import Router
 from alerts.sending import Sending
 from alerts.store import AlertStore
