@@ -12,7 +12,7 @@ APT_PACKAGES := mosquitto postgresql chromium ffmpeg fonts-noto-cjk python3-gi \
   gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 
-.PHONY: help setup test-setup demo check format test bench docs clean
+.PHONY: help setup test-setup demo check format test walk bench docs clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,10 @@ format: setup  ## Format the code and mend what ruff can mend.
 
 test: test-setup  ## All tests, with real servers and a real browser.
 	$(RUN)/pytest
+
+WALK_STEPS ?= 100000
+walk: test-setup  ## The random walks over alerts at full length: WALK_STEPS steps on each database.
+	MENSHEN_WALK_STEPS=$(WALK_STEPS) $(RUN)/pytest -s tests/alerts/test_machine.py tests/alerts/walk
 
 bench: setup  ## Inference speed, and accuracy where labelled data lies beside the checkout.
 	$(RUN)/menshen bench inference

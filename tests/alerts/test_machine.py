@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -285,5 +286,10 @@ class Life(RuleBasedStateMachine):
         self.rungs = Ladder(tuple(rungs))
 
 
+STEPS = int(os.environ.get("MENSHEN_WALK_STEPS", "6000"))
+"""How many steps are walked; `make walk` sets it to 100,000 or more."""
+LENGTH = 60
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestLife.settings = settings(
+    max_examples=max(1, STEPS // LENGTH), stateful_step_count=LENGTH, deadline=None
+)

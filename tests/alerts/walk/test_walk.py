@@ -7,56 +7,17 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable
-from itertools import count
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from sqlalchemy import Engine
 
 from alerts import router as router_module
 from config.site import Site
-from ingest.engine import open_engine
-from ingest.migrate import upgrade
 from tests.alerts.walk.walker import Walk
-from tests.servers import Postgres
 
 STEPS = int(os.environ.get("MENSHEN_WALK_STEPS", "200"))
 LENGTH = 50
-
-
-@pytest.fixture
-def sqlite_engines(tmp_path: Path) -> Callable[[], Engine]:
-    """Copies of one migrated file."""
-    template = tmp_path / "template.db"
-    engine = open_engine(f"sqlite:///{template}")
-    upgrade(engine)
-    engine.dispose()
-    numbers = count()
-
-    def new() -> Engine:
-        path = tmp_path / f"walk-{next(numbers)}.db"
-        shutil.copyfile(template, path)
-        return open_engine(f"sqlite:///{path}")
-
-    return new
-
-
-@pytest.fixture
-def postgresql_engines(postgres: Postgres) -> Callable[[], Engine]:
-    """Databases made from one migrated one."""
-    template = postgres.new_database()
-    engine = open_engine(template)
-    upgrade(engine)
-    engine.dispose()
-
-    def new() -> Engine:
-        return open_engine(postgres.new_database(template=template))
-
-    return new
 
 
 @pytest.mark.timeout(0)
