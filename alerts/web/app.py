@@ -40,7 +40,7 @@ from alerts.web.home import pages as home
 from alerts.web.home.armings import Armings
 from alerts.web.home.fallbacks import Fallbacks
 from alerts.web.home.homes import Homes
-from alerts.web.installer import devices, draw
+from alerts.web.installer import devices, draw, rollout
 from alerts.web.installer.drawings import Drawings
 from alerts.web.notify.choices import choices_router
 from alerts.web.notify.receipts import receipts_router
@@ -77,6 +77,7 @@ OURS = (
     fallback_pages.router,
     devices.router,
     draw.router,
+    rollout.router,
     cameras.router,
     invite.router,
     login_pages.router,

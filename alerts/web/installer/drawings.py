@@ -46,6 +46,16 @@ def of_site(camera: Camera) -> Drawing:
     return Drawing(zones=camera.zones, lines=camera.lines, masks=masks)
 
 
+def with_drawing(camera: Camera, drawing: Drawing) -> Camera:
+    """The camera with what was drawn instead of what the site file says."""
+    drawn = {
+        "zones": drawing.zones,
+        "lines": drawing.lines,
+        "masks": tuple(mask.polygon for mask in drawing.masks),
+    }
+    return camera.model_copy(update=drawn)
+
+
 class Drawings:
     """The drawings of one county's cameras."""
 

@@ -11,8 +11,10 @@ from playwright.sync_api import expect
 
 from alerts.web.installer.draw import to_toml
 from alerts.web.installer.drawings import Drawing, of_site
+from config.desired import ReportedConfig
 from config.site import Camera
 from config.wire import Presence
+from ingest.configs import ConfigStore
 from ingest.presence import record_presence
 from tests.alerts.web.conftest import csrf_of, form_csrf, form_login
 from tests.alerts.web.pages import WALL, faults
@@ -171,3 +173,83 @@ def test_drawing_by_mouse_and_by_keys(townsman, town):
         page.goto(town.url + path)
         found[path] = faults(page)
     assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+def roll_out(client, node: str = "node-east", wanted: int = 0):
+    data = {**form_csrf(client), "wanted": str(wanted)}
+    return client.post(f"/rollout/{node}", data=data, follow_redirects=False)
+
+
+def answer_of(county, state: str, *, running: int, wanted: int, problem: str = "") -> None:
+    """The node's report arrives."""
+    ConfigStore(county.engine, county.clock).record(
+        ReportedConfig(
+            node="node-east",
+            running=running,
+            wanted=wanted,
+            state=state,
+            problem=problem,
+            at=county.clock.now(),
+        )
+    )
+
+
+def test_what_is_drawn_is_sent_and_its_answer_is_seen(client, county):
+    zone = {"id": "yard", "polygon": SQUARE}
+    draw(client, "east-gate-in", 0, zones=[zone])
+    page = client.get("/rollout").text
+    assert "还没下发的改动" in page
+    name = county.site.camera("east-gate-in").name
+    assert name in page
+    assert roll_out(client).status_code == 303
+    (document,) = ConfigStore(county.engine, county.clock).wanted()
+    sent = {camera.id: camera for camera in document.cameras}
+    assert set(sent) == {camera.id for camera in county.site.cameras_of("node-east")}
+    assert [item.id for item in sent["east-gate-in"].zones] == ["yard"]
+    assert "等节点回应" in client.get("/rollout").text
+    county.clock.advance(2)
+    answer_of(county, "trying", running=0, wanted=1)
+    assert "节点正在试用" in client.get("/rollout").text
+    answer_of(county, "applied", running=1, wanted=1)
+    page = client.get("/rollout").text
+    assert "已生效" in page
+    assert name not in page, "nothing is left to send"
+
+
+@pytest.mark.parametrize(
+    ("state", "says"), [("refused", "节点拒绝"), ("rolled_back", "已自动退回")]
+)
+def test_a_refusal_is_shown_with_its_reason_and_on_top(client, county, state, says):
+    roll_out(client)
+    county.clock.advance(2)
+    answer_of(county, state, running=0, wanted=1, problem="camera <east>: no such stream")
+    page = client.get("/rollout").text
+    assert says in page
+    assert "camera &lt;east&gt;: no such stream" in page
+    assert page.index('id="n-node-east"') < page.index('id="n-node-lixiang"')
+
+
+def test_an_answer_to_what_was_sent_before_is_none_to_what_was_sent_now(client, county):
+    roll_out(client)
+    county.clock.advance(2)
+    answer_of(county, "applied", running=1, wanted=1)
+    county.clock.advance(2)
+    assert roll_out(client, wanted=1).status_code == 303
+    assert "等节点回应" in client.get("/rollout").text
+
+
+def test_who_is_second_learns_it_before_he_sends(client):
+    assert roll_out(client).status_code == 303
+    assert roll_out(client).status_code == 409
+    assert roll_out(client, "no-such-node").status_code == 404
+    assert roll_out(client, wanted=-1).status_code == 422
+
+
+def test_an_installer_does_not_read_whose_home_changed(client, county):
+    home = county.site.camera("home-li-qiang")
+    county_drawings = client.app.state.web.drawings
+    zone = {"id": "yard", "polygon": SQUARE}
+    county_drawings.draw(home.id, Drawing.model_validate({"zones": [zone]}), on=0, by="li-qiang")
+    page = client.get("/rollout").text
+    assert home.name not in page
+    assert "台住户摄像机" in page
