@@ -21,6 +21,7 @@ from config.errors import UserError
 from config.event import Frozen, Name, Share
 from config.holidays import Calendar
 from config.legal_class import LegalClass as LegalClass
+from config.motion_site import MotionHours
 from config.oidc_site import Oidc
 from config.pace_site import Pace
 from config.retention_site import Retention
@@ -153,6 +154,8 @@ class Camera(Frozen):
     masks: tuple[tuple[Point, ...], ...] = ()
     zones: tuple[Zone, ...] = ()
     lines: tuple[Line, ...] = ()
+    motion: tuple[MotionHours, ...] | None = None
+    """When motion without a plate or face is told; None: always, empty: never."""
 
     @model_validator(mode="after")
     def _lawful(self) -> Self:

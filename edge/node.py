@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from config.clock import Clock
 from config.desired import DesiredConfig
@@ -24,6 +25,7 @@ from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
 from edge.delivery.uploader import Uploader
 from edge.health.node_health import Resources
+from edge.health.temperature import hottest_c
 from edge.live.agent import LiveAgent
 from edge.watching.group import GroupLimits
 from edge.worker import Vision, WatchedCamera, Worker
@@ -35,8 +37,10 @@ EVIDENCE_BUDGET_BYTES = 4 * 1024 * 1024 * 1024
 _POLL_S = 0.1
 
 
-def with_credentials(cameras: Sequence[Camera], secrets: Secrets) -> tuple[WatchedCamera, ...]:
-    """The cameras as they are watched, with their credentials filled in.
+def with_credentials(
+    cameras: Sequence[Camera], secrets: Secrets, zone: ZoneInfo
+) -> tuple[WatchedCamera, ...]:
+    """The cameras as they are watched, with their credentials; ``zone`` is the county's.
 
     Raises:
         UserError: a camera cannot be watched in the way that it is described.
@@ -46,6 +50,7 @@ def with_credentials(cameras: Sequence[Camera], secrets: Secrets) -> tuple[Watch
             camera,
             url=secrets.stream_url(camera.id, camera.url),
             sub_url=camera.sub_url and secrets.stream_url(camera.id, camera.sub_url),
+            zone=zone,
         )
         for camera in cameras
     )
@@ -65,7 +70,7 @@ def watched_cameras(site: Site, node: str, secrets: Secrets) -> tuple[WatchedCam
             problem=f"there is no node {node!r}",
             remedy=f"use one of: {', '.join(known)}",
         )
-    cameras = with_credentials(site.cameras_of(node), secrets)
+    cameras = with_credentials(site.cameras_of(node), secrets, ZoneInfo(site.county.zone))
     if not cameras:
         raise UserError(
             where="site file",
@@ -101,6 +106,7 @@ class EdgeNode:
         limits: GroupLimits | None = None,
         sees_faces: bool = True,
     ) -> None:
+        self._zone = ZoneInfo(site.county.zone)
         cameras = watched_cameras(site, node, secrets)
         if settings.broker is None:
             raise UserError(
@@ -185,7 +191,7 @@ class EdgeNode:
         cameras = (
             self._installed
             if document is None
-            else with_credentials(document.cameras, self._secrets)
+            else with_credentials(document.cameras, self._secrets, self._zone)
         )
         for camera in cameras if not self._sees_faces else ():
             if camera.face is not FacePolicy.OFF:
@@ -209,6 +215,7 @@ class EdgeNode:
             total=disk.total,
             waiting=self._outbox.pending(),
             denied=self._publisher.trouble if self._publisher.is_denied else "",
+            temperature_c=hottest_c(),
         )
 
     def report(self) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
-from config.clock import Clock
+from config.clock import COUNTY_ZONE, Clock
 from config.errors import UserError
 from config.event import Event
 from config.logs import get_logger
+from config.motion_site import MotionHours
 from config.site import Camera, FacePolicy
 from edge.events.pipeline import CameraPipeline, EventSink, EvidenceSink, health_event
 from edge.health.camera_health import CameraHealth
@@ -63,14 +65,18 @@ class WatchedCamera:
     face: FacePolicy = FacePolicy.DETECT
     zones: tuple[Any, ...] = ()
     lines: tuple[Any, ...] = ()
+    motion: tuple[MotionHours, ...] | None = None
+    zone: ZoneInfo = COUNTY_ZONE
 
     @classmethod
-    def of_site(cls, camera: Camera, *, url: str, sub_url: str | None) -> WatchedCamera:
+    def of_site(
+        cls, camera: Camera, *, url: str, sub_url: str | None, zone: ZoneInfo = COUNTY_ZONE
+    ) -> WatchedCamera:
         """From the site description, with addresses that hold the credentials."""
         spec = CameraSpec(
             id=camera.id, url=url, sub_url=sub_url, gate=camera.gate, masks=camera.masks
         )
-        return cls(spec=spec, face=camera.face, zones=camera.zones, lines=camera.lines)
+        return cls(spec, camera.face, camera.zones, camera.lines, camera.motion, zone)
 
 
 @dataclass(slots=True)
@@ -154,7 +160,9 @@ class Worker:
         for camera in cameras:
             name, known = camera.spec.id, self._cameras.get(camera.spec.id)
             if known is not None:
-                known.pipeline.retune(face=camera.face, zones=camera.zones, lines=camera.lines)
+                known.pipeline.retune(
+                    face=camera.face, zones=camera.zones, lines=camera.lines, motion=camera.motion
+                )
             watched[name] = known or _Watched(groups[name], self._pipeline(camera, groups[name]))
         gone = [one for name, one in self._cameras.items() if name not in watched]
         # In one step: others read it meanwhile.
@@ -183,6 +191,8 @@ class Worker:
             face=camera.face,
             zones=camera.zones,
             lines=camera.lines,
+            motion=camera.motion,
+            zone=camera.zone,
             clips=_GroupClips(group, camera.spec.id),
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
 
+from config.clock import COUNTY_ZONE
 from config.errors import UserError
 from config.event import (
     Character,
@@ -19,6 +21,7 @@ from config.event import (
 )
 from config.ids import uuid7
 from config.logs import get_logger
+from config.motion_site import MotionHours, tells_motion
 from config.site import FacePolicy, Line, Zone
 from edge.events.clip_times import LONGEST_S, POST_ROLL_S, PRE_ROLL_S
 from edge.events.drafts import Draft
@@ -70,6 +73,8 @@ class CameraPipeline:
         face: with ``off``, faces are dropped before anything remembers them. The other policies
             all make events that hold a quality and a picture, never an identity.
         evidence: None keeps no picture but the thumbnail inside the event.
+        motion, zone: when something that only moves is told, in the local time of ``zone``; None:
+            always. Zones, lines, plates and faces are told at any time.
         clips: where clips come from; a visit's last event waits a few seconds for its clip.
     """
 
@@ -84,6 +89,8 @@ class CameraPipeline:
         zones: Sequence[Zone] = (),
         lines: Sequence[Line] = (),
         clips: ClipSource | None = None,
+        motion: Sequence[MotionHours] | None = None,
+        zone: ZoneInfo = COUNTY_ZONE,
     ) -> None:
         self.camera = camera
         self._clips = clips
@@ -95,6 +102,7 @@ class CameraPipeline:
         self._emit = emit
         self._evidence = evidence
         self._face = face
+        self._motion, self._zone = motion, zone
         self._visits = Visits(zones=zones, lines=lines)
         self._regions = RegionPlan()
 
@@ -108,8 +116,16 @@ class CameraPipeline:
         sightings += [Sighting(ObjectClass.MOVER, clip(box), 1.0) for box in moving]
         self._write(self._visits.see(scene, [s for s in sightings if _has_area(s.box)]))
 
-    def retune(self, *, face: FacePolicy, zones: Sequence[Zone], lines: Sequence[Line]) -> None:
-        """Work by another face policy, other zones and lines from the next picture on."""
+    def retune(
+        self,
+        *,
+        face: FacePolicy,
+        zones: Sequence[Zone],
+        lines: Sequence[Line],
+        motion: Sequence[MotionHours] | None = None,
+    ) -> None:
+        """Work by another face policy, zones, lines and motion hours from the next picture on."""
+        self._motion = motion
         if face is FacePolicy.OFF and self._face is not FacePolicy.OFF:
             self._visits.forget(ObjectClass.FACE)
         self._face = face
@@ -147,12 +163,17 @@ class CameraPipeline:
 
     def _write(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
+            if draft.kind is EventKind.MOTION and not self._tells_motion(draft):
+                continue
             number = self._order_clip(draft)
             if number is None:
                 self._send(self._event(draft))
             else:
                 until = draft.at + timedelta(seconds=_CLIP_PATIENCE_S)
                 self._awaiting.append((draft, number, until))
+
+    def _tells_motion(self, draft: Draft) -> bool:
+        return tells_motion(self._motion, draft.started_at.astimezone(self._zone))
 
     def _order_clip(self, draft: Draft) -> int | None:
         if self._clips is None or self._evidence is None or draft.ended_at is None:

@@ -16,8 +16,11 @@ _MANY = 0.5
 _DISK_FREE = 0.05
 _DISK_FREE_AGAIN = 0.08
 _QUEUE = 2000
+_HOT_C = 85.0
+_COOL_C = 75.0
+"""Most boards slow down at 85 to 95 °C, and then pictures are lost."""
 
-NodeCondition = Literal["offline", "disk_full", "queue_depth"]
+NodeCondition = Literal["offline", "disk_full", "queue_depth", "temperature"]
 Report = tuple[str | None, HealthReport]
 """Camera (None: the node itself) and what is told of it."""
 
@@ -26,13 +29,15 @@ Report = tuple[str | None, HealthReport]
 class Resources:
     """Bytes free and in all on the disk of events and evidence, and events without a receipt.
 
-    ``denied`` says in words that the broker refuses them from this node; empty when it does not.
+    ``denied`` says in words that the broker refuses them from this node; empty when it does not;
+    ``temperature_c`` is that of the machine's hottest part, None where it does not tell.
     """
 
     free: int
     total: int
     waiting: int
     denied: str = ""
+    temperature_c: float | None = None
 
 
 @dataclass(slots=True)
@@ -85,8 +90,8 @@ class NodeHealth:
         ]
 
     def resources(self, found: Resources) -> list[Report]:
-        """Look at the disk and at the outbox."""
-        return self._disk(found) + self._queue(found)
+        """Look at the disk, at the outbox and at the machine's heat."""
+        return self._disk(found) + self._queue(found) + self._temperature(found.temperature_c)
 
     def _disk(self, found: Resources) -> list[Report]:
         share = found.free / found.total if found.total > 0 else 1.0
@@ -107,6 +112,14 @@ class NodeHealth:
         return self._set(
             "queue_depth",
             f"{found.waiting} events wait for the centre: check the line and the centre",
+        )
+
+    def _temperature(self, degrees: float | None) -> list[Report]:
+        limit = _COOL_C if "temperature" in self._told else _HOT_C
+        if degrees is None or degrees < limit:
+            return self._set("temperature", None)
+        return self._set(
+            "temperature", f"the machine is {degrees:.0f} °C hot: clean its fan, give it air"
         )
 
     def _set(self, condition: NodeCondition, detail: str | None) -> list[Report]:

@@ -14,11 +14,13 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from config.clock import Clock
+from config.errors import UserError
 from config.live import (
     COMMAND_LIMIT_BYTES,
     LINK_PATH,
     MESSAGE_LIMIT_BYTES,
     Command,
+    Discover,
     LiveFrame,
     LiveStart,
     LiveState,
@@ -29,6 +31,7 @@ from config.live import (
 from config.logs import get_logger
 from edge.live.outbound import Outbound
 from edge.streams.backoff import Backoff, RetryPolicy
+from edge.tools.discovery_report import search, send
 from edge.watching.camera import CameraSpec
 
 _LOG = get_logger(__name__)
@@ -152,7 +155,9 @@ class LiveAgent:
         clock: Clock,
         retry: RetryPolicy = RETRY,
     ) -> None:
+        self._centre_url = centre_url
         self._url = link_url(centre_url)
+        self._searching: threading.Thread | None = None
         self._node = node
         self._token = token
         self._clock = clock
@@ -179,6 +184,8 @@ class LiveAgent:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(_OPEN_S + 2 * _CLOSE_S)
+        if self._searching is not None:
+            self._searching.join(_OPEN_S)
 
     def _run(self) -> None:
         backoff = Backoff(self._retry)
@@ -255,7 +262,23 @@ class LiveAgent:
                 return
             self._do(command)
 
+    def _discover(self) -> None:
+        """Search in a thread of its own; a second request while one runs is the same request."""
+        if self._searching is not None and self._searching.is_alive():
+            return
+        self._searching = threading.Thread(target=self._search, name="live-discover", daemon=True)
+        self._searching.start()
+
+    def _search(self) -> None:
+        try:
+            send(search(), centre_url=self._centre_url, node=self._node, token=self._token)
+        except UserError as error:
+            _LOG.warning("found cameras not reported", problem=str(error))
+
     def _do(self, command: Command) -> None:
+        if isinstance(command, Discover):
+            self._discover()
+            return
         if isinstance(command, LiveStop):
             for each in self._ports:
                 each.stop(command.channel)

@@ -51,6 +51,8 @@ class Depacketizer:
     parameter_sets: tuple[bytes, ...] = ()
     lost: int = 0
     """Packets missing by their numbers."""
+    strange: int = 0
+    """Packets in a row that cannot be of this coding, with no key picture between them."""
     _units: list[bytes] = field(default_factory=list)
     _fragments: list[bytes | bytearray] = field(default_factory=list)
     _size: int = 0
@@ -143,6 +145,8 @@ class Depacketizer:
             self._drop()
             return
         self._size += len(body)
+        if _is_strange(self.codec, body):
+            self.strange += 1
         if self.codec == "h264":
             self._take_h264(body)
         else:
@@ -198,6 +202,8 @@ class Depacketizer:
         is_key = any(self.is_key(unit) for unit in units)
         if is_key and not any(self._is_parameter_set(unit) for unit in units):
             units = [*self.parameter_sets, *units]
+        if is_key:
+            self.strange = 0
         data = START_CODE + START_CODE.join(units)
         return [CodedPicture(self._unwrapped(stamp), data, is_key, damaged)]
 
@@ -229,6 +235,19 @@ class Depacketizer:
         if self.codec == "h264":
             return unit[0] & 0x1F in (7, 8)
         return (unit[0] >> 1) & 0x3F in (32, 33, 34)
+
+
+def _is_strange(codec: Codec, body: bytes) -> bool:
+    """Whether no encoder sends such a payload in this coding: the camera may have changed it.
+
+    H.264 (RFC 6184 table 1): cameras send units 1, 5 to 12, STAP-A and FU-A. H.265 (RFC 7798
+    section 4.4, H.265 table 7-1): the second byte of a unit's header is never 0 in its last bits.
+    """
+    if codec == "h264":
+        kind = body[0] & 0x1F
+        return body[0] & 0x80 != 0 or not (kind == 1 or 5 <= kind <= 12 or kind in (24, 28))
+    kind = body[0] >> 1 & 0x3F
+    return len(body) < 2 or body[0] & 0x80 != 0 or body[1] & 7 == 0 or 41 <= kind <= 47 or kind > 50
 
 
 def _aggregated(body: bytes) -> Iterable[bytes]:

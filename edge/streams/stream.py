@@ -29,6 +29,7 @@ _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETD
 
 _RTP_TICK = Fraction(1, CLOCK_RATE)
 _LONGEST_PIECE_S = 1.0
+_STRANGE_PACKETS = 8
 _LONGEST_GOP_S = 30.0
 """No key frame for so long: the camera has changed what it sends, and is asked anew."""
 
@@ -248,10 +249,12 @@ class CameraStream(VideoStream):
         """One packet of the camera, see :class:`edge.streams.rtsp.PacketTaker`.
 
         Raises:
-            RtspError: the camera says goodbye.
+            RtspError: the camera says goodbye, or sends another coding than it described.
         """
         if channel == 0:
             self._done += self._parts.feed(data)
+            if self._parts.strange > _STRANGE_PACKETS:
+                raise RtspError(Fault.BROKEN)  # another coding: it is asked anew what it sends
             return
         if (clock := sender_clock(data)) is not None:
             # A report that comes late makes the camera look slow: the best of six counts.

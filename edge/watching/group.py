@@ -81,7 +81,7 @@ class CameraGroup:
         """Start the child; returns before its cameras are connected."""
         lock = self._context.Lock()
         slot_bytes = 3 * max(spec.limit_px for spec in self.cameras) // 2
-        ring = FrameRing.create(lock, slots=self._limits.slots, slot_bytes=slot_bytes)
+        ring = FrameRing.create(lock, slots=self._slots(), slot_bytes=slot_bytes)
         ours, theirs = self._context.Pipe()
         job = ChildJob(
             group=self.name,
@@ -127,6 +127,10 @@ class CameraGroup:
         self._earlier = {spec.id: self._earlier.get(spec.id, Counters()) for spec in cameras}
         self.cameras = cameras
         return states
+
+    def _slots(self) -> int:
+        """A picture each to be filled and read, and two more; fewer cameras need fewer."""
+        return min(self._limits.slots, 2 + 2 * len(self.cameras))
 
     def supervise(self) -> list[CameraState]:
         """Hear the child out; replace it when it is dead or hung. Returns what cameras said."""

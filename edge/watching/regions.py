@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -79,6 +79,16 @@ class RegionPlan:
                 return part
         self._whole_at = at
         return Region(0, 0, width, height)
+
+
+def parts_of(picture: PlanarFrame) -> Iterator[Region]:
+    """One part of each size that can come."""
+    height, width, _ = picture.shape
+    for right in range(1, _COLUMNS + 1):
+        for bottom in range(1, _ROWS + 1):
+            columns = _span([(0.0, right / _COLUMNS)], _COLUMNS, width)
+            rows = _span([(0.0, bottom / _ROWS)], _ROWS, height)
+            yield Region(0, 0, columns[1], rows[1])
 
 
 def _span(extents: list[tuple[float, float]], steps: int, size: int) -> tuple[int, int]:

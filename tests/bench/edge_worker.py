@@ -20,7 +20,8 @@ from config.site import Gate
 from edge.delivery.evidence import EvidenceStore
 from edge.watching.camera import CameraSpec
 from edge.watching.group import GroupLimits
-from edge.worker import BATCH, WatchedCamera, Worker
+from edge.watching.regions import parts_of
+from edge.worker import BATCH, WatchedCamera, Worker, look
 from models.core import VisionCore
 from models.planes import PlanarFrame
 from tests.bench.places import model_store
@@ -75,8 +76,11 @@ def main(job_file: Path) -> None:
 def _warm_up(vision: VisionCore) -> None:
     """Let the networks take their working memory, which all cameras share."""
     luma, colour = np.zeros((1080, 1920), np.uint8), np.full((540, 960), 128, np.uint8)
+    picture = PlanarFrame(luma, colour, colour)
+    for part in parts_of(picture):
+        look(vision, [(picture, part)])
     for count in range(1, BATCH + 1):
-        vision.analyse([PlanarFrame(luma, colour, colour)] * count)
+        vision.analyse([picture] * count)
 
 
 _analysed: dict[str, int] = {}

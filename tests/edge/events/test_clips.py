@@ -93,6 +93,9 @@ def test_the_ring_gives_a_stretch_of_time_but_nothing_where_masks_hide_something
 class Nowhere:
     """A sink that takes nothing."""
 
+    def wait_for_room(self, seconds: float) -> float:
+        return 0.0
+
     def put(self, *_: object) -> None:
         raise AssertionError("nothing moved")
 

@@ -275,3 +275,19 @@ def test_detections_outside_the_picture_are_clipped() -> None:
     assert len(visits(told)) == 1
     assert told[0].box is not None
     assert told[0].box[0] + told[0].box[2] <= 1.0
+
+
+def test_motion_alone_is_told_in_its_hours_only_and_all_else_at_any_time() -> None:
+    for hours, told in ((None, 1), ((), 0)):
+        watch = Watch(motion=hours)
+        for step in range(30):
+            box = (0.02 * step, 0.4, 0.2, 0.2)
+            watch.show(moving=[box])
+        watch.empty(3)
+        assert len(watch.of(EventKind.MOTION)) >= told
+        assert bool(watch.of(EventKind.MOTION)) is bool(told)
+    watch = Watch(motion=())
+    for step in range(20):
+        watch.show(plates=[plate(0.02 * step, "冀A12345")], moving=[(0.02 * step, 0.4, 0.2, 0.2)])
+    watch.empty(6)
+    assert watch.of(EventKind.PLATE)

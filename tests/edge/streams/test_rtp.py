@@ -147,3 +147,23 @@ def test_the_short_way_takes_most_packets_of_a_large_picture(codec: Codec) -> No
     _, found, fed = put_together_quickly(codec, packets)
     assert len(found) == 1
     assert fed == 2, "the first and the last packet only"
+
+
+@pytest.mark.parametrize("described", list(Codec))
+def test_another_coding_than_described_is_noticed_within_a_few_packets(described: Codec) -> None:
+    sent = Codec.H265 if described is Codec.H264 else Codec.H264
+    parts = depacketizer(described)
+    for packet in packets_of([[*SETS[sent], KEY[sent] + b"\x55" * 4000]] * 4, sent):
+        parts.feed(packet)
+    assert parts.strange > 8
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_a_camera_that_does_as_it_says_is_never_strange(codec: Codec) -> None:
+    sei, end = (b"\x06\x05", b"\x0b") if codec is Codec.H264 else (b"\x4e\x01\x05", b"\x4a\x01\x55")
+    parts = depacketizer(codec)
+    pictures = [[*SETS[codec], sei, KEY[codec] + b"\x55" * 4000]]
+    pictures += [[sei, OTHER[codec] + b"\x55" * 3000, end]] * 20
+    for packet in packets_of(pictures, codec):
+        parts.feed(packet)
+        assert parts.strange == 0

@@ -25,19 +25,18 @@ FPS, GOP = 10, 10
 
 
 class Still:
-    """A decoded picture of 64x48 pixels in which nothing ever moves."""
+    """A decoded picture in which nothing ever moves."""
 
-    width, height = 64, 48
-
-    def __init__(self, pts_s: float | None) -> None:
+    def __init__(self, pts_s: float | None, size: tuple[int, int]) -> None:
         self.pts_s = pts_s
+        self.width, self.height = size
 
     def grey(self, width: int) -> npt.NDArray[np.uint8]:
         return np.full((48, 64), 100, np.uint8)
 
     def planes(self) -> PlanarFrame:
-        colour = np.full((24, 32), 160, np.uint8)
-        return PlanarFrame(np.full((48, 64), 100, np.uint8), colour, colour)
+        colour = np.full((self.height // 2, self.width // 2), 160, np.uint8)
+        return PlanarFrame(np.full((self.height, self.width), 100, np.uint8), colour, colour)
 
 
 @dataclass
@@ -47,13 +46,14 @@ class Scripted:
     codec = "h264"
     decoded: list[int] = field(default_factory=list)
     restarts: int = 0
+    size: tuple[int, int] = (64, 48)
 
     def packets(self) -> Iterator[StreamPacket]:
         return iter(())
 
     def decode(self, packet: StreamPacket) -> list[Any]:
         self.decoded.append(round(packet.at_s * FPS))
-        return [Still(packet.pts_s)]
+        return [Still(packet.pts_s, self.size)]
 
     def decode_key(self, packet: StreamPacket) -> list[Any]:
         assert packet.is_keyframe
@@ -206,3 +206,17 @@ def test_after_a_reconnect_nothing_of_the_old_connection_is_decoded() -> None:
     assert camera.source.decoded == [], "there is no key frame yet"
     camera.play(4, moving=True)
     assert camera.source.decoded[0] == 40
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (1920, 1080), (3840, 2160), (352, 288)])
+def test_masks_hide_the_same_place_whatever_size_the_camera_changes_to(
+    width: int, height: int
+) -> None:
+    camera = Camera(Gate.ALWAYS, limit_px=4096 * 3072)
+    camera.play(10, moving=True)
+    camera.source.size = (width, height)
+    camera.play(10, moving=True)
+    picture = camera.sink.pictures[-1]
+    assert picture.shape == (height, width, 3), "4K is looked at as it is"
+    assert picture.luma[:, : width // 2 - 1].max() == 16
+    assert picture.luma[:, width // 2 + 2 :].min() == 100
