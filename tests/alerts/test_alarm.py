@@ -153,10 +153,10 @@ def test_whatever_waits_too_long_is_told_by_name(
 def test_a_digest_that_is_never_sent_is_found(tmp_path: Path, example_site: Site) -> None:
     with county_at(sqlite_url(tmp_path), example_site) as county:
         now = county.clock.now()
-        row = {"id": uuid7(now), "person": "wang-fang", "grid": "east-gate", "kind": "plate",
-               "opened_at": now, "due_at": now, "count": 2, "title_zh": "", "title_en": ""}  # fmt: skip
+        whom = {"person": "wang-fang", "grid": "east-gate", "kind": "plate"}
+        what = {"opened_at": now, "due_at": now, "count": 2, "title_zh": "", "title_en": ""}
         with writing(county.engine) as connection:
-            connection.execute(insert(digests).values(row))
+            connection.execute(insert(digests).values(id=uuid7(now), **whom, **what))
         county.clock.advance(60)
         auditor = Auditor(county.engine, county.site, county.clock)
         assert ["digests are overdue" in one.problem for one in auditor.run()] == [True]
