@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, or_, select
 
 from alerts import schema
 from alerts.audit import AuditLog, Head
@@ -15,7 +15,7 @@ from alerts.findings import AUDIT_LOG, CENTRE, duty_subject
 from alerts.quiet_schema import digests
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import gaps
-from alerts.state import LIVE
+from alerts.state import LIVE, State
 from config.clock import Clock, local_text
 from config.site import Site
 from ingest.engine import reading
@@ -54,7 +54,13 @@ class Auditor:
 
     def run(self) -> list[Silence]:
         """Everything wrong at this moment; an empty list is the promise kept."""
-        return [*self._no_timer(), *self._stuck(), *self._empty_duty(), *self._broken_log()]
+        return [
+            *self._no_timer(),
+            *self._orphans(),
+            *self._stuck(),
+            *self._empty_duty(),
+            *self._broken_log(),
+        ]
 
     def _no_timer(self) -> list[Silence]:
         alerts, timers = schema.alerts, schema.timers
@@ -75,6 +81,22 @@ class Auditor:
             )
             for row in rows
         ]
+
+    def _orphans(self) -> list[Silence]:
+        """Hidden alerts that nothing hides any more and no timer opens."""
+        alerts, timers = schema.alerts, schema.timers
+        parent = alerts.alias("parent")
+        rows = (
+            select(alerts.c.id)
+            .outerjoin(timers, timers.c.alert_id == alerts.c.id)
+            .outerjoin(parent, parent.c.id == alerts.c.parent)
+            .where(alerts.c.state == str(State.SUPPRESSED), timers.c.alert_id.is_(None))
+            .where(or_(parent.c.id.is_(None), parent.c.state == str(State.CLOSED)))
+        )
+        with reading(self._engine) as connection:
+            ids = list(connection.execute(rows.order_by(alerts.c.opened_at)).scalars())
+        problem = "is hidden, but what hid it has ended: nobody will be told"
+        return [Silence(f"alert {name}", problem, CENTRE, "no_next_step") for name in ids]
 
     def _stuck(self) -> list[Silence]:
         late = self._clock.now() - OVERDUE

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from alerts import schema
 from alerts.alarm import Alarm
+from alerts.auditor import Auditor
 from alerts.inhibition.node_watch import NodeWatch
 from alerts.state import Outcome, State
 from config.site import Site
 from config.wire import Presence
+from ingest.engine import writing
 from ingest.presence import record_presence
 from ingest.store import EventStore
 from tests.alerts.county import County, county_at, sqlite_url
@@ -201,3 +203,16 @@ def test_a_node_that_only_restarts_is_told_of_to_nobody(county: County) -> None:
     county.clock.advance(30)
     look(county)
     assert county.count(schema.alerts) == 0
+
+
+def test_the_auditor_finds_what_is_hidden_behind_nothing(county: County) -> None:
+    signs(county, "online", "node-east")
+    county.see(county.health(active=True))
+    county.clock.advance(120)
+    look(county)
+    auditor = Auditor(county.engine, county.site, county.clock)
+    assert auditor._orphans() == []
+    with writing(county.engine) as connection:
+        node = schema.alerts.c.camera == "node-east"
+        connection.execute(update(schema.alerts).where(node).values(state="closed"))
+    assert [found.condition for found in auditor._orphans()] == ["no_next_step"]

@@ -37,6 +37,8 @@ DEPARTMENTS = (
 )
 """Whom a whistle usually calls (吹哨报到); any other name can be typed."""
 DEADLINES_MIN = (15, 30, 60, 120, 1440)
+LONGEST_MIN = 7 * 24 * 60
+MOST_CALLED = 12
 
 
 @router.post("/arrive")
@@ -99,15 +101,21 @@ def whistle(
     alert_id: str,
     department: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
     other: Annotated[str, Form(max_length=30)] = "",
-    minutes: Annotated[int, Form(ge=5, le=7 * 24 * 60)] = 30,
+    minutes: Annotated[int, Form(ge=5, le=LONGEST_MIN)] = 30,
+    minutes_for: Annotated[list[str], Form()] = [],  # noqa: B006
 ) -> Response:
-    """Call departments, each to report in within ``minutes``."""
+    """Call departments, each to report in within its own minutes, else within ``minutes``.
+
+    ``minutes_for`` holds texts like ``消防救援站=15``; an empty one says nothing.
+    """
     alert = _mine(web, visitor, alert_id)
     names = [name.strip()[:30] for name in (*department, other) if name.strip()]
     if not names:
         raise Refusal(422, "nobody_called", zh="请选择部门", en="Choose a department")
-    deadline = web.clock.now() + timedelta(minutes=minutes)
-    called = [(name, deadline) for name in dict.fromkeys(names)][:12]
+    own, now = _own_minutes(minutes_for), web.clock.now()
+    called = [
+        (name, now + timedelta(minutes=own.get(name, minutes))) for name in dict.fromkeys(names)
+    ][:MOST_CALLED]
     web.service.whistle(visitor.viewer, alert.id, departments=called)
     return _back(alert.id)
 
@@ -208,6 +216,16 @@ def _file(web: Web, report: FieldReport, act: Callable[[], AlertView]) -> None:
     except AlertConflict:
         web.reports.withdraw(report)
         raise
+
+
+def _own_minutes(texts: list[str]) -> dict[str, int]:
+    found = {}
+    for name, _, number in (text.partition("=") for text in texts if text):
+        minutes = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0
+        if not 5 <= minutes <= LONGEST_MIN:
+            raise Refusal(422, "no_deadline", zh="期限不对", en="That is no deadline")
+        found[name.strip()] = minutes
+    return found
 
 
 def _outcome(text: str) -> Outcome:

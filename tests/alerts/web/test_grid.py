@@ -219,3 +219,30 @@ def test_the_whole_story_on_a_phone(townsman, town):
     expect(page.locator(".duty-now").first).to_contain_text("现在")
     assert faults(page) == []
     assert PASSWORDS["wang-fang"] not in page.content()
+
+
+def test_each_department_has_its_own_deadline_and_the_first_one_missed_climbs(
+    client, county, log_in, taken
+):
+    log_in(client, "liu-yang")
+    path = f"/alerts/{taken.id}"
+    data = {
+        **form_csrf(client),
+        "department": ["消防救援站", "供电所"],
+        "minutes": "120",
+        "minutes_for": ["消防救援站=15", ""],
+    }
+    assert client.post(f"{path}/whistle", data=data, follow_redirects=False).status_code == 303
+    view = county.service.get(county.police(), taken.id)
+    waits = [line.deadline - county.clock.now() for line in view.departments]
+    assert waits == [timedelta(minutes=15), timedelta(minutes=120)]
+    assert view.next_step_at == view.departments[0].deadline
+
+
+@pytest.mark.parametrize("text", ["消防救援站=4", "消防救援站=", "消防救援站=九", "=99999"])
+def test_a_deadline_that_is_none_is_refused(client, county, log_in, taken, text):
+    log_in(client, "liu-yang")
+    data = {**form_csrf(client), "department": ["消防救援站"], "minutes_for": [text]}
+    answer = client.post(f"/alerts/{taken.id}/whistle", data=data, follow_redirects=False)
+    assert answer.status_code == 422
+    assert state_of(county, taken) is State.ACKED
