@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from config.event import Frozen, Name
 from config.holidays import DayName
+from config.references import known
 
 Reason = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
 
@@ -134,3 +135,29 @@ class DutyIndex:
             {grid: tuple(found) for grid, found in dated.items()},
             tuple(Absence(leave.person, *leave.in_utc(zone), leave.substitute) for leave in leaves),
         )
+
+
+def check_duty(
+    rosters: Iterable[Roster],
+    overrides: Iterable[Override],
+    leaves: Iterable[Leave],
+    grids: frozenset[str],
+    people: frozenset[str],
+) -> None:
+    """Check that every grid and person named there exists.
+
+    Raises:
+        ValueError: one does not; it says where.
+    """
+    for roster in rosters:
+        known("roster: grid", roster.grid, grids)
+        for shift in roster.shifts:
+            for name in shift.people:
+                known(f"roster of {roster.grid}: people", name, people)
+    for override in overrides:
+        known("override: grid", override.grid, grids)
+        for name in override.people:
+            known(f"override of {override.grid}: people", name, people)
+    for leave in leaves:
+        known("leave: person", leave.person, people)
+        known(f"leave of {leave.person}: substitute", leave.substitute, people)

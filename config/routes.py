@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time
 from typing import Annotated, Literal, Self
@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 from config.event import EventKind, Frozen, Name, Severity
 from config.holidays import DayName
 from config.legal_class import LegalClass
+from config.references import known, unique
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 PlatePattern = Annotated[
@@ -146,3 +147,20 @@ def _resolve(rule: Rule, given: Rule, path: tuple[str, ...], found: dict[str, Ro
     )
     for inner in rule.rules:
         _resolve(inner, merged, here, found)
+
+
+def check_rules(rules: Iterable[Rule], names: Mapping[str, frozenset[str]]) -> None:
+    """Check the whole tree: ids used once, and names that exist.
+
+    Args:
+        names: what exists, by the key of a rule that refers to it.
+
+    Raises:
+        ValueError: an id is used twice, or a rule names something that does not exist.
+    """
+    every = [rule for top in rules for rule in top.all()]
+    unique("rules", [rule.id for rule in every])
+    for rule in every:
+        for key in ("cameras", "grids", "townships", "also_tell"):
+            for name in getattr(rule, key):
+                known(f"rule {rule.id}: {key}", name, names[key])

@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from config.channel_site import Gateway, Telling, check_telling, ways_in_order
 from config.contact_site import Contact
-from config.duty import DutyIndex, Leave, Override
+from config.duty import DutyIndex, Leave, Override, check_duty
 from config.duty import Roster as Roster
 from config.duty import Shift as Shift
 from config.errors import UserError
@@ -24,8 +24,9 @@ from config.legal_class import LegalClass as LegalClass
 from config.motion_site import MotionHours
 from config.oidc_site import Oidc
 from config.pace_site import Pace
+from config.references import known, unique
 from config.retention_site import Retention
-from config.routes import Route, Text, resolve
+from config.routes import Route, Text, check_rules, resolve
 from config.routes import Rule as Rule
 from config.toml_lines import line_of
 
@@ -212,23 +213,25 @@ class Site(Frozen):
     @model_validator(mode="after")
     def _references_resolve(self) -> Self:
         ids = {
-            kind: _unique(kind, [item.id for item in getattr(self, kind)])
+            kind: unique(kind, [item.id for item in getattr(self, kind)])
             for kind in ("nodes", "grids", "people", "cameras", "webhooks", "gateways")
         }
         for camera in self.cameras:
-            _known(f"camera {camera.id}: node", camera.node, ids["nodes"])
-            _known(f"camera {camera.id}: grid", camera.grid, ids["grids"])
-            _known(f"camera {camera.id}: owner", camera.owner, ids["people"])
+            known(f"camera {camera.id}: node", camera.node, ids["nodes"])
+            known(f"camera {camera.id}: grid", camera.grid, ids["grids"])
+            known(f"camera {camera.id}: owner", camera.owner, ids["people"])
         for grid in self.grids:
             for name, target in (("head", grid.head), ("deputy", grid.deputy)):
-                _known(f"grid {grid.id}: {name}", target, ids["people"])
+                known(f"grid {grid.id}: {name}", target, ids["people"])
             for neighbour in grid.neighbours:
-                _known(f"grid {grid.id}: neighbours", neighbour, ids["grids"])
+                known(f"grid {grid.id}: neighbours", neighbour, ids["grids"])
         for person in self.people:
-            _known(f"person {person.id}: grid", person.grid, ids["grids"])
+            known(f"person {person.id}: grid", person.grid, ids["grids"])
             check_telling(self.telling, self.gateways, person.id, person.tell)
-        _duty_resolves(self, ids["grids"], ids["people"])
-        _rules_resolve(self, ids)
+        rosters = (*self.rosters, *self.wartime_rosters)
+        check_duty(rosters, self.overrides, self.leaves, ids["grids"], ids["people"])
+        townships = frozenset(grid.township for grid in self.grids)
+        check_rules(self.rules, {**ids, "townships": townships, "also_tell": ids["people"]})
         return self
 
     @cached_property
@@ -290,50 +293,6 @@ class Site(Frozen):
     def cameras_of(self, node_id: str) -> tuple[Camera, ...]:
         """The cameras that ``node_id`` watches, in file order."""
         return tuple(item for item in self.cameras if item.node == node_id)
-
-
-def _unique(kind: str, names: list[str]) -> frozenset[str]:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{kind}: id {name!r} is used twice")
-        seen.add(name)
-    return frozenset(seen)
-
-
-def _known(place: str, name: str | None, names: frozenset[str]) -> None:
-    if name is not None and name not in names:
-        raise ValueError(f"{place}: there is no {name!r}")
-
-
-def _duty_resolves(site: Site, grids: frozenset[str], people: frozenset[str]) -> None:
-    for roster in (*site.rosters, *site.wartime_rosters):
-        _known("roster: grid", roster.grid, grids)
-        for shift in roster.shifts:
-            for name in shift.people:
-                _known(f"roster of {roster.grid}: people", name, people)
-    for override in site.overrides:
-        _known("override: grid", override.grid, grids)
-        for name in override.people:
-            _known(f"override of {override.grid}: people", name, people)
-    for leave in site.leaves:
-        _known("leave: person", leave.person, people)
-        _known(f"leave of {leave.person}: substitute", leave.substitute, people)
-
-
-def _rules_resolve(site: Site, ids: Mapping[str, frozenset[str]]) -> None:
-    rules = [rule for top in site.rules for rule in top.all()]
-    _unique("rules", [rule.id for rule in rules])
-    townships = frozenset(grid.township for grid in site.grids)
-    for rule in rules:
-        for key, names, known in (
-            ("cameras", rule.cameras, ids["cameras"]),
-            ("grids", rule.grids, ids["grids"]),
-            ("townships", rule.townships, townships),
-            ("also_tell", rule.also_tell, ids["people"]),
-        ):
-            for name in names:
-                _known(f"rule {rule.id}: {key}", name, known)
 
 
 def load_site(path: Path) -> Site:
