@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -152,3 +153,16 @@ def test_every_day_is_either_worked_or_not(
     assert calendar.fits(["workday"], day) == (not is_off and (day.weekday() < 5 or day in weekend))
     assert [calendar.fits([name], day) for name in WEEKDAYS].index(True) == day.weekday()
     assert not calendar.fits([], day)
+
+
+def test_what_the_documentation_shows_is_a_site_file() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "routing.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) >= 3
+    before, _, after = EXAMPLE.partition("[calendar]")
+    base = before + after[after.index("[[nodes]]") : after.index("[[rosters]]")]
+    site = parse_site(base + "\n".join(blocks), where="docs/routing.md")
+    assert {"taxis", "gates-at-night-on-free-days"} <= site.routes.keys()
+    assert site.leaves
+    assert site.overrides
+    assert site.calendar.is_workday(date(2026, 10, 10))
