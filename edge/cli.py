@@ -27,8 +27,9 @@ from edge.events.event_text import event_json, event_line
 from edge.metrics import MetricsServer
 from edge.node import EVIDENCE_BUDGET_BYTES, EdgeNode, watched_cameras
 from edge.streams.stream import public_url
+from edge.tools.discover_cli import discover_command
 from edge.tools.probe import probe as look_at
-from edge.tools.replay import Replayed, contact_sheet, recordings
+from edge.tools.replay import Replayed, contact_sheet, recordings, write_annotated
 from edge.tools.replay import replay as replay_file
 from edge.watching.camera import CameraSpec
 from edge.watching.group import GroupLimits
@@ -253,6 +254,10 @@ def replay(
     sheet: Annotated[
         Path | None, typer.Option(help="Write the best shots as one JPEG here.")
     ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(help="Folder for each recording with what was found drawn in, as MP4."),
+    ] = None,
     gate: Annotated[Gate, typer.Option(help="When to decode.")] = Gate.ALWAYS,
     faces: Annotated[bool, typer.Option(help="Look for faces too.")] = True,
     as_json: Annotated[
@@ -269,6 +274,9 @@ def replay(
             found.append(replay_file(file, vision=vision, face=face, gate=gate))
             for event in found[-1].events if not as_json else ():
                 _OUT.print(f"{file.name}  {event_line(event)}")
+            if video is not None:
+                video.mkdir(parents=True, exist_ok=True)
+                write_annotated(found[-1], video / f"{file.stem}-found.mp4")
     if sheet is not None and (picture := contact_sheet(found)) is not None:
         _write_bytes(sheet, picture)
     if as_json:
@@ -304,6 +312,13 @@ def probe(
         _OUT.print(f"[yellow]change:[/] {line}")
     if not found.advice:
         _OUT.print("[green]nothing to change[/]")
+
+
+app.command(
+    "discover",
+    epilog="Examples: menshen edge discover --interface 192.168.1.10  ·  menshen edge discover "
+    "--centre https://centre:8080 --node node-east --secrets secrets.toml",
+)(discover_command)
 
 
 def _yes(value: bool) -> str:

@@ -19,6 +19,7 @@ from config.site import FacePolicy, Gate
 from edge.events.geometry import Box
 from edge.events.pipeline import CameraPipeline
 from edge.streams.stream import Fault, StreamError, VideoStream
+from edge.tools.annotate import Look, annotate, marks_of
 from edge.watching.camera import LIMIT_PX
 from edge.watching.gates import Counters, MainWatch
 from edge.watching.masks import MaskBurner
@@ -44,6 +45,8 @@ class Replayed:
     decoded: int = 0
     analysed: int = 0
     visits: dict[str, Event] = field(default_factory=dict)
+    looks: list[Look] = field(default_factory=list)
+    """What each analysed picture showed."""
 
     @property
     def events(self) -> list[Event]:
@@ -66,9 +69,10 @@ class Replayed:
 class _Inline:
     """A sink that analyses each picture at once, so that nothing is ever dropped."""
 
-    def __init__(self, vision: Vision, pipeline: CameraPipeline) -> None:
+    def __init__(self, vision: Vision, pipeline: CameraPipeline, looks: list[Look]) -> None:
         self._vision = vision
         self._pipeline = pipeline
+        self._looks = looks
 
     def wait_for_room(self, _seconds: float) -> float:
         return 0.0
@@ -78,6 +82,8 @@ class _Inline:
         region = self._pipeline.region(planes, at, boxes)
         found = look(self._vision, [(planes, region)])[0]
         self._pipeline.feed(Scene(planes, at), found, boxes)
+        marks = marks_of(found, boxes, height=picture.height, width=picture.width)
+        self._looks.append(Look((at - START).total_seconds(), marks))
 
 
 def recordings(place: Path) -> list[Path]:
@@ -123,7 +129,7 @@ def replay(
         trigger=Trigger(),
         masks=MaskBurner([]),
         counters=counters,
-        sink=_Inline(vision, pipeline),
+        sink=_Inline(vision, pipeline, result.looks),
         gate=gate,
         limit_px=LIMIT_PX,
     )
@@ -141,6 +147,25 @@ def replay(
     result.seconds = (now - START).total_seconds()
     result.decoded, result.analysed = counters.decoded, pipeline.analysed
     return result
+
+
+def write_annotated(found: Replayed, target: Path) -> None:
+    """Write the recording with what was found drawn into it.
+
+    Raises:
+        UserError: the recording cannot be read any more, or the file cannot be written.
+    """
+    stream = _open(found.file)
+    try:
+        annotate(stream, found.looks, target)
+    except OSError as error:
+        raise UserError(
+            where=str(target),
+            problem=f"cannot be written ({error.strerror or 'no video file'})",
+            remedy="give the name of an .mp4 file in a folder that can be written",
+        ) from None
+    finally:
+        stream.close()
 
 
 def _open(file: Path) -> VideoStream:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
 
 from config.errors import UserError
-from edge.tools.replay import contact_sheet, recordings, replay
+from edge.streams.stream import StreamError, StreamPacket, VideoStream
+from edge.tools.replay import contact_sheet, recordings, replay, write_annotated
 from models.planes import Picture, PlanarFrame
 from models.types import Detections, FaceDetection
 from tests.edge.cameras import encode_clip
@@ -36,9 +38,34 @@ class SeesAFaceOnTheSquare:
         return found
 
 
+def all_packets(stream: VideoStream) -> Iterator[StreamPacket]:
+    with contextlib.suppress(StreamError):
+        yield from stream.packets()
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encode_clip(tmp_path_factory.mktemp("recording") / "yard.mp4", seconds=8)
+
+
+def test_a_recording_is_written_with_what_was_found_drawn_in(clip: Path, tmp_path: Path) -> None:
+    found = replay(clip, vision=SeesAFaceOnTheSquare())
+    write_annotated(found, tmp_path / "found.mp4")
+    stream = VideoStream.open(str(tmp_path / "found.mp4"), camera="found")
+    pictures = [
+        picture.bgr() for packet in all_packets(stream) for picture in stream.decode(packet)
+    ]
+    stream.close()
+    assert len(pictures) >= 70
+    green = [int(((p[:, :, 1] > 180) & (p[:, :, 2] < 140)).sum()) for p in pictures]
+    assert green[0] == 0, "at first there is no face"
+    assert max(green) > 100, "the frame around it is green"
+
+
+def test_a_video_that_cannot_be_written_says_so(clip: Path, tmp_path: Path) -> None:
+    found = replay(clip, vision=SeesAFaceOnTheSquare())
+    with pytest.raises(UserError, match="mp4"):
+        write_annotated(found, tmp_path / "nowhere" / "found.mp4")
 
 
 def test_the_same_recording_gives_the_same_events(clip: Path) -> None:
