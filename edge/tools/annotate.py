@@ -104,14 +104,12 @@ def _size(picture: Picture) -> tuple[int, int]:
     return int(picture.width * scale) // 2 * 2, int(picture.height * scale) // 2 * 2
 
 
-def _drawn(picture: Picture, marks: Sequence[Mark], at_s: float) -> npt.NDArray[np.uint8]:
-    """The picture with marks and time: uint8 (H,W,3) BGR, both sides even."""
-    whole = picture.bgr()
-    scale = min(1.0, WIDTH / whole.shape[1])
-    width, height = (
-        max(2, int(side * scale) // 2 * 2) for side in (whole.shape[1], whole.shape[0])
-    )
-    small = cv2.cvtColor(cv2.resize(whole, (width, height)), cv2.COLOR_BGR2RGB)
+def _drawn(
+    picture: Picture, marks: Sequence[Mark], at_s: float, size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """The picture with marks and time: uint8 (H,W,3) BGR of ``size`` (width, height)."""
+    width, height = size
+    small = cv2.cvtColor(cv2.resize(picture.bgr(), size), cv2.COLOR_BGR2RGB)
     sheet = Image.fromarray(small)
     draw, font = ImageDraw.Draw(sheet), font_face(500, 18)
     for mark in marks:
