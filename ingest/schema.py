@@ -70,15 +70,20 @@ _Serial = BigInteger().with_variant(Integer, "sqlite")
 nodes = Table(
     "nodes",
     metadata,
-    Column("node", String(63), primary_key=True),
-    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column(
+        "node",
+        String(63),
+        primary_key=True,
+        comment="name of the edge node, from the site description",
+    ),
+    Column("first_seen_at", UtcDateTime, nullable=False, comment="when its first event was stored"),
     comment="Every edge node that ever sent an event.",
 )
 
 sequences = Table(
     "sequences",
     metadata,
-    Column("node", String(63), primary_key=True),
+    Column("node", String(63), primary_key=True, comment="the edge node"),
     Column("epoch", id_type(), primary_key=True, comment="one life of the node's outbox file"),
     Column(
         "acked_upto",
@@ -98,7 +103,12 @@ sequences = Table(
         nullable=False,
         comment="how many seqs at or below acked_upto are not here, as the node declared them shed",
     ),
-    Column("updated_at", UtcDateTime, nullable=False),
+    Column(
+        "updated_at",
+        UtcDateTime,
+        nullable=False,
+        comment="when an event of this epoch was last stored",
+    ),
     comment="What is stored of each node's sequence; receipts are read from here. Its row is the "
     "lock that ingest replicas take before they store anything of that node and epoch.",
 )
@@ -107,14 +117,21 @@ events = Table(
     "events",
     metadata,
     Column("id", id_type(), primary_key=True, comment="UUIDv7: its order is the order of time"),
-    Column("node", String(63), nullable=False),
-    Column("epoch", id_type(), nullable=False),
+    Column("node", String(63), nullable=False, comment="the edge node that sent it"),
+    Column(
+        "epoch", id_type(), nullable=False, comment="life of the node's outbox that numbered it"
+    ),
     Column("seq", BigInteger, nullable=False, comment="place in the node's sequence, from 1"),
-    Column("camera", String(63), nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("severity", String(16), nullable=False),
+    Column("camera", String(63), nullable=False, comment="the camera that saw it"),
+    Column(
+        "kind",
+        String(16),
+        nullable=False,
+        comment="plate, face, motion, line, zone, loiter, health or shed",
+    ),
+    Column("severity", String(16), nullable=False, comment="info, notice, warning or critical"),
     Column("visit", id_type(), nullable=False, comment="shared by the revisions of one visit"),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Integer, nullable=False, comment="counts the messages of one visit, from 0"),
     Column("captured_at", UtcDateTime, nullable=False, comment="time of the best shot"),
     Column("received_at", UtcDateTime, nullable=False, comment="when the centre stored it"),
     Column("plate_text", String(16), comment="normalised plate, for kind = plate"),
@@ -131,9 +148,15 @@ events = Table(
 routing_queue = Table(
     "routing_queue",
     metadata,
-    Column("event_id", id_type(), ForeignKey("events.id", ondelete="CASCADE"), primary_key=True),
-    Column("enqueued_at", UtcDateTime, nullable=False),
-    Column("claimed_by", String(100)),
+    Column(
+        "event_id",
+        id_type(),
+        ForeignKey("events.id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="the event that waits",
+    ),
+    Column("enqueued_at", UtcDateTime, nullable=False, comment="since when it waits"),
+    Column("claimed_by", String(100), comment="the router that decides about it now"),
     Column("claimed_until", UtcDateTime, comment="a claim not finished by then is free again"),
     Index("routing_queue_by_age", "enqueued_at"),
     comment="Events that nobody has decided about yet; written in the event's own transaction.",
@@ -142,30 +165,34 @@ routing_queue = Table(
 media = Table(
     "media",
     metadata,
-    Column("sha256", String(64), primary_key=True),
-    Column("media_type", String(32), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
+    Column(
+        "sha256", String(64), primary_key=True, comment="of the file's bytes; its name in the store"
+    ),
+    Column("media_type", String(32), nullable=False, comment="image/jpeg or video/mp4"),
+    Column("size_bytes", BigInteger, nullable=False, comment="of the file"),
     Column("node", String(63), nullable=False, comment="who sent it first"),
-    Column("received_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False, comment="when it last arrived"),
     comment="Files of evidence that the media store holds, by content.",
 )
 
 dead_letters = Table(
     "dead_letters",
     metadata,
-    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column(
+        "id", _Serial, primary_key=True, autoincrement=True, comment="in order of first arrival"
+    ),
     Column(
         "digest", String(64), nullable=False, unique=True, comment="sha256 of topic and payload"
     ),
-    Column("topic", Text, nullable=False),
+    Column("topic", Text, nullable=False, comment="MQTT topic, cut after 512 characters"),
     Column("node", String(63), comment="as the topic names it"),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text, nullable=False, comment="why it could not be stored"),
     Column("head", LargeBinary, nullable=False, comment="first 512 bytes of the payload"),
-    Column("size_bytes", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False, comment="of the whole payload"),
     Column("body", Text, comment="the whole event as JSON, where one could be read"),
     Column("times", Integer, nullable=False, comment="how often the same bytes arrived"),
-    Column("first_at", UtcDateTime, nullable=False),
-    Column("last_at", UtcDateTime, nullable=False),
+    Column("first_at", UtcDateTime, nullable=False, comment="when it first arrived"),
+    Column("last_at", UtcDateTime, nullable=False, comment="when it last arrived"),
     Column(
         "stored_bytes",
         BigInteger,
@@ -180,26 +207,26 @@ dead_letters = Table(
 presence = Table(
     "presence",
     metadata,
-    Column("node", String(63), primary_key=True),
+    Column("node", String(63), primary_key=True, comment="the edge node"),
     Column("state", String(16), nullable=False, comment="online or offline"),
     Column("at", UtcDateTime, comment="the node's own clock; absent in a last will"),
     Column("received_at", UtcDateTime, nullable=False, comment="last sign, by the centre's clock"),
     Column("changed_at", UtcDateTime, nullable=False, comment="when state last changed"),
-    Column("outbox_events", Integer, nullable=False),
-    Column("cameras_online", Integer, nullable=False),
+    Column("outbox_events", Integer, nullable=False, comment="events that wait in its outbox"),
+    Column("cameras_online", Integer, nullable=False, comment="cameras that it receives"),
     comment="Whether each node lives, from its birth, heartbeat and last will.",
 )
 
 node_configs = Table(
     "node_configs",
     metadata,
-    Column("node", String(63), primary_key=True),
+    Column("node", String(63), primary_key=True, comment="the edge node"),
     Column("revision", BigInteger, nullable=False, comment="of what is wanted"),
     Column("body", Text, nullable=False, comment="config.desired.DesiredConfig as JSON"),
-    Column("issued_at", UtcDateTime, nullable=False),
+    Column("issued_at", UtcDateTime, nullable=False, comment="when this revision was made"),
     Column("running", BigInteger, comment="revision the node says it runs"),
     Column("state", String(16), comment="trying, applied, refused or rolled_back"),
     Column("problem", Text, nullable=False, comment="why it was not applied, or empty"),
-    Column("reported_at", UtcDateTime),
+    Column("reported_at", UtcDateTime, comment="when the node last said so"),
     comment="What each node shall run, and what it last said that it runs.",
 )

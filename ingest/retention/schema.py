@@ -9,21 +9,21 @@ from ingest.schema import UtcDateTime, id_type, metadata
 legal_holds = Table(
     "legal_holds",
     metadata,
-    Column("id", id_type(), primary_key=True),
+    Column("id", id_type(), primary_key=True, comment="of the hold"),
     Column("owner", String(63), nullable=False, comment="person who asked, and answers for it"),
-    Column("case_number", String(64), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("case_number", String(64), nullable=False, comment="of the case that needs it"),
+    Column("reason", Text, nullable=False, comment="why, in words"),
     Column("camera", String(63), comment="whose events are held; null: those of alert_id"),
     Column("alert_id", id_type(), comment="whose events are held; null: those of camera"),
     Column("first_at", UtcDateTime, comment="events of camera captured from then on are held"),
     Column("last_at", UtcDateTime, comment="events of camera captured before then are held"),
-    Column("asked_at", UtcDateTime, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False, comment="since when it works"),
     Column("ends_at", UtcDateTime, nullable=False, comment="the hold ends by itself then"),
     Column("confirmed_by", String(63), comment="the second person; null: it lapses after 72 h"),
-    Column("confirmed_at", UtcDateTime),
+    Column("confirmed_at", UtcDateTime, comment="when the second person agreed"),
     Column("released_by", String(63), comment="who ended it before its time"),
-    Column("released_at", UtcDateTime),
-    Column("release_reason", Text),
+    Column("released_at", UtcDateTime, comment="when it was ended"),
+    Column("release_reason", Text, comment="why it was ended"),
     Index("legal_holds_by_end", "ends_at"),
     comment="What is kept beyond its time for a named case, by two people, until a date.",
 )
@@ -31,12 +31,13 @@ legal_holds = Table(
 hold_events = Table(
     "hold_events",
     metadata,
-    Column("event_id", id_type(), primary_key=True),
+    Column("event_id", id_type(), primary_key=True, comment="an event that is kept"),
     Column(
         "hold_id",
         id_type(),
         ForeignKey("legal_holds.id", ondelete="CASCADE"),
         primary_key=True,
+        comment="the hold that keeps it",
     ),
     comment="The single events that holds of alerts keep; refreshed before each sweep.",
 )
@@ -45,7 +46,7 @@ deletions = Table(
     "deletions",
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False, comment="1, 2, 3 … no gaps"),
-    Column("at", UtcDateTime, nullable=False),
+    Column("at", UtcDateTime, nullable=False, comment="when it was deleted"),
     Column("kind", String(16), nullable=False, comment="event, media, letter or alert"),
     Column("camera", String(63), nullable=False, comment="of the events; else empty"),
     Column("rule", Text, nullable=False, comment="why: the rule and its figures, in words"),
@@ -76,8 +77,8 @@ deletion_head = Table(
 media_refs = Table(
     "media_refs",
     metadata,
-    Column("sha256", String(64), primary_key=True),
-    Column("event_id", id_type(), primary_key=True),
+    Column("sha256", String(64), primary_key=True, comment="of the file"),
+    Column("event_id", id_type(), primary_key=True, comment="an event that names it"),
     Index("media_refs_by_event", "event_id"),
     comment="Which events name which file; written by a trigger of events.",
 )
@@ -85,22 +86,28 @@ media_refs = Table(
 doomed_media = Table(
     "doomed_media",
     metadata,
-    Column("sha256", String(64), primary_key=True),
-    Column("media_type", String(32), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("node", String(63), nullable=False),
+    Column("sha256", String(64), primary_key=True, comment="of the file"),
+    Column("media_type", String(32), nullable=False, comment="image/jpeg or video/mp4"),
+    Column("size_bytes", BigInteger, nullable=False, comment="of the file"),
+    Column("node", String(63), nullable=False, comment="who sent it first"),
     Column("seq", BigInteger, nullable=False, comment="the row of deletions that ordered it"),
-    Column("ordered_at", UtcDateTime, nullable=False),
+    Column("ordered_at", UtcDateTime, nullable=False, comment="when its deletion was proven"),
     comment="Files whose deletion is proven already and that must still go; empty when at rest.",
 )
 
 deleted_seqs = Table(
     "deleted_seqs",
     metadata,
-    Column("node", String(63), primary_key=True),
-    Column("epoch", id_type(), primary_key=True),
-    Column("first_seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("last_seq", BigInteger, nullable=False),
+    Column("node", String(63), primary_key=True, comment="the edge node"),
+    Column("epoch", id_type(), primary_key=True, comment="life of the node's outbox"),
+    Column(
+        "first_seq",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="first number of the range",
+    ),
+    Column("last_seq", BigInteger, nullable=False, comment="last number of the range"),
     comment="Numbers whose events were stored and deleted at their time: never stored again.",
 )
 
@@ -111,6 +118,8 @@ letter_totals = Table(
     Column("kept", BigInteger, nullable=False, comment="rows of dead_letters"),
     Column("kept_bytes", BigInteger, nullable=False, comment="sum of their stored_bytes"),
     Column("dropped", BigInteger, nullable=False, comment="letters dropped as the limit was met"),
-    Column("dropped_bytes", BigInteger, nullable=False),
+    Column(
+        "dropped_bytes", BigInteger, nullable=False, comment="what they held together, in bytes"
+    ),
     comment="How much dead_letters holds, and how much it had to drop, oldest first.",
 )
