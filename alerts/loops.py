@@ -21,8 +21,9 @@ _log = get_logger(__name__)
 class Loop:
     """One thread that calls ``work`` until it returns 0, waits for a ring, and begins again.
 
-    It heeds the bells in ``heeds`` only, and looks by itself every ``look_every_s`` seconds. An exception is logged and tried again after a pause that doubles: a database that is away
-    stops nothing for good.
+    It heeds the bells in ``heeds`` only, and looks by itself every ``look_every_s`` seconds. An
+    exception is logged and tried again after a pause that doubles: a database that is away stops
+    nothing for good.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from alerts.records import Row, load_row
 
 CLAIM = timedelta(seconds=120)
 """A delivery claimed by a dispatcher that died is free again after this; longer than any send."""
+LOOK_AGAIN = timedelta(seconds=2)
+"""When a delivery is due again for which its provider's budget did not suffice."""
 LOOK_AT = 200
 """Due rows that are looked at, so that a provider whose budget is spent hides no other's."""
 
@@ -79,7 +82,7 @@ def _affordable(
     limit: int,
     now: datetime,
 ) -> list[str]:
-    """The first of ``found`` that the budgets of their providers allow."""
+    """The first of ``found`` that the budgets of their providers allow; others are put off."""
     budgets = {target: channel.budget(target) for _, target in found}
     held = look(connection, {item for item in budgets.values() if item is not None}, now)
     left = dict(held)
@@ -92,7 +95,33 @@ def _affordable(
             left[budget] -= 1
         ids.append(name)
     spend(connection, {item: tokens for item, tokens in left.items() if tokens < held[item]}, now)
+    spent = {name for name, item in budgets.items() if item is not None and left[item] < 1}
+    _put_off(connection, channel.name, spent, taken=ids, now=now)
     return ids
+
+
+def _put_off(
+    connection: Connection,
+    channel: str,
+    targets: Collection[str],
+    *,
+    taken: list[str],
+    now: datetime,
+) -> None:
+    """What a spent budget leaves over is due again a little later.
+
+    So it neither makes the dispatcher look in vain all the time, nor counts as stuck.
+    """
+    if not targets:
+        return
+    over = (
+        select(_sent.id)
+        .where(_due(channel, now), _sent.target.in_(targets), _sent.id.not_in(taken))
+        .with_for_update(skip_locked=True)
+    )
+    connection.execute(
+        update(schema.deliveries).where(_sent.id.in_(over)).values(next_attempt_at=now + LOOK_AGAIN)
+    )
 
 
 def _load(connection: Connection, ids: list[str]) -> list[Claimed]:

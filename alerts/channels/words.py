@@ -36,7 +36,8 @@ def words_of(note: Notification, zone: ZoneInfo, *, is_sealed: bool = False) -> 
     if note.is_home and not is_sealed:
         title = f"【{severity}】您家的摄像机有新告警 / Your camera has a new alert"
         return Words(title, f"{opened}\n{note.link}")
-    title = f"【{severity}】{note.title_zh} / {note.title_en}"
+    # A name may hold a line break; a title is one line.
+    title = " ".join(f"【{severity}】{note.title_zh} / {note.title_en}".split())
     return Words(title, f"{note.camera_name} · {note.kind} · {note.state}\n{opened}\n{note.link}")
 
 

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from alerts import schema
+from alerts.auditor import Auditor
 from alerts.channels.budget import Budget, look, pause_provider, spend
 from alerts.channels.webhook import WebhookChannel
 from alerts.dispatcher import Dispatcher
@@ -54,6 +55,17 @@ def test_the_loudest_go_first_when_the_budget_is_short(tmp_path: Path, eager: Si
         told.county.see(told.county.health(active=True))
         told.later(20)
         assert "设备异常" in told.gateways["a"].got[1].json()["text"]
+
+
+def test_what_waits_for_a_budget_is_not_stuck(tmp_path: Path, eager: Site) -> None:
+    with telling(tmp_path, eager, ("a",), per_minute=4) as told:
+        told.county.see(*[told.county.plate(f"冀A{n:05d}") for n in range(12)])
+        for _ in range(20):
+            told.later(4)
+            told.county.timers.run_once()
+        assert len(told.gateways["a"].got) < 12, "some still wait"
+        found = Auditor(told.county.engine, told.county.site, told.county.clock).run()
+        assert [item.problem for item in found if "deliveries are overdue" in item.problem] == []
 
 
 def test_a_pause_that_the_provider_asks_for_holds_for_all(tmp_path: Path, eager: Site) -> None:
