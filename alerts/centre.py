@@ -32,6 +32,7 @@ from alerts.timers import Timers
 from alerts.wartime.orders import WartimeOrders
 from alerts.web.app import create_app
 from alerts.web.camera.live import live_router
+from alerts.web.installer.discovery import discovery_router
 from alerts.web.server import WebServer
 from config.clock import Clock
 from config.errors import UserError
@@ -161,6 +162,7 @@ class Centre:
                 media_router(events, media, tokens),
                 live_door(self.relay, tokens),
                 live_router(self.relay),
+                discovery_router(self.relay, tokens),
             ],
         )
         server = WebServer(app, host=plan.host, port=plan.port)

@@ -45,6 +45,12 @@ class LiveStop(Frozen):
     channel: Channel
 
 
+class Discover(Frozen):
+    """Centre to node: search your network for cameras, and report what answers."""
+
+    type: Literal["discover"] = "discover"
+
+
 class LiveState(Frozen):
     """Node to centre: why a channel has no pictures, or only stills. Words are the centre's."""
 
@@ -53,7 +59,7 @@ class LiveState(Frozen):
     code: StateCode
 
 
-Command = LiveStart | LiveStop
+Command = LiveStart | LiveStop | Discover
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 

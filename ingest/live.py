@@ -11,6 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from config.live import (
     Command,
+    Discover,
     LiveFrame,
     LiveStart,
     LiveStop,
@@ -84,6 +85,14 @@ class LiveRelay:
     def is_online(self, node: str) -> bool:
         """True while the node's link is open."""
         return node in self._nodes
+
+    def discover(self, node: str) -> bool:
+        """Ask a node to search for cameras; False when its link is not open here."""
+        link = self._nodes.get(node)
+        if link is None:
+            return False
+        link.tell(Discover())
+        return True
 
     @property
     def streams(self) -> int:

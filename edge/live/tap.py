@@ -14,6 +14,7 @@ from config.live import (
     LiveFrame,
     LiveStart,
     LiveState,
+    LiveStop,
     StateCode,
     parse_command,
 )
@@ -169,7 +170,7 @@ class LiveTap:
                 command = parse_command(self._pipe.recv_bytes(COMMAND_LIMIT_BYTES))
                 if isinstance(command, LiveStart):
                     self._open(command)
-                else:
+                elif isinstance(command, LiveStop):
                     self._close(command.channel)
         except (OSError, EOFError, ValueError):
             self._queue.put(None)

@@ -40,6 +40,7 @@ MENU = (
     Place("/wartime", "战时", "Wartime", "shield", Action.ORDER_WARTIME),
     Place("/audit", "审计", "Audit", "audit", Action.READ_AUDIT),
     Place("/devices", "设备", "Devices", "camera", Action.SEE_DEVICES),
+    Place("/discovery", "找摄像机", "Find cameras", "search", Action.SET_UP_CAMERAS),
     Place("/rollout", "下发", "Roll out", "rollout", Action.SET_UP_CAMERAS),
     Place("/cameras/import", "导入", "Import", "import", Action.SET_UP_CAMERAS),
     Place("/people", "人员", "People", "people", Action.INVITE),

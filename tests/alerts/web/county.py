@@ -18,6 +18,7 @@ from alerts.router import Router
 from alerts.service import AlertService, AlertView, Viewer
 from alerts.store import AlertStore
 from alerts.web.app import create_app
+from alerts.web.installer.discovery import discovery_router
 from config.clock import Clock
 from config.event import (
     Character,
@@ -34,6 +35,7 @@ from config.secrets import PersonSecret, Secrets
 from config.site import Camera, LegalClass, Person, Role, Site
 from config.web_secrets import WebSecrets, new_seal_key
 from config.wire import EventBatch, Numbered
+from ingest.live import LiveRelay
 from ingest.media import DiskStore
 from ingest.store import EventStore
 
@@ -76,6 +78,7 @@ class County:
         self.events = EventStore(self.engine, self.clock)
         store = AlertStore(self.engine, self.site, self.clock, hub=self.hub)
         self.router = Router(self.engine, self.site, self.clock, store=store)
+        self.relay = LiveRelay()
         self.media = DiskStore(self.folder / "media")
         self._epochs: dict[str, tuple[str, int]] = {}
 
@@ -89,6 +92,7 @@ class County:
             media=self.media,
             clock=self.clock,
             hasher=HASHER,
+            routers=[discovery_router(self.relay, {})],
         )
 
     def viewer(self, person_id: str) -> Viewer:

@@ -45,6 +45,7 @@ FIELDS = {
     "minutes": "60",
     "agreed": "yes",
     "account": "zhou-min",
+    "wanted": "0",
 }
 """A right answer to every form: what is denied is denied for who asks, not for what is sent."""
 BODIES = {"acknowledge": {}, "draw": {"on": 0, "drawing": {}}}
