@@ -13,7 +13,7 @@ from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
 from alerts.web.context import Web
-from alerts.web.grid.leave_pages import stand_ins, to_decide
+from alerts.web.grid.leave_pages import may_enter_for, stand_ins, to_decide
 from alerts.web.people.auth import DutyReader, Visitor, WebParts
 from config.ids import is_uuid7
 from config.site import Grid, Person, Role
@@ -44,7 +44,9 @@ def duty_page(request: Request, web: WebParts, visitor: DutyReader) -> Response:
         swaps=web.swaps.of_person(visitor.person.id),
         leaves=web.leaves.of_person(visitor.person.id),
         to_decide=to_decide(web, visitor),
-        stand_ins=stand_ins(web, visitor.person) if visitor.person.role in _GRID_ROLES else None,
+        stand_ins=_stand_ins(web, visitor),
+        enter_for=may_enter_for(web, visitor),
+        asks_for_self=visitor.person.role in _GRID_ROLES,
         calendar_since=web.calendars.since(visitor.person.id),
     )
 
@@ -99,6 +101,16 @@ def _grids(web: Web, visitor: Visitor) -> list[Grid]:
         for grid in web.site.grids
         if grid.id == person.grid or person.id in (grid.head, grid.deputy)
     ]
+
+
+def _stand_ins(web: Web, visitor: Visitor) -> list[Person]:
+    """Whom the form offers as substitutes; which fit is checked when it is sent."""
+    wanted = {
+        other.id: other
+        for person in (visitor.person, *may_enter_for(web, visitor))
+        for other in stand_ins(web, person)
+    }
+    return list(wanted.values())
 
 
 def _colleagues(web: Web, visitor: Visitor) -> list[Person]:

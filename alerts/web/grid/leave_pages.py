@@ -31,11 +31,13 @@ def ask_leave(
     end: Annotated[str, Form(max_length=32)],
     substitute: Annotated[str, Form(max_length=63)] = "",
     reason: Annotated[str, Form(max_length=200)] = "",
+    person: Annotated[str, Form(max_length=63)] = "",
 ) -> Response:
-    """Ask for leave from ``start`` to ``end``, both local times as browsers send them."""
-    person = visitor.person
-    if person.role not in _GRID_ROLES:
-        raise errors.forbidden()
+    """Ask for leave from ``start`` to ``end``, both local times as browsers send them.
+
+    With ``person`` somebody above enters it for them (who has fallen ill, say): it holds at once.
+    """
+    who = _whose(web, visitor, person)
     begins, ends = _moment(web, start), _moment(web, end)
     now = web.clock.now()
     if not begins < ends or ends <= now or ends - begins > LONGEST:
@@ -45,13 +47,16 @@ def ask_leave(
             zh="结束须晚于开始且未过去，最长 60 天",
             en="The end must lie ahead, after the start; at most 60 days",
         )
-    if substitute and substitute not in {other.id for other in stand_ins(web, person)}:
+    if substitute and substitute not in {other.id for other in stand_ins(web, who)}:
         raise Refusal(422, "no_colleague", zh="请选择同网格的同事", en="Choose a colleague")
     asked = web.leaves.ask(
-        person.id, begins, ends, substitute=substitute or None, reason=reason.strip()
+        who.id, begins, ends, substitute=substitute or None, reason=reason.strip()
     )
     span = f"{begins.isoformat()} to {ends.isoformat()}, substitute {substitute or 'nobody'}"
-    _audit(web, visitor, "leave-asked", asked, span)
+    _audit(web, visitor, "leave-asked", asked, f"of {who.id}: {span}")
+    if who.id != visitor.person.id:
+        web.leaves.decide(asked.id, "approved", by=visitor.person.id)
+        _audit(web, visitor, "leave-approved", asked, f"of {who.id}")
     return RedirectResponse(BACK, status_code=303)
 
 
@@ -63,20 +68,23 @@ def answer_leave(web: WebParts, visitor: DutyReader, leave_id: str, answer: str)
     if leave is None or answer not in states:
         raise errors.not_found()
     is_own = leave.person == visitor.person.id
-    may = is_own if answer == "withdraw" else may_decide(web, visitor.person, leave)
+    may = (
+        is_own
+        if answer == "withdraw"
+        else may_decide(web, visitor.person, web.site.person(leave.person))
+    )
     if not may or not web.leaves.decide(leave.id, states[answer], by=visitor.person.id):
         raise errors.not_found()
     _audit(web, visitor, f"leave-{states[answer]}", leave, f"of {leave.person}")
     return RedirectResponse(BACK, status_code=303)
 
 
-def may_decide(web: Web, decider: Person, leave: LeaveRequest) -> bool:
+def may_decide(web: Web, decider: Person, person: Person | None) -> bool:
     """The grid's head decides for its people, the township and administrators for everybody.
 
     Nobody decides for themselves.
     """
-    person = web.site.person(leave.person)
-    if person is None or person.id == decider.id:
+    if person is None or person.id == decider.id or person.role not in _GRID_ROLES:
         return False
     grid = web.site.grid(person.grid) if person.grid is not None else None
     if decider.role in _ABOVE:
@@ -87,7 +95,16 @@ def may_decide(web: Web, decider: Person, leave: LeaveRequest) -> bool:
 
 def to_decide(web: Web, visitor: Visitor) -> list[LeaveRequest]:
     """Requests that wait for this person's word."""
-    return [one for one in web.leaves.waiting() if may_decide(web, visitor.person, one)]
+    return [
+        one
+        for one in web.leaves.waiting()
+        if may_decide(web, visitor.person, web.site.person(one.person))
+    ]
+
+
+def may_enter_for(web: Web, visitor: Visitor) -> list[Person]:
+    """Whose leave this person may enter for them."""
+    return [person for person in web.site.people if may_decide(web, visitor.person, person)]
 
 
 def stand_ins(web: Web, person: Person) -> list[Person]:
@@ -99,6 +116,17 @@ def stand_ins(web: Web, person: Person) -> list[Person]:
         for other in web.site.people
         if other.role in _GRID_ROLES and other.grid in near and other.id != person.id
     ]
+
+
+def _whose(web: Web, visitor: Visitor, person_id: str) -> Person:
+    if not person_id or person_id == visitor.person.id:
+        if visitor.person.role not in _GRID_ROLES:
+            raise errors.forbidden()
+        return visitor.person
+    person = web.site.person(person_id)
+    if person is None or not may_decide(web, visitor.person, person):
+        raise errors.forbidden()
+    return person
 
 
 def _moment(web: Web, text: str) -> datetime:

@@ -92,6 +92,23 @@ def test_the_township_decides_for_a_head_and_the_police_ask_for_none(client, cou
     assert client.app.state.web.leaves.find(leave.id).state == "declined"
 
 
+def test_the_head_enters_leave_for_a_worker_who_has_fallen_ill(client, county):
+    web = client.app.state.web
+    county.clock.advance(13 * 3600)
+    become(client, "sun-mei")
+    assert post(client, "/duty/leave", **SPAN, person="liu-yang").status_code == 403
+    become(client, "wang-fang")
+    for person in ("sun-mei", "police-desk", "nobody"):
+        assert post(client, "/duty/leave", **SPAN, person=person).status_code == 403
+    answer = post(client, "/duty/leave", **SPAN, person="liu-yang", substitute="chen-jie")
+    assert answer.status_code == 303
+    now = county.clock.now()
+    assert on_duty(county.site, "east-gate", now, web.swaps.arranged()).people == ("chen-jie",)
+    assert "登记请假" in (become(client, "town-chengguan"), client.get("/duty").text)[1]
+    assert post(client, "/duty/leave", **SPAN, person="wang-fang").status_code == 303
+    assert [one.state for one in web.leaves.of_person("wang-fang")] == ["approved"]
+
+
 def test_a_phones_calendar_reads_the_secret_address_until_it_ends(client, county):
     become(client, "liu-yang")
     own = client.get("/duty/calendar.ics")
