@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import Connection, Engine, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, or_, select, update
 
 from alerts.choices import load_choices
 from alerts.decider import Decider, Queued, key_of
@@ -16,6 +16,7 @@ from alerts.journal import Journal
 from alerts.rules import RuleBook
 from alerts.silences.book import in_force
 from alerts.store import AlertStore
+from alerts.urgent import urgent_ids
 from alerts.work import Work
 from config.clock import Clock
 from config.event import Event
@@ -27,6 +28,7 @@ from ingest.schema import events, routing_queue
 BATCH = 50
 """Events per transaction: large enough to share a commit, small enough to be quick."""
 LONGEST_WINDOW = timedelta(days=1)
+LOOK_FOR_URGENT_EVERY_S = 0.5
 RETRY_AFTER = timedelta(seconds=30)
 
 _log = get_logger(__name__)
@@ -55,6 +57,8 @@ class Router:
         self._journal = journal
         self._rules = RuleBook(site)
         self._roots = roots_of(site)
+        self._is_behind = False
+        self._looked_at = float("-inf")
 
     def run_once(self) -> int:
         """Decide about one batch; returns how many events, 0 when none waits."""
@@ -77,8 +81,23 @@ class Router:
 
     def _due(self) -> Select[str]:
         queue = routing_queue.c
-        free = or_(queue.claimed_until.is_(None), queue.claimed_until <= self._clock.now())
-        return select(queue.event_id).where(free).order_by(queue.enqueued_at, queue.event_id)
+        return (
+            select(queue.event_id).where(self._free()).order_by(queue.enqueued_at, queue.event_id)
+        )
+
+    def _free(self) -> ColumnElement[bool]:
+        claimed_until = routing_queue.c.claimed_until
+        return or_(claimed_until.is_(None), claimed_until <= self._clock.now())
+
+    def _urgent(self, connection: Connection, limit: int) -> list[str]:
+        """Looked for only behind a backlog, and now and then: it reads the whole queue."""
+        now = self._clock.monotonic()
+        if not self._is_behind or now - self._looked_at < LOOK_FOR_URGENT_EVERY_S:
+            return []
+        found = urgent_ids(connection, self._free(), limit)
+        if len(found) < limit:
+            self._looked_at = now
+        return found
 
     def _route_alone(self, event_id: str) -> int:
         try:
@@ -124,7 +143,10 @@ class Router:
         due = self._due().limit(limit).with_for_update(skip_locked=True)
         if only is not None:
             due = due.where(routing_queue.c.event_id == only)
+        elif urgent := self._urgent(connection, limit):
+            due = due.where(routing_queue.c.event_id.in_(urgent))
         ids = list(connection.execute(due).scalars())
+        self._is_behind = self._is_behind if only is not None else len(ids) == limit
         if not ids:
             return []
         rows = connection.execute(

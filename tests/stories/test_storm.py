@@ -176,3 +176,25 @@ def test_a_digest_is_about_an_alert_that_still_waits_if_any_does(county: County)
         row for row in rows(county, schema.deliveries) if row.idempotency_key.startswith("digest:")
     )
     assert county.service.get(county.viewer("police-desk"), notice.alert_id).acked_by is None
+
+
+def test_what_is_critical_overtakes_the_backlog_but_not_its_own_camera(county: County) -> None:
+    county.arrive(*[county.plate(f"冀A{n:05d}") for n in range(120)])
+    for active, severity in (
+        (True, Severity.INFO),
+        (False, Severity.INFO),
+        (True, Severity.CRITICAL),
+    ):
+        county.clock.advance(1)
+        county.arrive(
+            county.health(
+                active=active, camera="lixiang-road", condition="black", severity=severity
+            )
+        )
+    assert county.router.run_once() == 50
+    assert county.router.run_once() == 3, "the camera's three events, in their order"
+    found = county.service.open_alerts(county.viewer("police-desk"))
+    assert [alert.severity for alert in found if alert.camera_id == "lixiang-road"] == [
+        Severity.CRITICAL
+    ]
+    assert county.route() == 70
