@@ -188,7 +188,7 @@ class Centre:
         )
         self._stack.callback(sending.close)
         for name, work in sending.works().items():
-            self._run(name, pulse.watch(name, work), Bell.CHANGES, Bell.NOTICES)
+            self._run(name, pulse.watch(name, work.run), *work.heeds)
         alarm = Alarm(RingingEventStore(engine, self.clock, self.hub), self.clock)
         self._run_audit(
             Auditor(engine, plan.site, self.clock),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -82,7 +82,7 @@ class Dispatcher:
     def turn(self) -> int:
         """Write how attempts ended, and start what is due; returns how many of both.
 
-        It waits for no provider: the bell for notices rings when an attempt has ended.
+        It waits for no provider: ``Bell.ENDED`` rings when an attempt has ended.
         """
         with self._lock:
             return self._harvest() + self._start()
@@ -113,10 +113,10 @@ class Dispatcher:
         for item in claims:
             note = self._notification(item)
             if (digest := digests.get(item.key)) is not None:
-                note = digest.instead_of(note, self._base_url)
+                note = replace(digest.instead_of(note, self._base_url), answer=None)
             future = self._pool.submit(self._send, note)
             self._under_way.append(_Sending(item, future))
-            future.add_done_callback(lambda _: self._hub.ring(Bell.NOTICES))
+            future.add_done_callback(lambda _: self._hub.ring(Bell.ENDED))
         return len(claims)
 
     def _has_work(self) -> bool:
@@ -156,15 +156,21 @@ class Dispatcher:
             acked_by=alert.acked_by,
             link=self._link(claimed, alert.id),
             is_home=about.place.is_home,
+            is_owners=about.place.owner is not None and claimed.person == about.place.owner,
+            answer=self._answer(claimed),
         )
 
     def _link(self, claimed: Claimed, alert_id: str) -> str:
         """To one person by a way of their own, an answer; to a group or a browser, a login."""
         if claimed.digest is not None:
             return f"{self._base_url}/"
-        is_own = claimed.person is not None and self.channel.name != WEBPUSH
-        if self._answer_key is None or not is_own:
-            return f"{self._base_url}/alerts/{alert_id}"
+        answer = self._answer(claimed) if self.channel.name != WEBPUSH else None
+        return answer or f"{self._base_url}/alerts/{alert_id}"
+
+    def _answer(self, claimed: Claimed) -> str | None:
+        """Where one person answers once; a digest is about too many alerts for that."""
+        if self._answer_key is None or claimed.person is None or claimed.digest is not None:
+            return None
         return answer_url(self._answer_key, self._base_url, claimed.id)
 
     def _send(self, note: Notification) -> Attempt:

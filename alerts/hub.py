@@ -19,7 +19,9 @@ class Bell(StrEnum):
     CHANGES = "changes"
     """Alerts changed: notices may wait to be handed over."""
     NOTICES = "notices"
-    """Notices wait for a channel, or one has ended its attempt."""
+    """Notices wait for a channel, or a channel has failed for good."""
+    ENDED = "ended"
+    """An attempt has ended, and waits to be written down."""
 
 
 ALL = frozenset(Bell)

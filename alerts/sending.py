@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -12,11 +13,19 @@ from alerts.channels.contacts import Contacts
 from alerts.channels.opening import open_channels
 from alerts.channels.reach import Reach
 from alerts.dispatcher import Dispatcher
-from alerts.hub import Hub
+from alerts.hub import Bell, Hub
+from alerts.notices import WEBHOOK
 from alerts.web.base.keys import shared_key
 from config.clock import Clock
 from config.secrets import Secrets
 from config.site import Site
+
+
+class Work(NamedTuple):
+    """One piece of work, and the bells that mean there may be some."""
+
+    run: Callable[[], int]
+    heeds: tuple[Bell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Sending:
         channels = open_channels(engine, site, secrets, clock)
         is_linked = site.telling.answer_links
         answer_key = shared_key(engine, clock, KEY_NAME) if is_linked else None
-        contacts = Contacts(site, secrets, {channel.name for channel in channels} - {"webhook"})
+        contacts = Contacts(site, secrets, {channel.name for channel in channels} - {WEBHOOK})
         return cls(
             Reach(engine, site, clock, contacts=contacts, hub=hub),
             {
@@ -63,10 +72,16 @@ class Sending:
             },
         )
 
-    def works(self) -> dict[str, Callable[[], int]]:
+    def works(self) -> dict[str, Work]:
         """Each piece of work by the name of its loop."""
-        turns = {f"dispatch-{name}": item.turn for name, item in self.dispatchers.items()}
-        return {"reach": self.reach.run_once, **turns}
+        # Notices to webhooks are written by the router, those to people by the chain.
+        turns = {
+            f"dispatch-{name}": Work(
+                item.turn, (Bell.CHANGES if name == WEBHOOK else Bell.NOTICES, Bell.ENDED)
+            )
+            for name, item in self.dispatchers.items()
+        }
+        return {"reach": Work(self.reach.run_once, (Bell.CHANGES, Bell.NOTICES)), **turns}
 
     def settle(self) -> int:
         """Do all that is due now, and wait for it; returns how many attempts were made."""

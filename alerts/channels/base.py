@@ -19,6 +19,8 @@ class Notification:
     repetition; ``reference`` is a UUID, by which a provider's receipt finds the notice again.
     ``target`` is the person's or the webhook's id. ``is_home`` marks an alert of a household's
     own camera: channels that others can read then say no more than that there is one.
+    ``is_owners`` is True when it is the receiver's own home. ``answer`` is where its receiver
+    alone may answer once without a login; None: nowhere.
     ``is_test`` marks a message that a person sent to try a channel.
     """
 
@@ -41,6 +43,8 @@ class Notification:
     acked_by: str | None
     link: str
     is_home: bool = False
+    is_owners: bool = False
+    answer: str | None = None
     is_test: bool = False
 
 

@@ -46,7 +46,8 @@ class PushChannel:
 
     The message reaches the service worker as JSON: ``title``, ``body``, ``link``, ``tag`` (the
     alert, so that a newer message replaces an older one), ``reference`` for its receipt, and
-    ``severity``. A push service sees none of it, only when, for whom and how long it is.
+    ``severity``; ``answer``, where one of ``answers`` (name and words of a button) is taken once
+    without a login, or null. A push service sees none of it, only when, for whom, and how long.
 
     Raises:
         UserError: the private key is malformed, or the certificates cannot be read.
@@ -115,6 +116,8 @@ class PushChannel:
             "tag": note.alert_id,
             "reference": note.reference,
             "severity": str(note.severity),
+            "answer": note.answer,
+            "answers": _answers(note),
         }
         sealed = seal(json.dumps(content, ensure_ascii=False).encode(), browser)
         topic = base64.urlsafe_b64encode(hashlib.sha256(note.key.encode()).digest()[:24]).decode()
@@ -142,6 +145,15 @@ class PushChannel:
                 token = self._key.sign(claims)["Authorization"]
                 self._tokens[audience] = now, token
         return token
+
+
+def _answers(note: Notification) -> list[tuple[str, str]]:
+    """The buttons of the message; phones show two."""
+    if note.answer is None:
+        return []
+    if note.is_owners:
+        return [("us", "是我们 It is us"), ("grid", "叫网格长 Call the grid head")]
+    return [("take", "我来处理 I take it")]
 
 
 def seal(content: bytes, browser: Subscription) -> bytes:

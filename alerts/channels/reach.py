@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -125,7 +125,10 @@ class Reach:
         if not chains:
             return
         alerts = self._unanswered(connection, {row.alert_id for row in chains})
-        earlier = self._earlier(connection, {row.alert_id for row in chains})
+        # A notice that comes from the pages' row has no other way yet.
+        earlier = self._earlier(
+            connection, {row.alert_id for row in chains if row.channel != INAPP}
+        )
         people = self._contacts.load(connection, {row.person for row in chains})
         for row in chains:
             if row.alert_id not in alerts:
@@ -136,7 +139,7 @@ class Reach:
                 continue
             if any(link.state == "read" for link in links):
                 continue
-            tried = {link.channel for link in links}
+            tried = {INAPP, *(link.channel for link in links)}
             self._next(row, people[row.person], tried, alerts[row.alert_id], rows, now)
 
     def _next(
@@ -183,7 +186,9 @@ class Reach:
         )
         return {row.id: Severity(row.severity) for row in connection.execute(found)}
 
-    def _earlier(self, connection: Connection, ids: Iterable[str]) -> Sequence[Any]:
+    def _earlier(self, connection: Connection, ids: Collection[str]) -> Sequence[Any]:
+        if not ids:
+            return []
         sent = schema.deliveries.c
         found = select(sent.idempotency_key, sent.channel, sent.state)
         found = found.where(sent.alert_id.in_(ids), sent.person.is_not(None))

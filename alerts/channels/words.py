@@ -34,7 +34,8 @@ def words_of(note: Notification, zone: ZoneInfo, *, is_sealed: bool = False) -> 
         title = "【测试 TEST】门神消息渠道测试，无需处理"
         return Words(title, f"This is a test of a channel; nothing to do.\n{opened}\n{note.link}")
     if note.is_home and not is_sealed:
-        title = f"【{severity}】您家的摄像机有新告警 / Your camera has a new alert"
+        zh, en = _home_words(note)
+        title = f"【{severity}】{zh} / {en}"
         return Words(title, f"{opened}\n{note.link}")
     # A name may hold a line break; a title is one line.
     title = " ".join(f"【{severity}】{note.title_zh} / {note.title_en}".split())
@@ -45,5 +46,12 @@ def spoken(note: Notification) -> str:
     """What a voice says: no link, no English, nothing of a home."""
     if note.is_test:
         return "这是门神的测试电话，无需处理。"
-    what = "您家的摄像机有新告警" if note.is_home else note.title_zh
+    what = _home_words(note)[0] if note.is_home else note.title_zh
     return f"门神告警，级别{_SEVERITY_ZH[note.severity]}。{what}。请打开门神页面处理。"
+
+
+def _home_words(note: Notification) -> tuple[str, str]:
+    """What others may read of a home: to its owner, and to whoever else is told."""
+    if note.is_owners:
+        return "您家的摄像机有新告警", "Your camera has a new alert"
+    return "有一户家庭的摄像机有新告警", "A home's camera has a new alert"

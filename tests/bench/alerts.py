@@ -21,7 +21,7 @@ from alerts import schema
 from alerts.hub import Bell, Hub
 from alerts.loops import SWITCH_INTERVAL_S, Loop
 from alerts.router import Router
-from alerts.sending import Sending
+from alerts.sending import Sending, Work
 from alerts.store import AlertStore
 from alerts.timers import Timers
 from config.clock import SystemClock
@@ -99,14 +99,12 @@ class World:
     @contextmanager
     def running(self, *names: str) -> Iterator[None]:
         """The named loops of the centre, each in its thread, on one doorbell."""
-        works: dict[str, Callable[[], int]] = {
-            "router": self.router.run_once,
-            "timers": self.timers.run_once,
+        works = {
+            "router": Work(self.router.run_once, (Bell.EVENTS,)),
+            "timers": Work(self.timers.run_once, ()),
             **self.sending.works(),
         }
-        heeds: dict[str, tuple[Bell, ...]] = {"router": (Bell.EVENTS,), "timers": ()}
-        told = Bell.CHANGES, Bell.NOTICES
-        loops = [Loop(name, works[name], self.hub, heeds=heeds.get(name, told)) for name in names]
+        loops = [Loop(name, works[name].run, self.hub, heeds=works[name].heeds) for name in names]
         for loop in loops:
             loop.start()
         try:
