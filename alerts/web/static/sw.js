@@ -45,16 +45,29 @@ async function told(data) {
     tag: note.tag,
     renotify: true,
     requireInteraction: note.severity === "critical",
-    data: { link: note.link, reference: note.reference },
+    actions: (note.answers ?? []).map(([action, title]) => ({ action, title })),
+    data: { link: note.link, reference: note.reference, answer: note.answer },
   });
   await receipt(note.reference, "delivered");
 }
 
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
-  const { link, reference } = event.notification.data;
-  event.waitUntil(Promise.all([receipt(reference, "read"), show(link)]));
+  const { link, reference, answer: where } = event.notification.data;
+  const isAnswer = event.action && where;
+  const done = isAnswer ? answered(where, event.action, event.notification) : show(link);
+  event.waitUntil(Promise.all([reference && receipt(reference, "read"), done]));
 });
+
+// A button of the message answers at once; when that fails, its page says why.
+async function answered(where, what, { tag, data: { link } }) {
+  try {
+    const body = new URLSearchParams({ what });
+    const said = await fetch(new URL(where).pathname, { method: "POST", body });
+    if (!said.ok) return show(link);
+    return self.registration.showNotification("已应答 Answered", { tag, data: { link } });
+  } catch { return show(link); /* No network. */ }
+}
 
 async function show(link) {
   for (const page of await self.clients.matchAll({ type: "window" })) {

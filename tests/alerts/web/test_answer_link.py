@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from alerts import schema
 from alerts.answers import KEY_NAME, LIFETIME, answer_url, read, sign
+from alerts.channels.push import new_private_key
+from alerts.channels.words import spoken, words_of
 from alerts.state import Outcome, State
 from alerts.web.base.keys import shared_key
+from config.channel_secrets import PushSecret
 from config.clock import FakeClock
 from config.ids import uuid7
 from config.site import Role
 from ingest.engine import reading
+from tests.alerts.test_push import pushing
+from tests.alerts.web.test_push_browser import delivery_over_push, registration
+from tests.contracts.test_channels import note
+from tests.providers import Say, wait_for
+from tests.push_browser import Browser
 
 HOME = "home-li-qiang"
 KEY = bytes(range(32))
@@ -136,3 +148,68 @@ def test_a_role_that_needs_a_second_factor_does_not_answer_by_link(client, count
     object.__setattr__(web, "factor_roles", frozenset({Role.GRID_WORKER}))
     assert client.get(path).status_code == 403
     assert client.post(path, data={"what": "take"}).status_code == 403
+
+
+def test_a_push_message_carries_the_buttons_only_to_its_receiver(tmp_path: Path) -> None:
+    with pushing(tmp_path) as (channel, kept, provider, _):
+        browser = Browser()
+        kept.add("wang-fang", endpoint=f"{provider.url}/x", device="d", **browser.keys)
+        provider.always = Say(201)
+        where = "https://menshen.example/a/TOKEN"
+        for changes in ({}, {"answer": where}, {"answer": where, "is_owners": True}):
+            channel.send(note(**changes))
+        said = [json.loads(browser.open(got.body)) for got in provider.got]
+    assert [one["answer"] for one in said] == [None, where, where]
+    names = [[name for name, _ in one["answers"]] for one in said]
+    assert names == [[], ["take"], ["us", "grid"]]
+    assert all(where.encode() not in got.body for got in provider.got), "sealed"
+
+
+def test_words_of_a_home_fit_whoever_reads_them() -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    own, other = note(is_home=True, is_owners=True), note(is_home=True)
+    assert "您家" in words_of(own, zone).title
+    assert "您家" not in words_of(other, zone).title + spoken(other)
+    assert "李强" not in words_of(other, zone).title, "nor does it say whose"
+
+
+@pytest.mark.browser
+def test_a_button_of_a_push_message_takes_the_alert(running, somebody):
+    """In a real Chromium, whose service worker answers while no page is open at the alert."""
+    county = running.county
+    identity = PushSecret(private_key=SecretStr(new_private_key()), contact="mailto:a@b.example")
+    county.secrets = county.secrets.model_copy(update={"push": identity})
+    running.stop()
+    running.start()
+    reference, alert = delivery_over_push(county)
+    key = shared_key(county.engine, county.clock, KEY_NAME)
+    person = somebody()
+    person.page.context.grant_permissions(["notifications"], origin=running.url)
+    page = person.log_in("wang-fang")
+    page.goto(f"{running.url}/account/notifications")
+    tools, number = registration(page)
+    message = {
+        "title": "x", "body": "y", "link": f"{running.url}/alerts/{alert}", "tag": alert,
+        "reference": reference, "severity": "notice",
+        "answer": answer_url(key, running.url, reference),
+        "answers": [["take", "我来处理 I take it"]],
+    }  # fmt: skip
+    tools.send(
+        "ServiceWorker.deliverPushMessage",
+        {"origin": running.url, "registrationId": number, "data": json.dumps(message)},
+    )
+    shown = "navigator.serviceWorker.ready.then((r) => r.getNotifications())"
+    actions = f"{shown}.then((l) => l.length ? l[0].actions.map((a) => a.action) : [])"
+    assert wait_for(lambda: (page.wait_for_timeout(50), page.evaluate(actions))[1] == ["take"])
+    [worker] = page.context.service_workers
+    worker.evaluate(
+        "async () => { const [notification] = await self.registration.getNotifications();"
+        " const init = { notification, action: 'take' };"
+        " self.dispatchEvent(new NotificationEvent('notificationclick', init)); }"
+    )
+
+    def taken() -> bool:
+        page.wait_for_timeout(50)
+        return county.service.get(county.police(), alert).state is State.ACKED
+
+    assert wait_for(taken)
