@@ -27,7 +27,8 @@ KEEPALIVE_S = 30
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 _ANSWER_TIMEOUT_S = 5.0
-_RECEIVE_MAXIMUM = 100
+_RECEIVE_MAXIMUM = 400
+"""Messages that may come before we acknowledge the first: those of one commit, and some more."""
 _NO_SUBSCRIBERS = 0x10
 _NOT_AUTHORIZED = 0x87
 _CHECK_CERTIFICATE = "check that our certificate is from the broker's authority and has not ended"

@@ -83,7 +83,7 @@ def write_broker_files(
         "allow_anonymous false\n"
         f"acl_file {rights}\n"
         "persistence false\n"
-        "max_inflight_messages 200\n"
+        "max_inflight_messages 400\n"
         "max_queued_messages 10000\n"
         f"message_size_limit {BATCH_LIMIT_BYTES + 1_000}\n",
         encoding="utf-8",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import random
 import secrets
 import threading
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -26,11 +28,12 @@ log = get_logger(__name__)
 
 _QUEUE_MESSAGES = 64
 _GROUP_EVENTS = 4_000
+_GROUP_MESSAGES = 500
 _LONGEST_PAUSE_S = 10.0
 _POLL_S = 0.2
 _GATHER_S = 0.05
-"""Commits follow each other at this distance at least while less than a group waits: what comes
-meanwhile shares the next one. A message after a silence is committed at once."""
+"""Groups follow each other at this distance at least while less than a whole one waits: what comes
+meanwhile shares a commit. A message after a silence is committed at once."""
 _RECEIPTS_EVERY_S = 0.2
 """Receipts of a node that follow each other this closely are sent as one, the newest."""
 
@@ -44,12 +47,14 @@ class _Group:
     letters: list[DeadLetter] = field(default_factory=list)
     signs: list[Presence] = field(default_factory=list)
 
-    def events(self) -> int:
-        return sum(len(batch.events) for batch in self.batches)
+    def is_full(self) -> bool:
+        """More would make one commit too long, or be too much to hold."""
+        events = sum(len(batch.events) for batch in self.batches)
+        return events >= _GROUP_EVENTS or len(self.deliveries) >= _GROUP_MESSAGES
 
 
 class Subscriber:
-    """One ingest replica: a connection, and a thread that stores.
+    """One ingest replica: a connection, a thread that reads, and one that stores.
 
     Nothing is acknowledged before it is committed. While the database is in trouble the same
     group is tried again, for ever, and the broker and the edges hold the rest.
@@ -86,8 +91,12 @@ class Subscriber:
         self._subscribed = threading.Event()
         self._unsent: dict[tuple[str, str], Receipt] = {}
         self._send_at = 0.0
-        self._committed_at = -_GATHER_S
-        self._thread = threading.Thread(target=self._run, name="ingest")
+        self._gathered_at = -_GATHER_S
+        self._groups: queue.Queue[_Group] = queue.Queue(1)
+        self._threads = [
+            threading.Thread(target=self._read, name="ingest-read"),
+            threading.Thread(target=self._run, name="ingest"),
+        ]
 
     @property
     def is_up(self) -> bool:
@@ -101,13 +110,15 @@ class Subscriber:
     def start(self) -> None:
         """Begin to take events, in threads of its own."""
         self._link.start()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Finish the group in hand and end. What was not committed comes again from the edges."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
         self._link.stop()
 
     # -- callbacks, in the connection's thread -------------------------------------------------
@@ -121,32 +132,25 @@ class Subscriber:
 
     def _arrived(self, delivery: Delivery) -> None:
         # A full queue holds up the connection, and so the broker, not our memory.
-        while not self._stopping.is_set():
-            try:
-                self._arrivals.put(delivery, timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return
+        _put(self._arrivals, delivery, self._stopping)
 
-    # -- the storing thread --------------------------------------------------------------------
+    # -- the reading thread --------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _read(self) -> None:
+        """Read and check messages while the group before them is being stored."""
         while not self._stopping.is_set():
             group = self._collect()
             if group.deliveries:
-                self._settle(group)
-            if self._unsent and self._clock.monotonic() >= self._send_at:
-                self._send_receipts()
-        self._send_receipts()
+                self._gathered_at = self._clock.monotonic()
+                _put(self._groups, group, self._stopping)
 
     def _collect(self) -> _Group:
         """Everything that waits now, up to a limit; returns empty after a moment of silence."""
         group = _Group()
         try:
-            wait = _RECEIPTS_EVERY_S / 4 if self._unsent else _POLL_S
-            self._sort(self._arrivals.get(timeout=wait), group)
-            while group.events() < _GROUP_EVENTS:
-                left = self._committed_at + _GATHER_S - self._clock.monotonic()
+            self._sort(self._arrivals.get(timeout=_POLL_S), group)
+            while not group.is_full():
+                left = self._gathered_at + _GATHER_S - self._clock.monotonic()
                 self._sort(self._arrivals.get(timeout=max(left, 0.0)), group)
         except queue.Empty:
             pass
@@ -176,6 +180,20 @@ class Subscriber:
             return
         group.signs.append(sign)
 
+    # -- the storing thread --------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            wait = _RECEIPTS_EVERY_S / 4 if self._unsent else _POLL_S
+            group = None
+            with contextlib.suppress(queue.Empty):
+                group = self._groups.get(timeout=wait)
+            if group is not None:
+                self._settle(group)
+            if self._unsent and self._clock.monotonic() >= self._send_at:
+                self._send_receipts()
+        self._send_receipts()
+
     def _settle(self, group: _Group) -> None:
         """Commit, however long it takes; then acknowledge, and let receipts follow."""
         failures = 0
@@ -190,7 +208,6 @@ class Subscriber:
             longest = min(0.1 * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
             if self._clock.wait(self._stopping, random.uniform(longest / 2, longest)):
                 return  # not committed: neither acknowledged nor receipted
-        self._committed_at = self._clock.monotonic()
         for delivery in group.deliveries:
             self._link.acknowledge(delivery)
         if receipts and not self._unsent:
@@ -210,6 +227,17 @@ class Subscriber:
                 if not is_poison(error):
                     raise
                 log.warning("presence cannot be stored", node=sign.node, why=_brief(error))
+
+
+Item = TypeVar("Item")
+
+
+def _put(place: queue.Queue[Item], item: Item, stopping: threading.Event) -> None:
+    """Wait for room, and give up only when everything ends: what is dropped comes again."""
+    while not stopping.is_set():
+        with contextlib.suppress(queue.Full):
+            place.put(item, timeout=_POLL_S)
+            return
 
 
 def _brief(error: Exception) -> str:

@@ -76,7 +76,7 @@ def bench(
         Literal["sqlite", "postgresql"], typer.Option(help="The centre's database.")
     ] = "postgresql",
     long_cuts: Annotated[
-        bool, typer.Option(help="Take the network away for minutes, too: once in 250 kills.")
+        bool, typer.Option(help="Take the network away for minutes, too: once in 125 kills.")
     ] = False,
     limit_s: Annotated[
         float, typer.Option("--limit-s", min=1, help="Kill nobody any more after so long.")

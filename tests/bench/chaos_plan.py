@@ -17,9 +17,9 @@ KILLS = {
 """Whom ``kill -9`` meets, and how often against the others."""
 FAULTS = ("latency", "slow", "silent", "reset", "cut", "disk-full", "clock-step")
 LONGEST_FAULT_S = 2.0
-LONG_EVERY = 250
-"""After so many kills the network is away for minutes, when there is that much time: cut at first,
-silent the next time, and so on."""
+LONG_EVERY = 125
+"""After so many kills the network is away for minutes, when there is that much time: cut and silent
+in turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def schedule(
             lasts_s = chance.uniform(0, LONGEST_FAULT_S)
             steps.append(Step(_pause(chance, pause_s), fault, strength, lasts_s))
         if is_long and number % LONG_EVERY == 0:
-            fault = "cut" if number // LONG_EVERY % 2 else "silent"
+            fault = ("cut", "silent")[(number // LONG_EVERY + seed) % 2]
             steps.append(Step(0.0, fault, 1.0, chance.uniform(90, 150)))
     return steps
 

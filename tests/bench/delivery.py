@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import signal
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from tests.servers import Mosquitto, Postgres
 
 _ROOT = Path(__file__).resolve().parents[2]
 _COUNTY = "demo"
+_SAMPLE_S = 1.0
 _QUIET = "allow_anonymous true\nmax_queued_messages 10000\n"
 
 
@@ -223,7 +226,7 @@ def _watch(
     while not fleet.is_done():
         samples.append(sum(rss_mb(pid) for pid in parts["ingest"]))
         cpu = {name: max(cpu[name], value) for name, value in _cpu(parts).items()}
-        time.sleep(0.5)
+        time.sleep(_SAMPLE_S)
     return tuple(samples), cpu
 
 
@@ -315,6 +318,10 @@ def _report(
             "lost": result.lost,
             "duplicates": result.duplicates,
             "bare_limit_per_s": round(limit, 1),
+            "of_bare_limit": round(reached / limit, 3) if limit else 0.0,
+            "events_per_core_s": round(len(books.centre) / used, 1) if used else 0.0,
+            "ingest_mb": [round(part, 1) for part in tenths(usage.memory)],
+            "load": [round(one, 1) for one in os.getloadavg()],
         },
         as_json=as_json,
     )
@@ -325,9 +332,14 @@ def quantile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
+def tenths(samples: tuple[float, ...]) -> list[float]:
+    """Means of ten stretches of the same length, in order; fewer where there are fewer samples."""
+    step = max(1, math.ceil(len(samples) / 10))
+    return [fmean(samples[start : start + step]) for start in range(0, len(samples), step)]
+
+
 def _memory(samples: tuple[float, ...]) -> str:
+    """How it went over the run: its first seconds hold the imports and the first groups."""
     if not samples:
         return "–"
-    quarter = max(1, len(samples) // 4)
-    parts = [samples[start : start + quarter] for start in range(0, len(samples), quarter)]
-    return " → ".join(f"{fmean(part):.0f}" for part in parts[:4]) + f", most {max(samples):.0f}"
+    return " → ".join(f"{part:.0f}" for part in tenths(samples)) + f", most {max(samples):.0f}"

@@ -50,7 +50,7 @@ def secured(tmp_path: Path) -> Mosquitto:
     rest = (
         files.configuration.read_text()
         .replace("listener 1\n", "")
-        .replace("persistence false\nmax_inflight_messages 200\n", "")
+        .replace("persistence false\nmax_inflight_messages 400\n", "")
     )
     return Mosquitto(tmp_path, extra=rest)
 
