@@ -55,7 +55,7 @@ class Arming(Frozen):
     mode: Mode | None = None
     """Chosen by hand; None: as the schedule says."""
     until: AwareDatetime | None = None
-    """When the mode chosen by hand ends; None: when it is changed."""
+    """When the mode chosen by hand ends, as pauses of earlier versions did; None: never."""
     schedule: tuple[Turn, ...] = Field(default=(), max_length=28)
     snoozed_until: AwareDatetime | None = None
     """Silence until then; afterwards everything is as it was before."""

@@ -28,9 +28,9 @@ class Armings:
             row = connection.execute(select(arming).where(arming.c.camera == camera)).one_or_none()
         return Arming() if row is None else arming_of(row)
 
-    def choose(self, camera: str, mode: Mode | None, *, until: datetime | None, by: str) -> None:
-        """Choose a mode by hand; None goes back to the schedule."""
-        self._change(camera, {"mode": mode, "until": until}, by)
+    def choose(self, camera: str, mode: Mode | None, *, by: str) -> None:
+        """Choose a mode by hand, until it is changed; None goes back to the schedule."""
+        self._change(camera, {"mode": mode, "until": None}, by)
 
     def snooze(self, camera: str, until: datetime | None, *, by: str) -> None:
         """Silence until then, whatever mode holds; None ends it."""

@@ -82,7 +82,7 @@ def choose_mode(
     if mode != "schedule" and mode not in set(Mode):
         raise Refusal(422, "no_mode", zh="没有这种布防方式", en="There is no such mode")
     chosen = None if mode == "schedule" else Mode(mode)
-    web.armings.choose(camera.id, chosen, until=None, by=visitor.person.id)
+    web.armings.choose(camera.id, chosen, by=visitor.person.id)
     _audit(web, visitor, "arming", camera.id, mode)
     return RedirectResponse("/home", status_code=303)
 
