@@ -91,7 +91,8 @@ def _run(gate: Gate, sources: Sequence[CameraSource], seconds: float) -> Run:
         RtspServer("127.0.0.1", 0, sources) as server,
     ):
         epoch = time.time()
-        with EdgeProcess(Path(name), sources, server, gate) as process:
+        servers = dict.fromkeys((source.name for source in sources), server)
+        with EdgeProcess(Path(name), sources, servers, gate) as process:
             used, shares, memory, began = _measure(process, len(sources), seconds)
         report = process.report()
         visits = [

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,10 +28,15 @@ class EdgeProcess:
 
     Args:
         folder: an empty one, for its files.
+        servers: where each camera is served, by its name.
     """
 
     def __init__(
-        self, folder: Path, sources: Sequence[CameraSource], server: RtspServer, gate: Gate
+        self,
+        folder: Path,
+        sources: Sequence[CameraSource],
+        servers: Mapping[str, RtspServer],
+        gate: Gate,
     ) -> None:
         self._folder = folder
         self._cameras = len(sources)
@@ -40,8 +45,8 @@ class EdgeProcess:
                 {
                     "id": source.name,
                     "gate": gate.value,
-                    "url": server.url(source.name, "main"),
-                    "sub_url": server.url(source.name, "sub"),
+                    "url": servers[source.name].url(source.name, "main"),
+                    "sub_url": servers[source.name].url(source.name, "sub"),
                 }
                 for source in sources
             ]

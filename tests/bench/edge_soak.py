@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -32,6 +33,7 @@ def bench(
         float, typer.Option(min=0.02, max=1, help="Share of the time that something moves.")
     ] = 0.1,
     seconds: Annotated[float, typer.Option(min=20, help="How long to watch.")] = 600.0,
+    lose: Annotated[int, typer.Option(min=0, help="Cameras that go away at half-time.")] = 0,
     every: Annotated[float, typer.Option(min=1, help="Seconds between two samples.")] = 10.0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -40,24 +42,34 @@ def bench(
     sources = [
         camera(f"cam{i}", found, i, activity=activity, cameras=cameras) for i in range(cameras)
     ]
+    kept, leaving = sources[: cameras - lose], sources[cameras - lose :]
     with (
         tempfile.TemporaryDirectory(prefix="menshen-soak-") as name,
-        RtspServer("127.0.0.1", 0, sources) as server,
+        RtspServer("127.0.0.1", 0, kept) as server,
+        ExitStack() as others,
     ):
         epoch = time.time()
-        with EdgeProcess(Path(name), sources, server, Gate.SUBSTREAM) as process:
+        places = {source.name: server for source in kept}
+        if leaving:
+            other = others.enter_context(RtspServer("127.0.0.1", 0, leaving))
+            places |= {source.name: other for source in leaving}
+        with EdgeProcess(Path(name), sources, places, Gate.SUBSTREAM) as process:
             process.wait_online()
             time.sleep(WARM_S)
             began = time.time()
-            samples = _watch(process, seconds=seconds, every=every)
+            samples = _watch(process, seconds=seconds / 2, every=every)
+            others.close()
+            samples += _watch(process, seconds=seconds / 2, every=every, after=samples)
             ended = time.time()
         report = process.report()
         seen = read_visits(process.events, sources=sources, epoch=epoch)
-    passes = whole_passes(seen, sources, start_s=began - epoch, end_s=ended - epoch)
+    passes = whole_passes(seen, kept, start_s=began - epoch, end_s=ended - epoch)
     expected, lost = lost_visits(passes)
     _table(samples, cameras)
     result = {
         **summary(samples, cameras=cameras),
+        "lost_cameras": lose,
+        "others_rate_change_percent": rate_change(samples, [source.name for source in kept]),
         "visits_expected": expected,
         "visits_lost": lost,
         "events": report["events"],
@@ -67,24 +79,47 @@ def bench(
     finish(result, as_json=as_json)
 
 
-def _watch(process: EdgeProcess, *, seconds: float, every: float) -> list[dict[str, Any]]:
+def _watch(
+    process: EdgeProcess,
+    *,
+    seconds: float,
+    every: float,
+    after: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:
+    """Samples of a stretch of time, the last at its end; ``after``: those that came before."""
     samples: list[dict[str, Any]] = []
     begun = time.monotonic()
-    while (elapsed := time.monotonic() - begun) <= seconds:
+    offset = after[-1]["at_s"] if after else 0.0
+    while True:
+        elapsed = time.monotonic() - begun
         state = process.state()
         samples.append(
             {
-                "at_s": round(elapsed, 1),
+                "at_s": round(offset + elapsed, 1),
                 "cpu_s": process.cpu_s(),
                 "simulator_s": cpu_s([os.getpid()]),
                 "memory_mb": round(memory_mb(process.pids), 1),
                 "load": os.getloadavg()[0],
                 **{key: state[key] for key in ("waiting", "lag_s", "sampled", "dropped")},
                 "packets": sum(state["packets"].values()),
+                "packets_of": state["packets"],
             }
         )
-        time.sleep(max(0.0, begun + len(samples) * every - time.monotonic()))
-    return samples
+        if elapsed >= seconds:
+            return samples
+        time.sleep(max(0.0, min(begun + len(samples) * every, begun + seconds) - time.monotonic()))
+
+
+def rate_change(samples: Sequence[dict[str, Any]], cameras: Sequence[str]) -> float:
+    """Change of these cameras' pictures per second from the first half to the second, per cent."""
+    half = len(samples) // 2
+
+    def rate(first: dict[str, Any], last: dict[str, Any]) -> float:
+        came = sum(last["packets_of"][name] - first["packets_of"][name] for name in cameras)
+        return float(came / (last["at_s"] - first["at_s"]))
+
+    before, after = rate(samples[0], samples[half - 1]), rate(samples[half], samples[-1])
+    return round(100 * (after / before - 1), 2) if before else 0.0
 
 
 def whole_passes(
@@ -167,6 +202,7 @@ def _table(samples: Sequence[dict[str, Any]], cameras: int) -> None:
                 f"{one['load']:.1f}",
             )
             for before, one in pairwise(samples)
+            if one["at_s"] > before["at_s"]
         ],
     )
 

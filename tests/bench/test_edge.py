@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.bench.edge_score import Seen, compare
-from tests.bench.edge_soak import lost_visits, summary
+from tests.bench.edge_soak import lost_visits, rate_change, summary
 from tests.bench.processes import cpu_s, family, memory_mb
 
 
@@ -62,3 +62,10 @@ def test_a_soak_that_grows_shows_it() -> None:
     assert found["pictures_per_s_per_camera"] == 25.0
     assert found["waiting_mean_by_third"] == [1.5, 5.5, 9.5]
     assert found["memory_growth_mb_second_half"] == 5.0
+
+
+def test_what_the_others_send_is_compared_before_and_after() -> None:
+    samples = [{"at_s": 10.0 * i, "packets_of": {"a": 250 * min(i, 2), "b": 250 * i - 10 * (i > 2)}}
+               for i in range(6)]  # fmt: skip
+    assert rate_change(samples, ["b"]) == 0.0
+    assert rate_change(samples, ["a"]) == -100.0
