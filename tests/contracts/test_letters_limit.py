@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, update
 
+from alerts.web.base.store_metrics import store_metrics
 from config.clock import FakeClock
 from ingest.engine import open_engine, reading, writing
 from ingest.letters.bury import Limit, Totals, bury, recount, totals
@@ -95,3 +96,13 @@ def test_counts_that_drifted_are_put_right(engine: Engine, clock: FakeClock) -> 
         connection.execute(update(letter_totals).values(kept=0, kept_bytes=-5))
         recount(connection)
     assert totals(engine) == Totals(kept=2, kept_bytes=20, dropped=0, dropped_bytes=0)
+
+
+def test_the_counts_are_metrics(engine: Engine, clock: FakeClock) -> None:
+    with writing(engine) as connection:
+        bury(connection, [letter(n) for n in range(4)], clock.now(), Limit(letters=3))
+    told = store_metrics(engine).decode()
+    assert "menshen_dead_letters 3.0" in told
+    assert "menshen_dead_letters_bytes 30.0" in told
+    assert "menshen_dead_letters_dropped_total 1.0" in told
+    assert "menshen_files_to_remove 0.0" in told

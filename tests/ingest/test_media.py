@@ -17,10 +17,12 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from config.clock import FakeClock
-from ingest.engine import open_engine, reading
-from ingest.media import LIMIT_BYTES, DiskStore, MediaStore
+from ingest.engine import open_engine, reading, writing
+from ingest.media import LIMIT_BYTES, DiskStore, MediaError, MediaStore
 from ingest.media.http import media_router
 from ingest.migrate import upgrade
+from ingest.retention.files import Files
+from ingest.retention.followers import Nobody
 from ingest.schema import media as media_table
 from ingest.store import EventStore
 
@@ -156,3 +158,40 @@ def test_half_files_of_a_crash_are_swept(tmp_path: Path) -> None:
     os.utime(half, (0, 0))
     DiskStore(tmp_path / "media")
     assert not half.exists()
+
+
+def test_a_file_that_retention_removes_meanwhile_is_taken_anew(
+    door: TestClient, media: DiskStore, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found on the disk, gone until it was listed: the body that came with it is kept."""
+    assert put(door, JPEG).status_code == 201
+    found = media.find(name_of(JPEG))
+    answers = [found, None]
+    real = media.find
+    monkeypatch.setattr(media, "find", lambda name: answers.pop(0) if answers else real(name))
+    assert put(door, JPEG).status_code == 201
+    with media.open(name_of(JPEG)) as file:
+        assert file.read() == JPEG
+
+
+def test_an_order_to_remove_is_withdrawn_by_the_upload(
+    door: TestClient, media: DiskStore, store: EventStore, clock: FakeClock
+) -> None:
+    assert put(door, JPEG).status_code == 201
+    with writing(store.engine) as connection:
+        files = Files(store.engine, media, clock, Nobody())
+        assert files.doom(connection, [name_of(JPEG)], "a rule") == 1
+    assert put(door, JPEG).status_code == 200
+    assert files.carry_out() == 0
+    assert media.find(name_of(JPEG)) is not None
+
+
+def test_a_store_that_is_away_is_503_and_the_edge_keeps_the_file(
+    door: TestClient, media: DiskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise MediaError(status=503, where="s3", problem="away", remedy="later")
+
+    monkeypatch.setattr(media, "keep", away)
+    answer = put(door, JPEG)
+    assert (answer.status_code, answer.json()["problem"]) == (503, "away")

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.web.base import errors
+from alerts.web.base.store_metrics import store_metrics
 from alerts.web.people.auth import WebParts
 from ingest.engine import reading
 
@@ -50,7 +51,8 @@ def metrics(web: WebParts, authorization: Annotated[str, Header()] = "") -> Resp
             status_code=401,
             headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
         )
-    return Response(web.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    told = web.metrics.text() + store_metrics(web.engine)
+    return Response(told, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _database_answers(web: WebParts) -> bool:
