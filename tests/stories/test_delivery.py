@@ -209,6 +209,30 @@ def test_what_the_access_list_denies_stays_in_the_outbox(tmp_path: Path) -> None
         broker.kill()
 
 
+def test_a_node_whose_events_nobody_hears_says_so_until_the_centre_is_back(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """A reason code of MQTT 5: the broker has taken the message, and had nobody to give it to."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'c.db'}")
+    upgrade(engine)
+    outbox = Outbox.open(tmp_path / "o.db", node=NODE, clock=CLOCK, budget_bytes=10**9)
+    publisher = Publisher(
+        outbox=outbox, broker_url=mosquitto.url, county=COUNTY, node=NODE, clock=CLOCK
+    )
+    publisher.start()
+    try:
+        outbox.append(motion())
+        wait_until(lambda: "nobody listens" in publisher.trouble, what="the reason code")
+        assert not publisher.is_denied
+        with centre(engine, mosquitto.url):
+            wait_until(drained(outbox), what="an empty outbox")
+            wait_until(lambda: publisher.trouble == "", what="silence about it")
+    finally:
+        publisher.stop()
+        outbox.close()
+        engine.dispose()
+
+
 def test_kill_9_of_the_edge_the_ingest_and_the_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
     """Every event that was told to be committed before a kill is stored, and once."""
     outbox, told, database = tmp_path / "o.db", tmp_path / "told", f"sqlite:///{tmp_path / 'c.db'}"
