@@ -49,7 +49,7 @@ class PlateDetector:
     ) -> None:
         self.session = session
         self.threshold = threshold
-        self._long_side = long_side
+        self.long_side = long_side
         self._kept: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     @classmethod
@@ -82,7 +82,7 @@ class PlateDetector:
         by_size: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for index, image in enumerate(images):
             check_image(image, where=f"picture {index} of {len(images)}")
-            by_size[input_size(image.shape[0], image.shape[1], self._long_side)].append(index)
+            by_size[input_size(image.shape[0], image.shape[1], self.long_side)].append(index)
         for size, indices in by_size.items():
             for start in range(0, len(indices), LARGEST_BATCH):
                 part = indices[start : start + LARGEST_BATCH]

@@ -10,8 +10,9 @@ from typing import Final
 from models.letterbox import Shrunk
 from models.planes import Picture, PlanarFrame
 from models.plates.candidates import PlateDetection
+from models.plates.closer import closer, is_small
 from models.plates.detector import PlateDetector
-from models.plates.reader import PlateReader
+from models.plates.reader import SECOND_LOOK, PlateReader
 from models.plates.reading import PlateRead
 from models.session import CPU
 from models.types import Image, PlateSighting
@@ -38,6 +39,10 @@ def is_plate(detection: PlateDetection, read: PlateRead) -> bool:
     if read.kind is not None and detection.score + read.confidence >= TOGETHER:
         return True
     return detection.score >= (SURE if len(read.text) >= SCRAP else CERTAIN)
+
+
+WORTH: Final = 0.45
+"""Weaker candidates are not worth a closer look."""
 
 
 class PlatePipeline:
@@ -88,6 +93,7 @@ class PlatePipeline:
             small = self.detector.detect([one.image for one in shrunk])
             located = [_enlarged(*pair) for pair in zip(small, shrunk, strict=True)]
         reads = self.reader.read_all(images, located)
+        self._look_closer(images, located, reads)
         return [
             [
                 PlateSighting(plate.corners, plate.score, 2 if read.rows == 2 else 1, read)
@@ -96,6 +102,33 @@ class PlatePipeline:
             ]
             for found, texts in zip(located, reads, strict=True)
         ]
+
+    def _look_closer(
+        self,
+        images: Sequence[Picture],
+        located: list[list[PlateDetection]],
+        reads: list[list[PlateRead]],
+    ) -> None:
+        """Finds small plates that were read with doubt again, in all their pixels; in place."""
+        doubted = [
+            (i, j)
+            for i, (image, found) in enumerate(zip(images, located, strict=True))
+            for j, plate in enumerate(found)
+            if plate.score >= WORTH
+            and reads[i][j].standing < SECOND_LOOK
+            and is_small(plate, max(image.shape[:2]) / self.detector.long_side)
+        ]
+        if not doubted:
+            return
+        again = closer(
+            self.detector, [images[i] for i, _ in doubted], [located[i][j] for i, j in doubted]
+        )
+        seen = [(i, j, plate) for (i, j), plate in zip(doubted, again, strict=True) if plate]
+        texts = self.reader.read_all([images[i] for i, _, _ in seen], [[p] for _, _, p in seen])
+        for (i, j, plate), (read,) in zip(seen, texts, strict=True):
+            if read.standing > reads[i][j].standing:
+                located[i][j] = replace(plate, score=located[i][j].score)
+                reads[i][j] = read
 
     def close(self) -> None:
         """Frees both networks."""
