@@ -32,12 +32,12 @@ FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
 MOST_ATTEMPTS = 12
 """With the pauses above, about half an hour of trying."""
-PARALLEL = 16
+PARALLEL = 32
 
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sending:
     claimed: Claimed
     future: Future[Attempt]
@@ -48,7 +48,7 @@ class Dispatcher:
 
     A claim is a lease: the row is ``sending`` and becomes due again when the lease ends, so a
     dispatcher that dies repeats its notice under the same idempotency key rather than losing
-    it. A provider that answers slowly holds up only its own messages: up to 16 are under way.
+    it. A provider that answers slowly holds up only its own messages: up to 32 are under way.
 
     Args:
         channel: where to send.
@@ -85,16 +85,16 @@ class Dispatcher:
         It waits for no provider: ``Bell.ENDED`` rings when an attempt has ended.
         """
         with self._lock:
-            return self._harvest() + self._start()
+            return self._turn()
 
     def run_once(self) -> int:
         """Send all that is due and wait until each attempt has ended; returns how many."""
-        done = 0
+        started = 0
         with self._lock:
-            while self._start() or self._under_way:
+            while self._turn():
+                started += len(self._under_way)
                 wait([item.future for item in self._under_way])
-                done += self._harvest()
-        return done
+        return started
 
     def close(self) -> None:
         """Wait for the attempts under way, write how they ended, and close the channel."""
@@ -103,38 +103,51 @@ class Dispatcher:
             self._harvest()
         self.channel.close()
 
-    def _start(self) -> int:
-        free = PARALLEL - len(self._under_way)
-        if free <= 0 or not self._has_work():
+    def _turn(self) -> int:
+        ended = [item for item in self._under_way if item.future.done()]
+        free = PARALLEL - len(self._under_way) + len(ended)
+        is_due = free > 0 and self._has_work()
+        if not ended and not is_due:
             return 0
+        # One transaction for both: on SQLite each waits for all other writers.
         with writing(self._engine) as connection:
-            claims = claim(connection, self.channel, limit=free, now=self._clock.now())
-            digests = sent_digests(connection, [item.key for item in claims])
+            failed = self._write(connection, ended)
+            claims = self._claim(connection, free) if is_due else []
+        self._under_way = [item for item in self._under_way if item not in ended]
+        for item, note in claims:
+            future = self._pool.submit(self._send, note)
+            self._under_way.append(_Sending(item, future))
+            future.add_done_callback(lambda _: self._hub.ring(Bell.ENDED))
+        if failed:
+            self._hub.ring(Bell.NOTICES)
+        return len(ended) + len(claims)
+
+    def _harvest(self) -> None:
+        ended = [item for item in self._under_way if item.future.done()]
+        if ended:
+            with writing(self._engine) as connection:
+                self._write(connection, ended)
+            self._under_way = [item for item in self._under_way if item not in ended]
+
+    def _claim(self, connection: Connection, free: int) -> list[tuple[Claimed, Notification]]:
+        claims = claim(connection, self.channel, limit=free, now=self._clock.now())
+        digests = sent_digests(connection, [item.key for item in claims])
+        notes = []
         for item in claims:
             note = self._notification(item)
             if (digest := digests.get(item.key)) is not None:
                 note = replace(digest.instead_of(note, self._base_url), answer=None)
-            future = self._pool.submit(self._send, note)
-            self._under_way.append(_Sending(item, future))
-            future.add_done_callback(lambda _: self._hub.ring(Bell.ENDED))
-        return len(claims)
+            notes.append((item, note))
+        return notes
 
     def _has_work(self) -> bool:
         with reading(self._engine) as connection:
             return has_due(connection, self.channel.name, self._clock.now())
 
-    def _harvest(self) -> int:
-        ended = [item for item in self._under_way if item.future.done()]
-        if ended:
-            self._write(ended)
-            self._under_way = [item for item in self._under_way if item not in ended]
-        return len(ended)
-
     def _notification(self, claimed: Claimed) -> Notification:
         row = claimed.alert
         alert, about = to_alert(row), to_about(row)
-        own = title(self._site, camera=about.place.camera, kind=about.kind, plate=None)
-        zh, en = claimed.digest or own
+        zh, en = title(self._site, camera=about.place.camera, kind=about.kind, plate=None)
         camera = self._site.camera(about.place.camera)
         return Notification(
             key=claimed.key,
@@ -162,14 +175,12 @@ class Dispatcher:
 
     def _link(self, claimed: Claimed, alert_id: str) -> str:
         """To one person by a way of their own, an answer; to a group or a browser, a login."""
-        if claimed.digest is not None:
-            return f"{self._base_url}/"
         answer = self._answer(claimed) if self.channel.name != WEBPUSH else None
         return answer or f"{self._base_url}/alerts/{alert_id}"
 
     def _answer(self, claimed: Claimed) -> str | None:
-        """Where one person answers once; a digest is about too many alerts for that."""
-        if self._answer_key is None or claimed.person is None or claimed.digest is not None:
+        """Where one person answers once."""
+        if self._answer_key is None or claimed.person is None:
             return None
         return answer_url(self._answer_key, self._base_url, claimed.id)
 
@@ -180,36 +191,37 @@ class Dispatcher:
             _log.exception("a channel raised", channel=self.channel.name, alert_id=note.alert_id)
             return Attempt("retry", f"the channel failed ({type(error).__name__})")
 
-    def _write(self, ended: list[_Sending]) -> None:
+    def _write(self, connection: Connection, ended: list[_Sending]) -> int:
+        """Write how attempts ended; returns how many notices have failed for good."""
         now = self._clock.now()
         outcomes = [(item.claimed, item.future.result()) for item in ended]
         rows = [_outcome(claimed, attempt, now) for claimed, attempt in outcomes]
-        with writing(self._engine) as connection:
-            # A page may have read it, or the lease run out, while it was being sent.
-            written = update_rows(
-                connection,
-                schema.deliveries,
-                sorted(rows, key=lambda row: str(row["id"])),
-                fits=("attempts",),
-                only={"state": "sending"},
-            )
-            failed = [
-                (claimed, attempt)
-                for (claimed, attempt), row in zip(outcomes, rows, strict=True)
-                if row["state"] == "failed" and claimed.id in written
-            ]
-            insert_rows(connection, schema.decisions, [self._failed(*pair, now) for pair in failed])
-            _hand_on(connection, [claimed for claimed, _ in failed], now)
-        self._heed_pauses(outcomes, now)
-        if failed:
-            self._hub.ring(Bell.NOTICES)
+        # A page may have read it, or the lease run out, while it was being sent.
+        written = update_rows(
+            connection,
+            schema.deliveries,
+            sorted(rows, key=lambda row: str(row["id"])),
+            fits=("attempts",),
+            only={"state": "sending"},
+        )
+        failed = [
+            (claimed, attempt)
+            for (claimed, attempt), row in zip(outcomes, rows, strict=True)
+            if row["state"] == "failed" and claimed.id in written
+        ]
+        insert_rows(connection, schema.decisions, [self._failed(*pair, now) for pair in failed])
+        _hand_on(connection, [claimed for claimed, _ in failed], now)
+        self._heed_pauses(connection, outcomes, now)
+        return len(failed)
 
-    def _heed_pauses(self, outcomes: list[tuple[Claimed, Attempt]], now: datetime) -> None:
+    def _heed_pauses(
+        self, connection: Connection, outcomes: list[tuple[Claimed, Attempt]], now: datetime
+    ) -> None:
         """A provider that asks for a pause gets it for all messages, not just for this one."""
         for claimed, attempt in outcomes:
             budget = self.channel.budget(claimed.target)
             if budget is not None and attempt.retry_after:
-                pause_provider(self._engine, budget, now + attempt.retry_after)
+                pause_provider(connection, budget, now + attempt.retry_after)
 
     def _failed(self, claimed: Claimed, attempt: Attempt, now: datetime) -> dict[str, Any]:
         """The reason why this way did not reach them."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -50,6 +52,9 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
+_writers: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection for reading only: on SQLite it waits for no writer and stops none."""
@@ -60,8 +65,28 @@ def reading(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction, committed at the end and rolled back on an exception."""
-    with engine.begin() as connection:
+    with _turn(engine), engine.begin() as connection:
         yield connection
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """On SQLite, the turn of one writer of this process.
+
+    SQLite itself lets a writer that must wait sleep and ask again, ever longer: among the many
+    threads of a centre the unlucky one waits for seconds. A lock wakes the next at once. Whoever
+    gets no turn in time goes on to ask SQLite, as writers of other processes do.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    lock = _writers.setdefault(engine, threading.Lock())
+    has_turn = lock.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
+    try:
+        yield
+    finally:
+        if has_turn:
+            lock.release()
 
 
 def _checked(url: str) -> URL:

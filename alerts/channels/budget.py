@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.channels.schema import channel_budgets
-from ingest.engine import writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,10 @@ def spend(connection: Connection, left: Mapping[Budget, float], now: datetime) -
         _save(connection, budget.provider, tokens, now)
 
 
-def pause_provider(engine: Engine, budget: Budget, until: datetime) -> None:
+def pause_provider(connection: Connection, budget: Budget, until: datetime) -> None:
     """The provider asked for a pause: nothing is taken from its budget before ``until``."""
-    with writing(engine) as connection:
-        # Full of nothing at that moment: it fills from there on.
-        _save(connection, budget.provider, 0.0, until)
+    # Empty at that moment: it fills from there on.
+    _save(connection, budget.provider, 0.0, until)
 
 
 def _tokens(connection: Connection, budget: Budget, now: datetime) -> float:

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from alerts import schema
 from alerts.channels.base import Channel
 from alerts.channels.budget import look, spend
-from alerts.quiet_schema import digests
 from alerts.records import Row, load_row
 
 CLAIM = timedelta(seconds=120)
@@ -33,8 +32,6 @@ class Claimed:
     attempts: int
     person: str | None
     alert: Row
-    digest: tuple[str, str] | None = None
-    """Titles in Chinese and English of the digest that this is; None: it is of one alert."""
 
 
 def has_due(connection: Connection, channel: str, now: datetime) -> bool:
@@ -131,11 +128,8 @@ def _load(connection: Connection, ids: list[str]) -> list[Claimed]:
             select(
                 alerts,
                 *(_sent[name].label(f"delivery_{name}") for name in _CARRIED),
-                digests.c.title_zh.label("digest_zh"),
-                digests.c.title_en.label("digest_en"),
             )
             .join(alerts, alerts.c.id == _sent.alert_id)
-            .outerjoin(digests, digests.c.id == _sent.digest_id)
             .where(_sent.id.in_(ids))
         )
         .mappings()
@@ -160,7 +154,6 @@ def _claimed(row: dict[str, Any], then: dict[tuple[str, int], Row]) -> Claimed:
         key=row["delivery_idempotency_key"],
         attempts=row["delivery_attempts"],
         person=row["delivery_person"],
-        digest=(row["digest_zh"], row["digest_en"]) if row["digest_zh"] else None,
         alert={**row, **then.get((row["id"], version), {})},
     )
 

@@ -109,7 +109,8 @@ def test_two_dispatchers_share_one_bucket(
 
     assert [take(3, now), take(2, now)] == [5.0, 2.0]
     assert take(0, now + timedelta(seconds=2)) == 2.0
-    pause_provider(engine, budget, now + timedelta(seconds=60))
+    with writing(engine) as connection:
+        pause_provider(connection, budget, now + timedelta(seconds=60))
     assert take(0, now + timedelta(seconds=59)) == 0.0
     assert take(0, now + timedelta(seconds=63)) == 3.0
     engine.dispose()
