@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo.cli:app", "Run a small county here, from cameras to answered alerts."),
     "edge": ("edge.cli:app", "Watch cameras; probe and find them."),
     "centre": ("alerts.cli:centre", "Run the centre: ingest, alerts and the web pages."),
-    "alerts": ("alerts.cli:app", "Explain who was told of an event, and why others were not."),
+    "alerts": ("alerts.cli:app", "Who is told, and why: explain, try, duty, silences, wartime."),
     "audit": ("alerts.cli:audit", "Check the audit log's hash chain."),
     "models": ("models.cli:app", "List, fetch and verify model files."),
     "config": ("config.cli:app", "Check, explain and import site descriptions."),
