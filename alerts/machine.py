@@ -27,7 +27,6 @@ from alerts.state import (
     Recover,
     Refused,
     Reject,
-    Release,
     Reopen,
     Report,
     State,
@@ -78,11 +77,6 @@ def _parent_gone(alert: Alert, command: ParentGone, scene: Scene) -> Transition:
     return Transition(
         waiting, timer, "parent gone", SYSTEM, f"opens at {timer.due_at:%H:%M:%S} UTC"
     )
-
-
-def _release(alert: Alert, _command: Release, scene: Scene) -> Transition:
-    require(alert, (State.SUPPRESSED,), "released")
-    return _show(alert, scene, "released")
 
 
 def _show(alert: Alert, scene: Scene, action: str, *, why: str = "", **changes: Any) -> Transition:
@@ -283,7 +277,6 @@ _HANDLERS: dict[type, Callable[[Alert, Any, Scene], Transition]] = {
     Open: _open,
     Suppress: _suppress,
     ParentGone: _parent_gone,
-    Release: _release,
     Hold: _hold,
     Confirm: _confirm,
     Reject: _reject,

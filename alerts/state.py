@@ -172,11 +172,6 @@ class ParentGone:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """The suppressed alert opens after all, now."""
-
-
-@dataclass(frozen=True, slots=True)
 class Hold:
     """A possible match of a watch list: a person confirms before anyone is sent."""
 
@@ -277,7 +272,7 @@ class Fire:
 
 
 Command = (
-    Open | Suppress | ParentGone | Release | Hold | Confirm | Reject | Acknowledge | Arrive
+    Open | Suppress | ParentGone | Hold | Confirm | Reject | Acknowledge | Arrive
     | Report | Verify | Whistle | DepartmentReport | Join | Recover | Reopen | Summon
     | Fire
 )  # fmt: skip

@@ -31,7 +31,6 @@ from alerts.state import (
     Recover,
     Refused,
     Reject,
-    Release,
     Reopen,
     Report,
     State,
@@ -163,7 +162,6 @@ ALLOWED: dict[type, set[State]] = {
     DepartmentReport: {State.WAITING},
     Confirm: {State.REVIEW},
     Reject: {State.REVIEW},
-    Release: {State.SUPPRESSED},
     ParentGone: {State.SUPPRESSED},
     Suppress: {State.NEW, State.OPEN, State.SUPPRESSED},
     Recover: set(LIVE) | {State.SUPPRESSED},
@@ -236,7 +234,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(
         command=st.one_of(
-            st.sampled_from([Open(), Hold(), Release(), Recover(), Suppress("p", "node down")]),
+            st.sampled_from([Open(), Hold(), Recover(), Suppress("p", "node down")]),
             st.integers(0, 600).map(lambda seconds: ParentGone(timedelta(seconds=seconds))),
             st.sampled_from(PEOPLE).flatmap(
                 lambda who: st.sampled_from(
