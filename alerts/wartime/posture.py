@@ -141,11 +141,3 @@ def _now_too(person: Recipient) -> Recipient:
         reason_zh=f"战时同时通知：{person.reason_zh}",
         reason_en=f"told at once in wartime: {person.reason_en}",
     )
-
-
-def names_of(orders: Iterable[Order]) -> str:
-    """Where they hold, in Chinese; the whole county if any does."""
-    orders = tuple(orders)
-    if any(not order.townships for order in orders):
-        return "全县"
-    return "、".join(sorted({name for order in orders for name in order.townships}))
