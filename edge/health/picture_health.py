@@ -19,9 +19,10 @@ _WIDTH = 160
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """Thresholds; grey levels are 0 to 255, the rest are shares of what is usual here."""
+    """Thresholds; grey levels are luma 0 to 255, the rest are shares of what is usual here."""
 
-    black_mean: float = 14.0
+    black_mean: float = 28.0
+    """Black is 16 in a camera's luma (studio range), and a sensor in the dark adds some noise."""
     black_spread: float = 6.0
     covered_sharpness: float = 0.1
     covered_spread: float = 0.4
