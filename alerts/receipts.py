@@ -1,8 +1,9 @@
-"""Receipts: in-app notices that open pages have received count as delivered, many at once."""
+"""Receipts: in-app notices that pages have received or shown move on, many people's at once."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 from sqlalchemy import Engine, and_, select, update
 
@@ -11,23 +12,35 @@ from alerts.notices import INAPP
 from config.clock import Clock
 from ingest.engine import reading, writing
 
-_DONE = ("delivered", "read", "failed")
+_FURTHER = {"delivered": ("delivered", "read", "failed"), "read": ("read", "failed")}
+"""States that a notice does not leave for the one it is to have."""
 
 
-def mark_delivered(engine: Engine, clock: Clock, shown: Mapping[str, Collection[str]]) -> int:
-    """Note what pages have received, in one transaction; returns how many notices that were.
+def mark(
+    engine: Engine,
+    clock: Clock,
+    shown: Mapping[str, Collection[str]],
+    *,
+    state: Literal["delivered", "read"],
+) -> int:
+    """Note what people's pages have received or shown, in one transaction.
 
     Args:
         engine: the centre's database.
-        clock: when it was received.
-        shown: person id → ids of the alerts that a page of theirs has received.
+        clock: when it was.
+        shown: person id → ids of alerts; their in-app notices are meant.
+        state: what they have become.
+
+    Returns:
+        How many notices have changed.
     """
     sent = schema.deliveries
+    is_earlier = sent.c.state.not_in(_FURTHER[state])
     condition = and_(
         sent.c.channel == INAPP,
         sent.c.person.in_(sorted(shown)),
         sent.c.alert_id.in_(sorted({alert for ids in shown.values() for alert in ids})),
-        sent.c.state.not_in(_DONE),
+        is_earlier,
     )
     columns = (sent.c.id, sent.c.person, sent.c.alert_id)
     with reading(engine) as connection:
@@ -38,11 +51,11 @@ def mark_delivered(engine: Engine, clock: Clock, shown: Mapping[str, Collection[
     with writing(engine) as connection:
         # Locked in the order of their ids, as dispatchers do, so that neither waits for the
         # other in a circle.
-        still = select(sent.c.id).where(sent.c.id.in_(ids), sent.c.state.not_in(_DONE))
+        still = select(sent.c.id).where(sent.c.id.in_(ids), is_earlier)
         locked = list(connection.execute(still.order_by(sent.c.id).with_for_update()).scalars())
         connection.execute(
             update(sent)
             .where(sent.c.id.in_(locked))
-            .values(state="delivered", next_attempt_at=None, changed_at=clock.now())
+            .values(state=state, next_attempt_at=None, changed_at=clock.now())
         )
     return len(locked)

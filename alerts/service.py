@@ -12,7 +12,7 @@ from alerts.changes import Change, read_changes
 from alerts.explain import Explanation, explain_event
 from alerts.hub import Hub
 from alerts.reading import Row
-from alerts.receipts import mark_delivered
+from alerts.receipts import mark
 from alerts.state import (
     Acknowledge,
     Arrive,
@@ -195,7 +195,7 @@ class AlertService:
 
     def mark_delivered(self, shown: Mapping[str, Collection[str]]) -> None:
         """Pages have received alerts (person id → alert ids): their in-app notices arrived."""
-        mark_delivered(self._engine, self._clock, shown)
+        mark(self._engine, self._clock, shown, state="delivered")
 
     def position(self) -> int:
         """The highest stream position that is committed; 0 before the first."""

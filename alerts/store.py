@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from sqlalchemy import Connection, Engine, and_, select, update
+from sqlalchemy import Connection, Engine, select
 
 from alerts import schema
 from alerts.hub import Bell, Hub
 from alerts.inhibition.hiding import heed_root, root_keys
 from alerts.inhibition.roots import roots_of
-from alerts.notices import INAPP
+from alerts.receipts import mark
 from alerts.state import Command, Fire, TimerKind, Transition
-from alerts.storm.brake import HELD
 from alerts.work import Happened, LostRace, Work
 from config.clock import Clock
 from config.errors import UserError
 from config.event import EventKind
 from config.site import Site
-from ingest.engine import reading, writing
+from ingest.engine import writing
 
 Listener = Callable[[Sequence[Happened]], None]
 _TRIES = 5
@@ -65,12 +64,11 @@ class AlertStore:
 
     def mark_delivered(self, person: str, alert_ids: Collection[str]) -> None:
         """``person``'s page has received these alerts: accepted in-app deliveries are delivered."""
-        self._progress(person, alert_ids, (HELD, "pending", "sending", "accepted"), "delivered")
+        mark(self._engine, self._clock, {person: alert_ids}, state="delivered")
 
     def mark_read(self, person: str, alert_ids: Collection[str]) -> None:
         """``person`` has looked at these alerts."""
-        earlier = (HELD, "pending", "sending", "accepted", "delivered")
-        self._progress(person, alert_ids, earlier, "read")
+        mark(self._engine, self._clock, {person: alert_ids}, state="read")
 
     def _apply_once(self, alert_id: str, command: Command) -> Transition:
         with writing(self._engine) as connection:
@@ -101,27 +99,3 @@ class AlertStore:
         if row is None:
             return ()
         return root_keys(roots_of(self._site), EventKind(row.kind), row.camera, row.dedup_key)
-
-    def _progress(
-        self, person: str, alert_ids: Collection[str], earlier: tuple[str, ...], state: str
-    ) -> None:
-        sent = schema.deliveries
-        condition = and_(
-            sent.c.person == person,
-            sent.c.channel == INAPP,
-            sent.c.alert_id.in_(alert_ids),
-            sent.c.state.in_(earlier),
-        )
-        with reading(self._engine) as connection:
-            if connection.execute(select(sent.c.id).where(condition).limit(1)).first() is None:
-                return
-        with writing(self._engine) as connection:
-            # Locked in the order of their ids, as dispatchers do, so that neither waits for the
-            # other in a circle.
-            rows = select(sent.c.id).where(condition).order_by(sent.c.id).with_for_update()
-            ids = list(connection.execute(rows).scalars())
-            connection.execute(
-                update(sent)
-                .where(sent.c.id.in_(ids))
-                .values(state=state, next_attempt_at=None, changed_at=self._clock.now())
-            )
