@@ -33,6 +33,7 @@ LONGEST_PAUSE = timedelta(minutes=5)
 MOST_ATTEMPTS = 12
 """With the pauses above, about half an hour of trying."""
 PARALLEL = 32
+GATHER_S = 0.02
 
 _log = get_logger(__name__)
 
@@ -85,6 +86,9 @@ class Dispatcher:
         It waits for no provider: ``Bell.ENDED`` rings when an attempt has ended.
         """
         with self._lock:
+            if self._under_way:
+                # Those that end together are written, and their successors claimed, together.
+                wait([item.future for item in self._under_way], timeout=GATHER_S)
             return self._turn()
 
     def run_once(self) -> int:
