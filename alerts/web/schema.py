@@ -148,38 +148,6 @@ drawings = Table(
 )
 """Zones, lines and masks as drawn on a camera's picture; the newest revision counts."""
 
-home_faces = Table(
-    "home_faces",
-    metadata,
-    Column("id", id_type(), primary_key=True),
-    Column("owner", String(63), nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("consent", Text, nullable=False),
-    Column("consented_by", String(63), nullable=False),
-    Column("consented_at", UtcDateTime, nullable=False),
-    Column("picture", LargeBinary),
-    Column("removed_at", UtcDateTime),
-    Index("home_faces_by_owner", "owner"),
-)
-"""People whom a home lets its own cameras know. ``consent`` is the words that were agreed to;
-``picture`` is sealed, and gone once every node of the home has it."""
-
-home_face_copies = Table(
-    "home_face_copies",
-    metadata,
-    Column(
-        "face_id",
-        id_type(),
-        ForeignKey("home_faces.id", ondelete="CASCADE"),
-        primary_key=True,
-    ),
-    Column("node", String(63), primary_key=True),
-    Column("taken_at", UtcDateTime),
-    Column("erased_at", UtcDateTime),
-    Column("problem", Text, nullable=False),
-)
-"""Which node of the home holds a face, and whether it has erased one that was removed."""
-
 discoveries = Table(
     "discoveries",
     metadata,

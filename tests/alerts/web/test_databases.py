@@ -30,8 +30,6 @@ def test_the_tables_are_what_the_migration_made(any_county):
         schema.login_attempts,
         schema.keys,
         schema.second_factors,
-        schema.home_faces,
-        schema.home_face_copies,
         schema.discoveries,
     )
     ours = {table.name for table in tables}
