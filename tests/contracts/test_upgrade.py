@@ -39,6 +39,8 @@ REVISIONS = [
     for script in reversed(list(ScriptDirectory.from_config(_config()).walk_revisions()))
 ]
 FILLED_BY_MIGRATIONS = {"alembic_version", "counters", "deletion_head", "letter_totals"}
+GIVEN_UP = {"home_faces", "home_face_copies"}
+"""Tables that a later migration drops, with what was in them."""
 SHA256 = "a" * 64
 
 
@@ -116,9 +118,11 @@ def test_no_row_is_lost_on_the_way(engine: Engine, revision: str) -> None:
     upgrade(engine)
     assert current(engine) == newest()
     after = {table.name: table for table in tables_of(engine)}
-    assert before.keys() <= after.keys()
+    assert before.keys() - GIVEN_UP <= after.keys()
     with reading(engine) as connection:
         for name, row in before.items():
+            if name in GIVEN_UP and name not in after:
+                continue
             kept = connection.execute(select(after[name])).mappings().all()
             assert len(kept) == 1, name
             same = {column: kept[0][column] for column in row if column in kept[0]}
