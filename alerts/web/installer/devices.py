@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
+from alerts.inhibition.losses import SILENT_AFTER
 from alerts.schema import alerts
 from alerts.state import LIVE
 from alerts.web.base.errors import Refusal
@@ -27,8 +28,6 @@ from ingest.engine import reading
 from ingest.schema import events, presence
 
 router = APIRouter(include_in_schema=False)
-SILENT_AFTER = timedelta(seconds=90)
-"""Three heartbeats (design, section 4)."""
 
 
 @dataclass(frozen=True, slots=True)
