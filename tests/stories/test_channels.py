@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
+import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import select
 
+from alerts import schema
+from alerts.centre import Centre, Plan
 from alerts.channels.receipts import Fate, note_receipt
+from config.channel_secrets import GatewaySecret
+from config.channel_site import Gateway
+from config.clock import SystemClock
+from config.event import Event, EventKind, PlateReading
+from config.ids import uuid7
+from config.secrets import PersonSecret, Secrets
+from config.settings import Settings
 from config.site import Site
+from config.wire import EventBatch, Numbered
+from ingest.engine import open_engine
+from ingest.store import EventStore
 from tests.alerts.telling import telling
-from tests.providers import Say
+from tests.providers import Say, provider_at, wait_for
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -48,6 +64,65 @@ def test_every_provider_drops_everything_and_the_alert_climbs_to_other_people(
         people = told.county.told(alert.id)
         assert {"wang-fang", "zhao-lei", "town-chengguan", "police-desk"} <= set(people)
         assert ("inapp", "accepted") in told.rows("police-desk"), "the desk has it on its page"
+
+
+def test_the_running_centre_sends_an_sms_and_hears_back(tmp_path: Path, example_site: Site) -> None:
+    clock = SystemClock()
+    with provider_at() as server:
+        gateway = Gateway.model_validate({"id": "sms", "kind": "sms", "url": server.url})
+        everybody = {item.id: PersonSecret(phone=SecretStr("138")) for item in example_site.people}
+        secrets = Secrets(people=everybody, gateways={"sms": GatewaySecret(key=SecretStr("k"))})
+        plan = Plan(
+            site=example_site.model_copy(update={"gateways": (gateway,)}),
+            secrets=secrets,
+            settings=Settings(data_dir=tmp_path / "centre"),
+            port=0,
+            parts=frozenset({"router", "web"}),
+        )
+        centre = Centre(plan, clock)
+        centre.start()
+        try:
+            engine = open_engine(f"sqlite:///{tmp_path / 'centre' / 'centre.db'}")
+            event = make_event(clock.now())
+            batch = EventBatch(
+                node=event.node, epoch=uuid7(clock.now()), oldest=1,
+                events=(Numbered(seq=1, event=event),),
+            )  # fmt: skip
+            EventStore(engine, clock).insert(batch)
+            assert wait_for(lambda: len(server.got) > 0, 60)
+            reference = server.got[0].json()["reference"]
+            said = {"reference": reference, "status": "DELIVRD"}
+            answer = httpx.post(f"{centre.url}/api/v1/receipts/sms?key=k", data=said, timeout=30)
+            assert answer.status_code == 204
+            sent = schema.deliveries.c
+            with engine.connect() as connection:
+                row = connection.execute(select(sent.state).where(sent.id == reference)).one()
+            engine.dispose()
+        finally:
+            centre.stop()
+    assert row.state == "delivered"
+
+
+def make_event(now: datetime) -> Event:
+    """A plate passes the gate."""
+    own = uuid7(now)
+    return Event(
+        id=own,
+        visit=own,
+        node="node-east",
+        camera="east-gate-in",
+        kind=EventKind.PLATE,
+        started_at=now,
+        captured_at=now,
+        plate=PlateReading(
+            text="冀A12345",
+            raw="冀A12345",
+            confidence=0.9,
+            characters=(),
+            colour="blue",
+            plate_kind="blue",
+        ),
+    )
 
 
 def test_a_night_of_faults_loses_nobody_and_repeats_nothing(
