@@ -25,7 +25,7 @@ SCRAP: Final = 5
 """Texts of fewer characters are scraps: badges and stickers have such, plates seven or eight."""
 TOGETHER: Final = 1.0
 """Detector score and confidence of a legal text that add up to this make a weaker candidate one.
-Of 2,100 candidates in training scenes that were no plates none did, of the plates all."""
+Of 2,102 candidates in training scenes that were no plates one did, of 701 plates 697."""
 
 
 def is_plate(detection: PlateDetection, read: PlateRead) -> bool:
