@@ -9,7 +9,7 @@ import numpy as np
 
 from config.live import MESSAGE_LIMIT_BYTES, FrameKind, LiveFrame
 from edge.live.remux import CodedPicture, Source
-from edge.streams.stream import SecondDecoder
+from edge.streams.decoders import SecondDecoder
 from edge.watching.masks import MaskBurner, Polygon
 
 INTERVAL_MS = 500

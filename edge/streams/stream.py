@@ -13,6 +13,7 @@ from typing import Any
 import av
 from av.codec.context import ThreadType
 
+from edge.streams.decoders import new_decoder
 from edge.streams.rtp import (
     CLOCK_RATE,
     START_CODE,
@@ -298,7 +299,7 @@ class CameraStream(VideoStream):
         sets = self._parts.sets_of(picture)
         if sets == self._sets and self.info.width:
             return
-        decoder = _decoder(self._parts.codec)
+        decoder = new_decoder(self._parts.codec)
         try:
             frames = [*decoder.decode(av.Packet(picture.data)), *decoder.decode(None)]
         except (av.error.FFmpegError, ValueError):
@@ -333,7 +334,7 @@ class CameraStream(VideoStream):
     def decode(self, packet: StreamPacket) -> list[Picture]:
         """See :meth:`VideoStream.decode`."""
         if self._context is None:
-            self._context = _decoder(self._parts.codec)
+            self._context = new_decoder(self._parts.codec)
         return super().decode(packet)
 
     @property
@@ -359,43 +360,6 @@ def _coded(picture: CodedPicture, *, at_s: float, arrived_s: float) -> StreamPac
         is_keyframe=picture.is_key,
         coded=packet,
     )
-
-
-def _decoder(codec: str) -> Any:
-    context: Any = av.CodecContext.create(codec, "r")
-    context.thread_type = ThreadType.SLICE
-    context.thread_count = 1
-    return context
-
-
-class SecondDecoder:
-    """Decodes copies of a stream's packets, for a picture that somebody asked for.
-
-    The stream's own decoder is left alone: what it has decoded so far decides what it can next.
-    """
-
-    def __init__(self, codec: str, extradata: bytes) -> None:
-        self._context: Any = av.CodecContext.create(codec, "r")
-        self._context.thread_count = 1
-        if extradata:
-            self._context.extradata = extradata
-
-    def decode(self, coded: bytes, *, alone: bool = False) -> list[Picture]:
-        """Pictures that these bytes complete; [] for damaged ones.
-
-        Args:
-            coded: one packet.
-            alone: it is a key frame to be shown by itself; nothing is kept for the next one.
-        """
-        try:
-            frames = self._context.decode(av.Packet(coded))
-            if alone:
-                frames += self._context.decode(None)
-        except (av.error.FFmpegError, ValueError):
-            frames = []
-        if alone:
-            self._context.flush_buffers()
-        return [Picture(frame, None) for frame in frames if not frame.is_corrupt]
 
 
 def _seconds(stamp: int | None, base: Fraction | None) -> float | None:
