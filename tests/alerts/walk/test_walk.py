@@ -17,7 +17,7 @@ from config.site import Site
 from tests.alerts.walk.walker import Walk
 
 STEPS = int(os.environ.get("MENSHEN_WALK_STEPS", "200"))
-LENGTH = 50
+LENGTH = 50 if STEPS < 1000 else 200
 
 
 @pytest.mark.timeout(0)
