@@ -190,7 +190,9 @@ def test_the_app_can_be_installed(client):
 
 def test_the_service_worker_keeps_no_alert_and_no_picture(client):
     script = client.get("/sw.js").text
-    kept = re.findall(r'"(/[^"]*|[\w-]+\.(?:css|js|svg))"', script)
+    caching, _, telling = script.partition('addEventListener("push"')
+    assert "caches" not in telling, "a push message is shown, never kept"
+    kept = re.findall(r'"(/[^"]*|[\w-]+\.(?:css|js|svg))"', caching)
     assert set(kept) == {"/offline", "style.css", "cards.css", "pages.css", "icon.svg"}
 
 
