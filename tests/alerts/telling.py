@@ -45,7 +45,8 @@ class Told:
         """Channel and state of each notice, oldest first."""
         sent = schema.deliveries.c
         is_outside = case((sent.channel == INAPP, 0), else_=1)
-        wanted = select(sent.channel, sent.state).order_by(sent.created_at, is_outside, sent.channel)
+        order = (sent.created_at, is_outside, sent.channel)
+        wanted = select(sent.channel, sent.state).order_by(*order)
         if person is not None:
             wanted = wanted.where(sent.person == person)
         with self.county.engine.connect() as connection:
