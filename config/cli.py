@@ -59,7 +59,7 @@ def import_cameras(
         Path | None, typer.Option(help="New file for the credentials found in the list.")
     ] = None,
 ) -> None:
-    """Turn an installer's CSV list into [[cameras]] tables for a site description."""
+    """Turn an installer's CSV list into the cameras of a site description, as TOML."""
     cameras, secrets = read_cameras(file)
     if secrets:
         _write_secrets(secrets_out, secrets_toml(secrets))
