@@ -144,6 +144,12 @@ class CameraThreads:
         """The streams this camera is watched by."""
         return tuple(self.beats)
 
+    def stuck(self) -> tuple[float, int | None]:
+        """When the thread that has been quiet longest last moved, and the kernel's number of it."""
+        moved = zip(self.beats.values(), self._threads, strict=True)
+        since_s, thread = min(moved, key=lambda one: one[0])
+        return since_s, thread.native_id
+
     def retune(self, spec: CameraSpec) -> None:
         """Change masks and gate while the streams go on; ``spec`` reads like the present one."""
         if spec.masks != self.spec.masks:

@@ -51,6 +51,8 @@ class Beat:
     """Sent every second: when the child's most stuck thread last moved, and what was done."""
 
     stuck_since_s: float
+    thread: int | None
+    """The kernel's number of that thread; None before it has started."""
     counters: dict[str, Counters]
     pulses: dict[str, Pulse]
 
@@ -178,8 +180,10 @@ def _cut(cameras: list[CameraThreads], order: ClipOrder) -> CutClip:
 
 
 def _beat(cameras: list[CameraThreads]) -> Beat:
+    since_s, thread = min((camera.stuck() for camera in cameras), key=lambda stuck: stuck[0])
     return Beat(
-        stuck_since_s=min(min(camera.beats.values()) for camera in cameras),
+        stuck_since_s=since_s,
+        thread=thread,
         counters={camera.spec.id: camera.counters for camera in cameras},
         pulses={camera.spec.id: pulse for camera in cameras if (pulse := _pulse(camera))},
     )

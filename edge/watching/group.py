@@ -16,12 +16,14 @@ from config.logs import get_logger
 from edge.events.clips import ClipOrder, CutClip
 from edge.health.camera_health import Pulse
 from edge.watching.camera import CameraSpec, CameraState
-from edge.watching.child import Appetite, Beat, ChildJob, Retune, run_child
+from edge.watching.child import BEAT_INTERVAL_S, Appetite, Beat, ChildJob, Retune, run_child
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.watching.gates import Counters
+from edge.watching.patience import Effort, Patience, effort_of
 
 _LOG = get_logger(__name__)
 _MOST_CLIPS = 32
+_SPEECHLESS_S = 3 * BEAT_INTERVAL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,15 @@ class GroupLimits:
     """Sizes, and the watchdog's patience in seconds.
 
     A thread may sit in libav for its open timeout plus one read timeout (11 s) without being
-    hung. A child that keeps crashing is restarted at most every ``crash_pause_s``.
+    hung. Of the time that a child waits for a processor, ``starved_s`` are not held against it.
+    A child that keeps crashing is restarted at most every ``crash_pause_s``.
     """
 
     cameras_per_group: int = 8
     slots: int = 8
     hang_s: float = 12.0
     start_s: float = 30.0
+    starved_s: float = 48.0
     crash_pause_s: float = 5.0
     log_style: str = "console"
     log_level: str = "info"
@@ -71,6 +75,9 @@ class CameraGroup:
         self._alive_s = 0.0
         self._started_s = 0.0
         self._heard = False
+        self._stuck_thread: int | None = None
+        self._beat_s = 0.0
+        self._patience = Patience(limits.starved_s)
 
     @property
     def pid(self) -> int | None:
@@ -109,7 +116,8 @@ class CameraGroup:
             reduction.send_handle(ours, shared, process.pid)
         self._process, self._pipe, self._ring = process, ours, ring
         self._started_s = self._alive_s = self._clock.monotonic()
-        self._heard = False
+        self._patience.restarted(self._started_s)
+        self._heard, self._stuck_thread = False, None
 
     def change(self, cameras: tuple[CameraSpec, ...]) -> list[CameraState]:
         """Watch these cameras, with the present child where only masks and gates differ.
@@ -148,6 +156,7 @@ class CameraGroup:
                 if isinstance(message, Beat):
                     self._heard = True
                     self._alive_s = max(self._alive_s, message.stuck_since_s)
+                    self._stuck_thread, self._beat_s = message.thread, self._clock.monotonic()
                     self._current = message.counters
                     self.pulses = message.pulses
                 elif isinstance(message, CutClip):
@@ -165,9 +174,15 @@ class CameraGroup:
         if not self._process.is_alive():
             return f"exited with {self._process.exitcode}"
         patience = self._limits.hang_s if self._heard else self._limits.start_s
-        if self._clock.monotonic() - self._alive_s > patience:
-            return "hung"
-        return None
+        silence = self._patience.silence_s(self._clock.monotonic(), self._alive_s, self._effort)
+        return "hung" if silence > patience else None
+
+    def _effort(self) -> Effort:
+        """Of the thread that the child says is stuck; of the whole child when it says nothing."""
+        pid = self.pid
+        assert pid is not None
+        speaks = self._clock.monotonic() - self._beat_s < _SPEECHLESS_S
+        return effort_of(pid, self._stuck_thread if speaks else None)
 
     def _restart(self, reason: str) -> None:
         now = self._clock.monotonic()
