@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     """Where pulled model files are kept."""
     models_mirror: Path | None = None
     """A folder that holds model files, for machines without internet."""
+    evidence_budget_bytes: int = Field(default=4 * 1024**3, ge=1024**2)
+    """Pictures and clips on an edge node that the centre does not have yet; the oldest go first."""
+    evidence_keep_days: float = Field(default=30, gt=0, le=365)
+    """After so many days they go even where there is room."""
     inference_providers: str = Field(default="cpu", pattern=r"^[A-Za-z0-9]+(\s*,\s*[A-Za-z0-9]+)*$")
     """Execution providers of ONNX Runtime, first choice first: ``cuda,cpu``. One that this
     machine lacks is left out with a log line."""

@@ -22,10 +22,9 @@ from config.logs import configure_logs
 from config.secrets import load_secrets
 from config.settings import Settings, load_settings
 from config.site import FacePolicy, Gate, load_site
-from edge.delivery.evidence import EvidenceStore
 from edge.events.event_text import event_json, event_line
 from edge.metrics import MetricsServer
-from edge.node import EVIDENCE_BUDGET_BYTES, EdgeNode, watched_cameras
+from edge.node import EdgeNode, open_evidence, watched_cameras
 from edge.streams.stream import public_url
 from edge.tools.discover_cli import discover_command
 from edge.tools.probe import probe as look_at
@@ -115,7 +114,7 @@ def _run_camera(
     show: Callable[[Event], None],
     metrics_port: int | None,
 ) -> dict[str, Any]:
-    store = None if folder is None else EvidenceStore(folder, EVIDENCE_BUDGET_BYTES)
+    store = None if folder is None else open_evidence(folder, settings, SystemClock())
     with _vision(settings, faces=True) as vision:
         worker = Worker(
             node="local",

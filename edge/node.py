@@ -33,7 +33,6 @@ from edge.worker import Vision, WatchedCamera, Worker
 _LOG = get_logger(__name__)
 
 OUTBOX_BUDGET_BYTES = 512 * 1024 * 1024
-EVIDENCE_BUDGET_BYTES = 4 * 1024 * 1024 * 1024
 _POLL_S = 0.1
 
 
@@ -79,6 +78,17 @@ def watched_cameras(site: Site, node: str, secrets: Secrets) -> tuple[WatchedCam
             remedy=f'write node = "{node}" into a camera, or leave this node switched off',
         )
     return cameras
+
+
+def open_evidence(folder: Path, settings: Settings, clock: Clock) -> EvidenceStore:
+    """The evidence in ``folder``, within the budgets of this machine.
+
+    Raises:
+        UserError: the folder cannot be used.
+    """
+    return EvidenceStore(
+        folder, settings.evidence_budget_bytes, keep_days=settings.evidence_keep_days, clock=clock
+    )
 
 
 class EdgeNode:
@@ -133,7 +143,7 @@ class EdgeNode:
             folder / "outbox.sqlite", node=node, clock=clock, budget_bytes=OUTBOX_BUDGET_BYTES
         )
         try:
-            self._evidence = EvidenceStore(folder / "evidence", EVIDENCE_BUDGET_BYTES)
+            self._evidence = open_evidence(folder / "evidence", settings, clock)
             self._worker = Worker(
                 node=node,
                 cameras=cameras,
@@ -209,6 +219,7 @@ class EdgeNode:
         self._seen(event)
 
     def _resources(self, folder: Path) -> Resources:
+        self._evidence.expire()
         disk = shutil.disk_usage(folder)
         return Resources(
             free=disk.free,

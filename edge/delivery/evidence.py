@@ -6,10 +6,12 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from config.clock import Clock, SystemClock
 from config.errors import UserError
 from config.event import EvidenceRef
 from config.logs import get_logger
@@ -21,6 +23,7 @@ MediaType = Literal["image/jpeg", "video/mp4"]
 _ENDING: dict[MediaType, str] = {"image/jpeg": ".jpg", "video/mp4": ".mp4"}
 _TYPE: dict[str, MediaType] = {ending: media for media, ending in _ENDING.items()}
 _REFUSED = "refused"
+_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,17 @@ class StoredFile:
     path: Path
     media_type: MediaType
     size_bytes: int
+    kept_since_s: float
+    """Unix seconds; after a restart those of the file."""
 
 
 class EvidenceStore:
-    """Files under ``folder``, at most ``budget_bytes`` of them; safe from several threads.
+    """Files under ``folder``; safe from several threads.
 
-    When the budget is full, the oldest file is dropped, counted in :attr:`dropped` and told to
-    ``on_drop``: the event stays, its picture is gone.
+    There are at most ``budget_bytes`` of them, and none is older than ``keep_days``, not even
+    one that the centre has refused. What goes for either reason is the oldest, is counted in
+    :attr:`dropped`, and told to ``on_drop`` if it still waited: its event stays, its picture is
+    gone.
     """
 
     def __init__(
@@ -45,11 +52,15 @@ class EvidenceStore:
         folder: Path,
         budget_bytes: int,
         *,
+        keep_days: float | None = None,
+        clock: Clock | None = None,
         on_drop: Callable[[StoredFile], None] | None = None,
     ) -> None:
         self.folder = folder
         self.dropped = 0
         self._budget = budget_bytes
+        self._keep_s = None if keep_days is None else keep_days * _DAY_S
+        self._clock = clock or SystemClock()
         self._on_drop = on_drop
         self._lock = threading.Lock()
         self._listener: Callable[[], None] = lambda: None
@@ -59,6 +70,7 @@ class EvidenceStore:
         except OSError as error:
             raise _unusable(folder, error) from None
         self._bytes = sum(found.size_bytes for found in self._waiting.values())
+        self.expire()
 
     def put(
         self,
@@ -77,7 +89,8 @@ class EvidenceStore:
             raise ValueError("evidence without a byte")
         digest = hashlib.sha256(data).hexdigest()
         path = self.folder / digest[:2] / f"{digest}{_ENDING[media_type]}"
-        stored = StoredFile(digest, path, media_type, len(data))
+        now_s = self._clock.now().timestamp()
+        stored = StoredFile(digest, path, media_type, len(data), now_s)
         with self._lock:
             known = digest in self._waiting
         if not known:
@@ -108,23 +121,48 @@ class EvidenceStore:
         if stored.path.exists():
             stored.path.rename(self.folder / _REFUSED / stored.path.name)
 
+    def expire(self) -> None:
+        """Drop what is older than ``keep_days``; call it now and then. For any thread."""
+        if self._keep_s is None:
+            return
+        before_s = self._clock.now().timestamp() - self._keep_s
+        self._drop(lambda oldest: oldest.kept_since_s < before_s, why="it was kept for its days")
+        for path in (self.folder / _REFUSED).iterdir():
+            with suppress(FileNotFoundError):  # of another thread
+                if path.stat().st_mtime < before_s:
+                    path.unlink()
+                    self.dropped += 1
+                    log.warning(
+                        "refused evidence dropped, it was kept for its days", file=path.name
+                    )
+
     def _remember(self, stored: StoredFile) -> None:
         with self._lock:
             if stored.sha256 not in self._waiting:
                 self._waiting[stored.sha256] = stored
                 self._bytes += stored.size_bytes
-            dropped = []
-            while self._bytes > self._budget and len(self._waiting) > 1:
-                oldest = self._waiting.pop(next(iter(self._waiting)))
+        self._drop(
+            lambda _: self._bytes > self._budget and len(self._waiting) > 1, why="disk budget full"
+        )
+        self._listener()
+
+    def _drop(self, has_to_go: Callable[[StoredFile], bool], *, why: str) -> None:
+        """Drop the oldest file for as long as it has to go."""
+        dropped = []
+        with self._lock:
+            while self._waiting:
+                oldest = next(iter(self._waiting.values()))
+                if not has_to_go(oldest):
+                    break
+                del self._waiting[oldest.sha256]
                 self._bytes -= oldest.size_bytes
                 self.dropped += 1
                 dropped.append(oldest)
         for oldest in dropped:
             oldest.path.unlink(missing_ok=True)
-            log.warning("evidence dropped, disk budget full", sha256=oldest.sha256)
+            log.warning("evidence dropped", reason=why, sha256=oldest.sha256)
             if self._on_drop is not None:
                 self._on_drop(oldest)
-        self._listener()
 
     def _forget(self, stored: StoredFile) -> None:
         with self._lock:
@@ -134,15 +172,17 @@ class EvidenceStore:
 
 def _scan(folder: Path) -> list[StoredFile]:
     """Files of an earlier run, oldest first; half-written ones are removed."""
-    found: list[tuple[float, StoredFile]] = []
+    found: list[StoredFile] = []
     for path in folder.glob("??/*"):
         media_type = _TYPE.get(path.suffix)
         if media_type is None:
             path.unlink(missing_ok=True)
             continue
         status = path.stat()
-        found.append((status.st_mtime, StoredFile(path.stem, path, media_type, status.st_size)))
-    return [stored for _, stored in sorted(found, key=lambda pair: pair[0])]
+        found.append(
+            StoredFile(path.stem, path, media_type, status.st_size, kept_since_s=status.st_mtime)
+        )
+    return sorted(found, key=lambda stored: stored.kept_since_s)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

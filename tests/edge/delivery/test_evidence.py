@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from config.clock import SystemClock
+from config.clock import FakeClock, SystemClock
 from config.errors import UserError
 from edge.delivery.evidence import EvidenceStore, StoredFile
 from edge.delivery.uploader import Uploader
 from tests.events import wait_until
 
+DAY_S = 86_400.0
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 
@@ -73,6 +75,41 @@ def test_when_full_the_oldest_goes_and_is_told(tmp_path: Path) -> None:
     assert evidence.dropped == 3
     assert [file.sha256 for file in evidence.waiting()] == [refs[4].sha256, refs[3].sha256]
     assert not dropped[0].path.exists()
+
+
+def test_after_its_days_evidence_goes_although_there_is_room_and_that_is_told(
+    tmp_path: Path,
+) -> None:
+    clock, dropped = FakeClock(), list[StoredFile]()
+    evidence = EvidenceStore(tmp_path, 10**6, keep_days=30, clock=clock, on_drop=dropped.append)
+    first = evidence.put(b"first", media_type="image/jpeg", role="crop")
+    clock.advance(29 * DAY_S)
+    second = evidence.put(b"second", media_type="image/jpeg", role="crop")
+    evidence.expire()
+    assert (evidence.dropped, dropped) == (0, []), "it waits for the centre for all its days"
+    clock.advance(1.5 * DAY_S)
+    evidence.expire()
+    assert [file.sha256 for file in dropped] == [first.sha256]
+    assert not dropped[0].path.exists()
+    assert evidence.dropped == 1
+    assert [file.sha256 for file in evidence.waiting()] == [second.sha256]
+
+
+def test_days_go_on_while_the_node_is_off_and_for_what_was_refused(tmp_path: Path) -> None:
+    before = EvidenceStore(tmp_path, 10**6)
+    old = before.put(b"old", media_type="image/jpeg", role="crop")
+    young = before.put(b"young", media_type="image/jpeg", role="crop")
+    odd = before.put(b"odd", media_type="image/jpeg", role="crop")
+    waiting = {file.sha256: file for file in before.waiting()}
+    before.refused(waiting[odd.sha256])
+    now_s = SystemClock().now().timestamp()
+    (refused,) = (tmp_path / "refused").iterdir()
+    for path in (waiting[old.sha256].path, refused):
+        os.utime(path, (now_s - 31 * DAY_S,) * 2)
+    after = EvidenceStore(tmp_path, 10**6, keep_days=30)
+    assert [file.sha256 for file in after.waiting()] == [young.sha256]
+    assert not refused.exists()
+    assert after.dropped == 2
 
 
 def test_only_the_centres_yes_deletes(tmp_path: Path) -> None:
