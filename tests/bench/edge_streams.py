@@ -137,7 +137,7 @@ def _frames(clip: Path, *, seconds: float) -> Iterator[Picture]:
             for frame in container.decode(video=0):
                 at = float(frame.time or 0.0)
                 while at >= due - 1e-6 and due < seconds:
-                    yield frame.to_ndarray(format="bgr24")
+                    yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
                     due += 1 / MAIN.fps
                 if due >= seconds:
                     return

@@ -19,7 +19,7 @@ import typer
 from sqlalchemy import Engine, func, select
 
 from alerts import schema
-from alerts.reading import scope
+from alerts.scope import scope
 from alerts.service import Viewer
 from config.errors import UserError
 from ingest.engine import open_engine, reading
