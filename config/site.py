@@ -24,6 +24,7 @@ from config.legal_class import LegalClass as LegalClass
 from config.motion_site import MotionHours
 from config.oidc_site import Oidc
 from config.pace_site import Pace
+from config.recording_site import Recording
 from config.references import known, unique
 from config.retention_site import Retention
 from config.routes import Route, Text, check_rules, resolve
@@ -157,12 +158,20 @@ class Camera(Frozen):
     lines: tuple[Line, ...] = ()
     motion: tuple[MotionHours, ...] | None = None
     """When motion without a plate or face is told; None: always, empty: never."""
+    recording: Recording | None = None
+    """None: only events leave pictures and clips."""
 
     @model_validator(mode="after")
     def _lawful(self) -> Self:
         for url in (self.url, self.sub_url):
             if url is not None and "@" in url.split("://", 1)[1].split("/", 1)[0]:
                 raise ValueError("credentials do not belong in the site file; use the secrets file")
+        if self.recording is not None and self.masks:
+            raise ValueError(
+                "a camera with masks cannot be recorded: what is recorded is kept as the camera"
+                " sends it, with nothing hidden; remove the recording, or hide these parts in the"
+                " camera itself and remove the masks"
+            )
         if self.legal_class is LegalClass.HOME and self.owner is None:
             raise ValueError("a home camera needs its owner")
         if self.face is FacePolicy.HOUSEHOLD and self.legal_class is not LegalClass.HOME:
@@ -207,6 +216,13 @@ class Site(Frozen):
                 raise ValueError(
                     f"camera {camera.id}: retention_days is {camera.retention_days}, but class"
                     f" {camera.legal_class} keeps {bounds.min_days} to {bounds.max_days} days"
+                )
+            recording = camera.recording
+            if recording is not None and recording.keep_days > camera.retention_days:
+                raise ValueError(
+                    f"camera {camera.id}: its recording is kept for {recording.keep_days} days,"
+                    f" but retention_days is {camera.retention_days} (class {camera.legal_class}"
+                    f" allows {bounds.max_days} at most)"
                 )
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -151,7 +152,7 @@ class EdgeNode:
                 emit=self._keep,
                 evidence=self._evidence,
                 clock=clock,
-                limits=limits,
+                limits=replace(limits or GroupLimits(), recordings=folder / "recordings"),
                 resources=lambda: self._resources(folder),
             )
             self._publisher = Publisher(

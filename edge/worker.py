@@ -21,6 +21,7 @@ from config.site import Camera, FacePolicy
 from edge.events.pipeline import CameraPipeline, EventSink, EvidenceSink, health_event
 from edge.health.camera_health import CameraHealth
 from edge.health.node_health import NodeHealth, Report, Resources
+from edge.recording.shelf import expire
 from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.watching.group import CameraGroup, GroupLimits, deal
@@ -34,6 +35,7 @@ _LOG = get_logger(__name__)
 BATCH = 4
 _SUPERVISE_S = 0.25
 _RESOURCES_S = 10.0
+_TIDY_S = 60.0
 
 
 _Taken = tuple[CameraSpec, RingFrame, FrameRing]
@@ -74,7 +76,12 @@ class WatchedCamera:
     ) -> WatchedCamera:
         """From the site description, with addresses that hold the credentials."""
         spec = CameraSpec(
-            id=camera.id, url=url, sub_url=sub_url, gate=camera.gate, masks=camera.masks
+            id=camera.id,
+            url=url,
+            sub_url=sub_url,
+            gate=camera.gate,
+            masks=camera.masks,
+            recording=camera.recording,
         )
         return cls(spec, camera.face, camera.zones, camera.lines, camera.motion, zone)
 
@@ -124,6 +131,7 @@ class Worker:
         self._health = NodeHealth()
         self._resources = resources
         self._resources_at_s = 0.0
+        self._tidied_s: float | None = None
         self._vision = vision
         self._clock = clock
         self._emit = emit
@@ -246,6 +254,7 @@ class Worker:
         self._heed_wanted()
         self._start_groups()
         now_s = self._clock.monotonic()
+        self._tidy_recordings(now_s)
         self._send_waiting()
         for group in self._groups:
             self._heed(group.supervise(), now_s)
@@ -260,6 +269,13 @@ class Worker:
                 self._cameras[camera].pipeline.health(report, now)
             else:
                 self._send(health_event(report, node=self._node, camera=self._node, at=now))
+
+    def _tidy_recordings(self, now_s: float) -> None:
+        root = self._limits.recordings
+        if root is None or (self._tidied_s is not None and now_s - self._tidied_s < _TIDY_S):
+            return
+        self._tidied_s = now_s
+        expire(root, self._clock.now().timestamp())
 
     def _node_reports(self, now_s: float) -> list[Report]:
         reports = self._health.tick(

@@ -90,6 +90,10 @@ class Remuxer:
         self._pending = _Pending(time, offset, picture.is_key, picture.at_ms, data)
         return messages
 
+    def finish(self) -> list[LiveFrame]:
+        """The picture that was held back, when no other comes; it lasts as long as the last."""
+        return self._flush(self._step)
+
     def _announce(self, at_ms: int) -> LiveFrame:
         name = self._sets.codec_string.encode()
         segment = init_segment(

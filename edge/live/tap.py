@@ -131,7 +131,7 @@ class LiveTap:
         with feed.lock:
             if stream is not feed.stream:
                 feed.gop.clear()
-                feed.stream, feed.source = stream, _source(stream)
+                feed.stream, feed.source = stream, source_of(stream)
             source = feed.source
             if source is None:
                 return False
@@ -218,14 +218,15 @@ class LiveTap:
             if channel.source is not source or channel.writer is None:
                 channel.renew(source)
             assert channel.writer is not None
-            return channel.writer.feed(_picture(packet))
+            return channel.writer.feed(picture_of(packet))
         except UnreadableError:
             channel.closed = True
             self._say(channel.start.channel, "unreadable")
             return []
 
 
-def _source(stream: VideoStream) -> Source | None:
+def source_of(stream: VideoStream) -> Source | None:
+    """What a stream says of itself now; None when it cannot be put into an MP4."""
     info = stream.info
     if info.codec not in ("h264", "hevc") or not (0 < info.width < 2**16 > info.height > 0):
         return None
@@ -233,7 +234,8 @@ def _source(stream: VideoStream) -> Source | None:
     return Source(codec, info.width, info.height, stream.parameter_sets)
 
 
-def _picture(packet: StreamPacket) -> CodedPicture:
+def picture_of(packet: StreamPacket) -> CodedPicture:
+    """The coded picture of a packet, copied."""
     coded: Any = packet.coded
     known = coded.dts is not None and coded.time_base is not None
     return CodedPicture(

@@ -10,8 +10,10 @@ from typing import Literal, Protocol
 from config.clock import Clock
 from config.errors import UserError
 from config.logs import get_logger
+from config.recording_site import Recording
 from config.site import Gate
 from edge.live.tap import PacketTap
+from edge.recording.recorder import Recorder
 from edge.streams.backoff import Backoff, LockOut, RetryPolicy
 from edge.streams.stream import Fault, StreamError, StreamInfo, StreamPacket, VideoStream
 from edge.watching.gates import Counters, MainWatch, PictureSink, SubWatch
@@ -36,10 +38,18 @@ class CameraSpec:
     gate: Gate | None = None
     masks: tuple[Polygon, ...] = ()
     limit_px: int = LIMIT_PX
+    recording: Recording | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:
-        """Refuse a gate that the streams do not allow."""
+        """Refuse a gate that the streams do not allow, and a recording that masks forbid."""
+        if self.recording is not None and self.masks:
+            raise UserError(
+                where=f"camera {self.id}",
+                field="recording",
+                problem="a camera with masks cannot be recorded: nothing can be hidden in it",
+                remedy="remove the recording, or the masks",
+            )
         if self.gate is Gate.SUBSTREAM and self.sub_url is None:
             raise UserError(
                 where=f"camera {self.id}",
@@ -107,6 +117,7 @@ class CameraThreads:
         clock: Clock,
         opener: Opener = open_stream,
         tap: PacketTap | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.spec = spec
         self.counters = Counters()
@@ -115,6 +126,7 @@ class CameraThreads:
         self._clock = clock
         self._opener = opener
         self._tap = tap
+        self._recorder = recorder
         self._stop = threading.Event()
         self._main_seen = threading.Event()
         self._lock_out = LockOut(spec.retry)
@@ -219,6 +231,8 @@ class CameraThreads:
                     connected = True
                     backoff.succeeded()
                     self._connected(role, stream)
+                if role == "main" and self._recorder is not None:
+                    self._recorder.packet(self.spec.id, stream, packet)
                 tap = self._tap
                 watched = tap is not None and tap.packet(self.spec.id, role, stream, packet)
                 stream.hurry(watcher.packet(stream, packet) or watched)
@@ -227,6 +241,8 @@ class CameraThreads:
         finally:
             if role == "main":
                 self.playing = None
+                if self._recorder is not None:
+                    self._recorder.lost(self.spec.id)
             stream.close()
             if self._tap is not None:
                 self._tap.lost(self.spec.id, role)

@@ -13,6 +13,7 @@ from datetime import datetime
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -23,6 +24,7 @@ from edge.events.clips import ClipOrder, CutClip, cut_clip
 from edge.events.geometry import Box
 from edge.health.camera_health import Pulse
 from edge.live.tap import LiveTap
+from edge.recording.recorder import Recorder
 from edge.watching.camera import CameraSpec, CameraState, CameraThreads
 from edge.watching.frame_ring import FrameRing, RingBrokenError
 from edge.watching.gates import Counters
@@ -44,6 +46,8 @@ class ChildJob:
     slot_bytes: int
     log_style: Literal["console", "json"]
     log_level: str
+    recordings: Path | None = None
+    """Below it the cameras are recorded that want it; None: none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +128,21 @@ def run_child(
     counters: list[Counters] = []
     cameras: list[CameraThreads] = []
     tap = None if live is None else LiveTap(live)
+    recorder = _recorder(job)
     for index, spec in enumerate(job.cameras):
         sink = _RingSink(ring, index, counters)
-        cameras.append(CameraThreads(spec, sink=sink, tell=tell, clock=SystemClock(), tap=tap))
+        cameras.append(
+            CameraThreads(
+                spec, sink=sink, tell=tell, clock=SystemClock(), tap=tap, recorder=recorder
+            )
+        )
         counters.append(cameras[-1].counters)
         if tap is not None:
             tap.add(spec.id, cameras[-1].roles, spec.masks)
     if tap is not None:
         tap.start()
+    if recorder is not None:
+        recorder.start()
     for camera in cameras:
         camera.start()
     try:
@@ -155,10 +166,22 @@ def run_child(
         os._exit(1)
     for camera in cameras:
         camera.stop()
+    if recorder is not None:
+        recorder.stop()
     try:
         tell(_beat(cameras))
     except OSError:
         os._exit(1)
+
+
+def _recorder(job: ChildJob) -> Recorder | None:
+    wanted = [(spec.id, spec.recording) for spec in job.cameras if spec.recording is not None]
+    if job.recordings is None or not wanted:
+        return None
+    recorder = Recorder(job.recordings)
+    for camera, recording in wanted:
+        recorder.add(camera, recording)
+    return recorder
 
 
 def _camera(cameras: list[CameraThreads], name: str) -> CameraThreads:

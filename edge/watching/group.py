@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 
 from config.clock import Clock
 from config.logs import get_logger
@@ -28,7 +29,7 @@ _SPEECHLESS_S = 3 * BEAT_INTERVAL_S
 
 @dataclass(frozen=True, slots=True)
 class GroupLimits:
-    """Sizes, and the watchdog's patience in seconds.
+    """Sizes, places, and the watchdog's patience in seconds.
 
     A thread may sit in libav for its open timeout plus one read timeout (11 s) without being
     hung. Of the time that a child waits for a processor, ``starved_s`` are not held against it.
@@ -41,6 +42,8 @@ class GroupLimits:
     start_s: float = 30.0
     starved_s: float = 48.0
     crash_pause_s: float = 5.0
+    recordings: Path | None = None
+    """Below it the cameras are recorded that want it; None: none is."""
     log_style: str = "console"
     log_level: str = "info"
 
@@ -97,6 +100,7 @@ class CameraGroup:
             slot_bytes=slot_bytes,
             log_style="json" if self._limits.log_style == "json" else "console",
             log_level=self._limits.log_level,
+            recordings=self._limits.recordings,
         )
         live_ours, live_theirs = (None, None) if self.live is None else self._context.Pipe()
         process = self._context.Process(
