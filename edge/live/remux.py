@@ -9,6 +9,7 @@ from edge.live.mp4 import TIMESCALE, Sample, fragment, init_segment
 from edge.live.nal import Codec, parameter_sets, sample, split
 
 _LONGEST_STEP = 10 * TIMESCALE
+_LONGEST_REORDER = TIMESCALE
 _FIRST_STEP = TIMESCALE // 25
 _FRAME_ROOM = MESSAGE_LIMIT_BYTES - 1024
 
@@ -116,6 +117,10 @@ class Remuxer:
         if self._base is None:
             self._base = now
         time = now - self._base
+        if last is not None and last - _LONGEST_REORDER <= time < last:
+            # RTP tells when a picture is shown, not when it is decoded: this one is shown before
+            # one that was sent earlier, so it is decoded right after that.
+            return last + 1, time - last - 1
         if last is not None and not last <= time <= last + _LONGEST_STEP:
             # The camera's clock was set: go on where we were.
             time = last + self._step

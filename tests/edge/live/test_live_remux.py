@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,17 @@ def test_reordered_pictures_are_shown_in_their_order() -> None:
     times = [picture.pts for picture in shown(as_file(written("h264", pictures)))]
     assert times == sorted(times)
     assert len(set(times)) == len(times) >= 27
+
+
+def test_reordered_pictures_of_which_only_the_time_to_show_them_is_known() -> None:
+    pictures = coded("libx264", count=60, reordered=True)
+    # As over RTP, where the decoding time is not sent.
+    messages = written("h264", [replace(picture, dts_s=picture.pts_s) for picture in pictures])
+    with av.open(io.BytesIO(as_file(messages))) as container:
+        times = [float(frame.time) for frame in container.decode(video=0) if frame.time is not None]
+    assert len(times) >= 58
+    assert times == sorted(times)
+    assert np.allclose(np.diff(times), 0.1, atol=0.001)
 
 
 def test_a_stream_without_time_stamps_and_one_whose_clock_is_set_go_on() -> None:
