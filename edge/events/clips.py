@@ -16,6 +16,8 @@ from edge.streams.stream import StreamPacket
 
 _TICK = Fraction(1, 90_000)
 _STEP = 3600
+_LONGEST_REORDER = 90_000
+_LONGEST_GAP = 5 * 90_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,27 @@ def cut_clip(packets: Sequence[StreamPacket], *, codec: str) -> bytes | None:
 def _times(packets: Sequence[StreamPacket]) -> list[tuple[int, int]]:
     """Presentation and decoding time of each packet in ticks, whatever the camera's clock did.
 
-    Where it jumps, or is missing, a picture follows the last one after the usual step.
+    Where it jumps, or is missing, a picture follows the last one after the usual step. The
+    camera tells only when pictures are shown. They are decoded in the order in which they came,
+    at the same moments; all are shown so much later that each is decoded before (B pictures).
     """
+    shown = _shown(packets)
+    sent: list[int] = []
+    for moment in sorted(shown):
+        sent.append(max(moment, sent[-1] + 1) if sent else moment)
+    delay = max(decoded - moment for decoded, moment in zip(sent, shown, strict=True))
+    return [(moment + delay, decoded) for moment, decoded in zip(shown, sent, strict=True)]
+
+
+def _shown(packets: Sequence[StreamPacket]) -> list[int]:
     stamps = [None if packet.pts_s is None else round(packet.pts_s / _TICK) for packet in packets]
-    times: list[tuple[int, int]] = []
-    base = stamps[0] or 0
-    sent = -_STEP
+    moments: list[int] = []
+    base, last = stamps[0] or 0, -_STEP
     for stamp in stamps:
-        shown = sent + _STEP if stamp is None else stamp - base
-        if not sent - 5 * _STEP <= shown <= sent + 90_000 * 5:
-            shown = sent + _STEP
-            base = (stamp or 0) - shown
-        # Decoding times must rise; a picture that is shown early was sent early all the same.
-        sent = max(sent + 1, min(shown, sent + _STEP) if shown <= sent else shown)
-        times.append((max(shown, sent), sent))
-    return times
+        moment = last + _STEP if stamp is None else stamp - base
+        if not last - _LONGEST_REORDER <= moment <= last + _LONGEST_GAP:
+            moment = last + _STEP
+            base = (stamp or 0) - moment
+        last = max(last, moment)
+        moments.append(moment)
+    return moments

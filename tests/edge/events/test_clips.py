@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 
 import av
+import numpy as np
 import pytest
 
 from config.event import EventKind
@@ -16,6 +17,7 @@ from edge.watching.gates import Counters, MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.trigger import Trigger
 from tests.edge.hostile import loop, read, served
+from tests.edge.live.test_live_remux import coded
 from tests.edge.scripted import Watch, plate
 
 
@@ -66,6 +68,20 @@ def test_a_clock_that_jumps_makes_no_hole_and_no_error(packets: list[StreamPacke
     times = played(data)
     assert len(times) >= len(packets) - 2
     assert times[-1] < 10
+
+
+def test_b_pictures_are_shown_when_the_camera_says() -> None:
+    sent = [
+        StreamPacket(picture.pts_s, 0.0, 0.0, len(picture.data), picture.is_key, picture.data)
+        for picture in coded("libx264", count=60, reordered=True)
+    ]
+    stamps = [packet.pts_s or 0 for packet in sent]
+    assert stamps != sorted(stamps), "there are B pictures"
+    data = cut_clip(sent, codec="h264")
+    assert data is not None
+    times = played(data)
+    assert len(times) == 60
+    assert np.allclose(np.diff(times), 0.1, atol=0.001)
 
 
 def test_nothing_to_cut_is_no_clip(packets: list[StreamPacket]) -> None:
