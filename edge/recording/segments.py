@@ -72,7 +72,7 @@ class Segments:
         if self._file is not None and any(frame.kind is FrameKind.INIT for frame in frames):
             # Parameter sets that the source did not tell of: they go into a file of their own.
             self._take([frame for frame in frames if frame.kind is not FrameKind.INIT])
-            frames = self._begin(source).feed(picture)
+            frames = self._begin(source, held=False).feed(picture)
         self._take(frames)
 
     def _is_over(self, source: Source, at_ms: int) -> bool:
@@ -80,15 +80,17 @@ class Segments:
             return not self._rest_until_ms - _REST_MS <= at_ms < self._rest_until_ms
         return source != self._source or not 0 <= at_ms - self._began_ms < SEGMENT_MS
 
-    def _begin(self, source: Source) -> Remuxer:
-        self._end()
+    def _begin(self, source: Source, *, held: bool = True) -> Remuxer:
+        self._end(held=held)
         self._source, self._remuxer = source, Remuxer(source, 0)
         return self._remuxer
 
-    def _end(self) -> None:
+    def _end(self, *, held: bool = True) -> None:
+        """``held``: the picture that the remuxer holds back belongs into this file."""
         remuxer, self._remuxer = self._remuxer, None
         if remuxer is not None and self._file is not None:
-            self._take(remuxer.finish())
+            if held:
+                self._take(remuxer.finish())
             self._write()
             os.fsync(self._file.fileno())
         file, self._file = self._file, None

@@ -120,9 +120,11 @@ def test_another_size_in_mid_stream_begins_another_file(tmp_path: Path) -> None:
     recorded.close()
     sizes = []
     for file in segments(tmp_path):
-        with av.open(str(file)) as container:
-            sizes += [{(f.width, f.height) for f in container.decode(video=0)}]
-    assert sizes == [{(320, 240)}, {(160, 120)}]
+        with av.open(str(file), "r") as container:
+            sizes.append([(frame.width, frame.height) for frame in container.decode(video=0)])
+    assert [set(found) for found in sizes] == [{(320, 240)}, {(160, 120)}]
+    first = next(i for i, packet in enumerate(packets) if packet.is_keyframe)
+    assert sum(map(len, sizes)) == len(packets) - first, "none twice, none lost"
 
 
 def test_the_oldest_goes_when_the_bytes_are_used_up(
