@@ -302,8 +302,9 @@ class Site(Frozen):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As pydantic does it, without the indexes: they belong to what was copied from."""
         copy = super().model_copy(update=update, deep=deep)
-        for index in ("_cameras_by_id", "_grids_by_id", "_people_by_id", "_people_by_role", "duty"):
-            copy.__dict__.pop(index, None)
+        for name, attribute in vars(Site).items():
+            if isinstance(attribute, cached_property):
+                copy.__dict__.pop(name, None)
         return copy
 
     def cameras_of(self, node_id: str) -> tuple[Camera, ...]:

@@ -85,8 +85,11 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     middle = share + square / (2 * total)
     spread = _Z * sqrt(share * (1 - share) / total + square / (4 * total * total))
     scale = 1 + square / total
-    # Rounding must not leave the share itself outside its bounds.
-    return min(share, (middle - spread) / scale), max(share, (middle + spread) / scale)
+    # Rounding must leave neither the share outside its bounds nor the bounds outside 0 to 1.
+    return (
+        max(0.0, min(share, (middle - spread) / scale)),
+        min(1.0, max(share, (middle + spread) / scale)),
+    )
 
 
 def _line(camera: str, kind: EventKind, cases: Sequence[Case]) -> Precision:

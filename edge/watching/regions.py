@@ -95,4 +95,4 @@ def _span(extents: list[tuple[float, float]], steps: int, size: int) -> tuple[in
     """From the first to the last of some stretches, outwards to the grid, in even pixels."""
     first = math.floor(min(start for start, _ in extents) * steps)
     last = math.ceil(max(start + length for start, length in extents) * steps)
-    return first * size // steps // 2 * 2, min(size, -(-(last * size // steps) // 2) * 2)
+    return first * size // (2 * steps) * 2, min(size, -(-last * size // (2 * steps)) * 2)
