@@ -56,7 +56,7 @@ def test_the_first_match_answers_and_the_passed_over_say_why(example_site: Site)
 def test_a_changed_site_forgets_the_rules_it_was_copied_from(example_site: Site) -> None:
     assert example_site.routes
     assert book(example_site, Rule(id="only")).site.routes.keys() >= {"only"}
-    assert set(book(example_site).site.routes) == set()
+    assert "only" not in book(example_site).site.routes
 
 
 def test_without_rules_everything_alerts_but_motion(example_site: Site) -> None:
