@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,6 +54,8 @@ class Decider:
     choices: Choices
     silences: tuple[Silence, ...]
     work: Work
+    keys: Mapping[str, str]
+    """Event id → what is the same thing as the event (:func:`key_of`)."""
 
     @property
     def now(self) -> datetime:
@@ -77,10 +80,6 @@ class Decider:
             return self._ignored(queued, Decision("rule", "ignored", zh, en, event_id=event.id))
         return self._raise(queued, self._new(event, verdict), verdict, case)
 
-    def key(self, event: Event) -> str:
-        """What is the same thing as this event."""
-        return key_of(event, self.choices)
-
     def _same_thing(self, event: Event, verdict: Verdict, case: str | None) -> Held | None:
         """The alert this event belongs to: of its visit, or of the same thing seen lately."""
         held = self.work.of_visit(event.visit)
@@ -89,7 +88,7 @@ class Decider:
         is_wanted = verdict.is_alert or case is not None or event.kind is EventKind.HEALTH
         if held is not None or not is_wanted:
             return held
-        same = self.work.of_key(self.key(event))
+        same = self.work.of_key(self.keys[event.id])
         if same is None:
             return None
         if event.kind is EventKind.HEALTH:
@@ -110,7 +109,7 @@ class Decider:
             seen_at=self.now,
         )
         place = place_of(self.site, event.camera)
-        about = about_event(event, rule=verdict.rule_id, dedup_key=self.key(event), place=place)
+        about = about_event(event, rule=verdict.rule_id, dedup_key=self.keys[event.id], place=place)
         return self.work.add(alert, about)
 
     def _raise(self, queued: Queued, held: Held, verdict: Verdict, case: str | None) -> Routed:

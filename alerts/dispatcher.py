@@ -153,6 +153,7 @@ class Dispatcher:
         alert, about = to_alert(row), to_about(row)
         zh, en = title(self._site, camera=about.place.camera, kind=about.kind, plate=None)
         camera = self._site.camera(about.place.camera)
+        answer = self._answer(claimed)
         return Notification(
             key=claimed.key,
             reference=claimed.id,
@@ -171,16 +172,16 @@ class Dispatcher:
             opened_at=alert.opened_at,
             changed_at=alert.changed_at,
             acked_by=alert.acked_by,
-            link=self._link(claimed, alert.id),
+            link=self._link(answer, alert.id),
             is_home=about.place.is_home,
             is_owners=about.place.owner is not None and claimed.person == about.place.owner,
-            answer=self._answer(claimed),
+            answer=answer,
         )
 
-    def _link(self, claimed: Claimed, alert_id: str) -> str:
+    def _link(self, answer: str | None, alert_id: str) -> str:
         """To one person by a way of their own, an answer; to a group or a browser, a login."""
-        answer = self._answer(claimed) if self.channel.name != WEBPUSH else None
-        return answer or f"{self._base_url}/alerts/{alert_id}"
+        own = answer if self.channel.name != WEBPUSH else None
+        return own or f"{self._base_url}/alerts/{alert_id}"
 
     def _answer(self, claimed: Claimed) -> str | None:
         """Where one person answers once."""

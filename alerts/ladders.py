@@ -35,6 +35,9 @@ class HomeTerms:
     called: bool = False
 
 
+NO_TERMS = HomeTerms()
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """Somebody to tell, and why."""

@@ -1,9 +1,8 @@
-"""Receipts: in-app notices that pages have received or shown move on, many people's at once."""
+"""Receipts: in-app notices that pages have received are delivered, many people's at once."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal
 
 from sqlalchemy import Engine, and_, select, update
 
@@ -12,30 +11,23 @@ from alerts.notices import INAPP
 from config.clock import Clock
 from ingest.engine import reading, writing
 
-_FURTHER = {"delivered": ("delivered", "read", "failed"), "read": ("read", "failed")}
-"""States that a notice does not leave for the one it is to have."""
+_DONE = ("delivered", "read", "failed")
+"""States that a notice does not leave when it arrives."""
 
 
-def mark(
-    engine: Engine,
-    clock: Clock,
-    shown: Mapping[str, Collection[str]],
-    *,
-    state: Literal["delivered", "read"],
-) -> int:
-    """Note what people's pages have received or shown, in one transaction.
+def mark_delivered(engine: Engine, clock: Clock, shown: Mapping[str, Collection[str]]) -> int:
+    """Note what people's pages have received, in one transaction.
 
     Args:
         engine: the centre's database.
         clock: when it was.
         shown: person id → ids of alerts; their in-app notices are meant.
-        state: what they have become.
 
     Returns:
         How many notices have changed.
     """
     sent = schema.deliveries
-    is_earlier = sent.c.state.not_in(_FURTHER[state])
+    is_earlier = sent.c.state.not_in(_DONE)
     condition = and_(
         sent.c.channel == INAPP,
         sent.c.person.in_(sorted(shown)),
@@ -56,6 +48,6 @@ def mark(
         connection.execute(
             update(sent)
             .where(sent.c.id.in_(locked))
-            .values(state=state, next_attempt_at=None, changed_at=clock.now())
+            .values(state="delivered", next_attempt_at=None, changed_at=clock.now())
         )
     return len(locked)

@@ -130,7 +130,7 @@ class Router:
                 causes=causes_of(self._roots, batch, keys),
             )
             silences = in_force(connection, now)
-            decider = Decider(self._site, self._rules, self._roots, choices, silences, work)
+            decider = Decider(self._site, self._rules, self._roots, choices, silences, work, keys)
             routed = [decider.decide(item) for item in queued]
             work.flush()
         if self._journal is not None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from alerts.findings import grid_of_subject, is_centre
 from alerts.inhibition.roots import grid_of_equipment
+from alerts.ladders import NO_TERMS
 from alerts.ladders import STEP_NAMES as STEP_NAMES
 from alerts.ladders import HomeTerms as HomeTerms
 from alerts.ladders import Ladder as Ladder
@@ -26,8 +27,6 @@ from alerts.rules import route_of
 from config.duty import Absence
 from config.routes import STEPS, Route
 from config.site import Grid, Role, Site
-
-_NO_TERMS = HomeTerms()
 
 
 def place_of(site: Site, camera_id: str) -> Place:
@@ -48,7 +47,7 @@ def ladder(
     arranged: Arrangements = NOTHING_ARRANGED,
     *,
     rule: str | None = None,
-    terms: HomeTerms = _NO_TERMS,
+    terms: HomeTerms = NO_TERMS,
 ) -> Ladder:
     """Everybody who could be told of an alert at ``place``, as of ``now`` (timezone-aware).
 

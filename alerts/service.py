@@ -12,7 +12,7 @@ from alerts.changes import Change, read_changes
 from alerts.explain import Explanation, explain_event
 from alerts.hub import Hub
 from alerts.reading import Row
-from alerts.receipts import mark
+from alerts.receipts import mark_delivered
 from alerts.state import (
     Acknowledge,
     Arrive,
@@ -182,7 +182,7 @@ class AlertService:
         rows = reading.stream_rows(self._engine, viewer, after, limit)
         views = self._views(viewer, rows)
         if views:
-            self._store.mark_delivered(viewer.person_id, {view.id for view in views})
+            self.mark_delivered({viewer.person_id: {view.id for view in views}})
         return [StreamItem(position=view.position, alert=view) for view in views]
 
     def changes(self, *, after: int, limit: int = 200) -> list[Change]:
@@ -195,7 +195,7 @@ class AlertService:
 
     def mark_delivered(self, shown: Mapping[str, Collection[str]]) -> None:
         """Pages have received alerts (person id → alert ids): their in-app notices arrived."""
-        mark(self._engine, self._clock, shown, state="delivered")
+        mark_delivered(self._engine, self._clock, shown)
 
     def position(self) -> int:
         """The highest stream position that is committed; 0 before the first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine, select
 
@@ -10,7 +10,6 @@ from alerts import schema
 from alerts.hub import Bell, Hub
 from alerts.inhibition.hiding import heed_root, root_keys
 from alerts.inhibition.roots import roots_of
-from alerts.receipts import mark
 from alerts.state import Command, Fire, TimerKind, Transition
 from alerts.work import Happened, LostRace, Work
 from config.clock import Clock
@@ -61,14 +60,6 @@ class AlertStore:
         self._hub.ring(Bell.CHANGES)
         if self._listener is not None and happened:
             self._listener(happened)
-
-    def mark_delivered(self, person: str, alert_ids: Collection[str]) -> None:
-        """``person``'s page has received these alerts: accepted in-app deliveries are delivered."""
-        mark(self._engine, self._clock, {person: alert_ids}, state="delivered")
-
-    def mark_read(self, person: str, alert_ids: Collection[str]) -> None:
-        """``person`` has looked at these alerts."""
-        mark(self._engine, self._clock, {person: alert_ids}, state="read")
 
     def _apply_once(self, alert_id: str, command: Command) -> Transition:
         with writing(self._engine) as connection:

@@ -273,6 +273,15 @@ class Site(Frozen):
         return DutyIndex.build(zone, self.rosters, self.overrides, self.leaves)
 
     @cached_property
+    def in_wartime(self) -> Site:
+        """The site with wartime rosters in place of those of the same grids."""
+        if not self.wartime_rosters:
+            return self
+        grids = {roster.grid for roster in self.wartime_rosters}
+        others = tuple(roster for roster in self.rosters if roster.grid not in grids)
+        return self.model_copy(update={"rosters": (*self.wartime_rosters, *others)})
+
+    @cached_property
     def routes(self) -> Mapping[str, Route]:
         """Every rule of the routing tree by its id, with what it inherits."""
         return resolve(self.rules)

@@ -25,6 +25,7 @@ from ingest.engine import reading
 
 roster = typer.Typer(no_args_is_help=True)
 Days = Annotated[int, typer.Option(min=1, max=400, help="How many days ahead.")]
+AtOption = Annotated[datetime | None, typer.Option(help="From then on, local time.")]
 LiveOption = Annotated[bool, typer.Option(help="Count in the centre's swaps and leave.")]
 
 
@@ -39,12 +40,12 @@ def show(
     grid: Annotated[str | None, typer.Option(help="Only this grid.")] = None,
     days: Days = 7,
     live: LiveOption = False,
-    at: Annotated[datetime | None, typer.Option(help="From then on, local time.")] = None,
+    at: AtOption = None,
 ) -> None:
     """Print the turns of duty."""
     county = load_site(site)
     start = _start(county, at)
-    arranged = _arranged(start) if live else NOTHING_ARRANGED
+    arranged = _arranged(start, live=live)
     table = Table("grid", "from", "to", "first", "with")
     for one in _grids(county, grid):
         for turn in turns(county, one.id, start, start + timedelta(days=days), arranged):
@@ -59,12 +60,12 @@ def show_gaps(
     site: SiteOption = EXAMPLE_SITE,
     days: Days = 7,
     live: LiveOption = False,
-    at: Annotated[datetime | None, typer.Option(help="From then on, local time.")] = None,
+    at: AtOption = None,
 ) -> None:
     """Print when nobody is on duty; exit code 1 if that is ever so."""
     county = load_site(site)
     start = _start(county, at)
-    arranged = _arranged(start) if live else NOTHING_ARRANGED
+    arranged = _arranged(start, live=live)
     count = _print_gaps(county, county.grids, start, days, arranged)
     if count:
         raise typer.Exit(1)
@@ -104,7 +105,7 @@ def ical(
     out: Annotated[
         Path | None, typer.Option(help="File to write; standard output if none.")
     ] = None,
-    at: Annotated[datetime | None, typer.Option(help="From then on, local time.")] = None,
+    at: AtOption = None,
 ) -> None:
     """Write a person's turns as a calendar file (iCalendar, RFC 5545)."""
     county = load_site(site)
@@ -113,7 +114,7 @@ def ical(
             where="PERSON", problem=f"the site lists no {person!r}", remedy="give a person's id"
         )
     start = _start(county, at)
-    arranged = _arranged(start) if live else NOTHING_ARRANGED
+    arranged = _arranged(start, live=live)
     end = start + timedelta(days=days)
     data = duty_calendar(county, person, start, end, now=start, arranged=arranged)
     if out is not None:
@@ -154,7 +155,9 @@ def _start(site: Site, at: datetime | None) -> datetime:
     return at if at.tzinfo is not None else at.replace(tzinfo=site.duty.zone)
 
 
-def _arranged(now: datetime) -> Arrangements:
+def _arranged(now: datetime, *, live: bool) -> Arrangements:
+    if not live:
+        return NOTHING_ARRANGED
     engine = open_database(load_settings())
     try:
         with reading(engine) as connection:

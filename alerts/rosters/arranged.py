@@ -13,7 +13,7 @@ from alerts.choices_schema import (
     owner_calls,
     shift_swaps,
 )
-from alerts.ladders import HomeTerms, Place
+from alerts.ladders import NO_TERMS, HomeTerms, Place
 from alerts.rosters.duty import Arrangements, Swap
 from config.duty import Absence
 
@@ -53,7 +53,7 @@ def load_arrangements(connection: Connection, now: datetime) -> Arrangements:
 def load_terms(connection: Connection, place: Place, alert_id: str) -> HomeTerms:
     """What the owner of ``place`` lets others know of this alert; nothing unless they said so."""
     if not place.is_home or place.owner is None:
-        return HomeTerms()
+        return NO_TERMS
     agreed = connection.execute(
         select(home_consents.c.agreed).where(home_consents.c.owner == place.owner)
     ).scalar_one_or_none()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from alerts.escalation import PEACETIME, WARTIME, Profile
-from alerts.ladders import HomeTerms, Ladder, Place, Recipient, Rung
+from alerts.ladders import NO_TERMS, HomeTerms, Ladder, Place, Recipient, Rung
 from alerts.rosters.duty import NOTHING_ARRANGED, Arrangements, people_on_duty
 from alerts.routing import ladder
 from config.site import Site
@@ -17,9 +17,6 @@ LASTS = timedelta(hours=72)
 """Wartime ends by itself after this; who still needs it switches it on again, two by two."""
 ASKED_FOR = timedelta(hours=1)
 """A request that nobody has confirmed by then is void."""
-
-
-_NO_TERMS = HomeTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class Posture:
         arranged: Arrangements = NOTHING_ARRANGED,
         *,
         rule: str | None = None,
-        terms: HomeTerms = _NO_TERMS,
+        terms: HomeTerms = NO_TERMS,
     ) -> Ladder:
         """Whom to tell there, rung by rung (see :func:`alerts.routing.ladder`).
 
@@ -86,7 +83,7 @@ class Posture:
         """
         if self.order(place) is None or place.is_home:
             return ladder(self.site, place, now, arranged, rule=rule, terms=terms)
-        site = wartime_site(self.site)
+        site = self.site.in_wartime
         peace = ladder(site, place, now, arranged, rule=rule, terms=terms)
         shift = people_on_duty(site, place.grid, now, arranged) if place.grid is not None else ()
         return widened(peace, shift)
@@ -103,25 +100,6 @@ def widened(peace: Ladder, shift: Iterable[str]) -> Ladder:
         first = replace(first, recipients=(*first.recipients, *also), others=others)
     joined = [_join(rung, next_one) for rung, next_one in pairwise((first, *above))]
     return replace(peace, rungs=(*joined, peace.rungs[-1]) if above else (first,))
-
-
-def wartime_site(site: Site) -> Site:
-    """The site with wartime rosters in place of those of the same grids."""
-    if not site.wartime_rosters:
-        return site
-    found = _KEPT.get(id(site))
-    if found is None or found[0] is not site:
-        if len(_KEPT) >= _MOST_KEPT:
-            _KEPT.clear()
-        grids = {roster.grid for roster in site.wartime_rosters}
-        others = tuple(roster for roster in site.rosters if roster.grid not in grids)
-        changed = site.model_copy(update={"rosters": (*site.wartime_rosters, *others)})
-        found = _KEPT[id(site)] = (site, changed)
-    return found[1]
-
-
-_KEPT: dict[int, tuple[Site, Site]] = {}
-_MOST_KEPT = 8
 
 
 def _join(rung: Rung, above: Rung) -> Rung:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from edge.simulator.loop import TICKS_PER_SECOND
 from edge.simulator.nal import Codec
 
 PAYLOAD_TYPE = 96
@@ -125,8 +124,3 @@ class RtpSender:
     def goodbye(self) -> bytes:
         """RTCP BYE (RFC 3550 section 6.6)."""
         return struct.pack("!BBHI", 0x81, 203, 1, self.ssrc)
-
-
-def seconds_to_ticks(seconds: float) -> int:
-    """Seconds as ticks of the 90 kHz clock, rounded."""
-    return round(seconds * TICKS_PER_SECOND)
