@@ -47,6 +47,10 @@ class Swept:
     days_dropped: list[str] = field(default_factory=list)
     """Partitions of PostgreSQL that went whole; their events are counted in ``events``."""
 
+    def anything(self) -> bool:
+        """True when something was deleted."""
+        return bool(self.events or self.files or self.letters or self.others)
+
 
 class Sweeper:
     """Retention of one county. Replicas may sweep at once: the chain's lock puts them in a row."""

@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,14 +24,12 @@ from config.ids import uuid7
 from config.site import Site
 from ingest.engine import writing
 from ingest.schema import routing_queue
-from tests.alerts.county import County, county_at, sqlite_url
+from tests.alerts.county import County, county_at
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
-    is_sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgres_url")
-    with county_at(url, example_site) as made:
+@pytest.fixture
+def county(database_url: str, example_site: Site) -> Iterator[County]:
+    with county_at(database_url, example_site) as made:
         yield made
 
 
@@ -190,7 +187,7 @@ def test_rows_keep_every_character_and_every_moment(county: County) -> None:
     assert all(by_id[row["id"]][name] == row[name] for row in rows for name in row)
 
 
-@pytest.mark.parametrize("county", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_no_message_to_postgresql_waits_for_another(county: County) -> None:
     with county.engine.connect() as connection:
         link = connection.connection.dbapi_connection

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import pytest
 from sqlalchemy import Engine, select, update
 
 from alerts.web.base.store_metrics import store_metrics
 from config.clock import FakeClock
-from ingest.engine import open_engine, reading, writing
+from ingest.engine import reading, writing
 from ingest.letters.bury import Limit, Totals, bury, recount, totals
 from ingest.letters.reading import DeadLetter
-from ingest.migrate import upgrade
 from ingest.retention.schema import letter_totals
 from ingest.schema import dead_letters
 
 TOPIC = "menshen/v1/demo/evt/node-1/cam-1"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'c.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
-    opened = open_engine(url)
-    upgrade(opened)
-    yield opened
-    opened.dispose()
 
 
 def letter(number: int, size: int = 10) -> DeadLetter:

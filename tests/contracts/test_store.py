@@ -28,22 +28,6 @@ from ingest.store import EventNotFoundError, EventStore
 from tests.events import MOMENT, batch_of, motion
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'centre.db'}"
-    address: str = request.getfixturevalue("postgres_url")
-    return address
-
-
-@pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    opened = open_engine(url)
-    upgrade(opened)
-    yield opened
-    opened.dispose()
-
-
 @pytest.fixture
 def store(engine: Engine, clock: FakeClock) -> EventStore:
     return EventStore(engine, clock)
@@ -219,12 +203,12 @@ def test_a_failing_commit_stores_nothing_and_receipts_nothing(
 
 
 def test_replicas_at_once_store_each_event_once(
-    url: str, engine: Engine, clock: FakeClock, epoch: str
+    database_url: str, engine: Engine, clock: FakeClock, epoch: str
 ) -> None:
     by_seq = {seq: motion() for seq in range(1, 101)}
 
     def replica(seed: int) -> None:
-        own = open_engine(url)
+        own = open_engine(database_url)
         try:
             seqs = list(by_seq)
             random.Random(seed).shuffle(seqs)
@@ -242,12 +226,12 @@ def test_replicas_at_once_store_each_event_once(
 
 
 def test_nodes_that_share_ids_in_two_orders_do_not_stop_each_other(
-    url: str, engine: Engine, clock: FakeClock
+    database_url: str, engine: Engine, clock: FakeClock
 ) -> None:
     shared = [motion() for _ in range(40)]
 
     def hostile(node: str) -> None:
-        own = open_engine(url)
+        own = open_engine(database_url)
         try:
             mine = [event.model_copy(update={"node": node}) for event in shared]
             mine = mine if node == "node-1" else mine[::-1]
@@ -303,8 +287,8 @@ def test_the_migrations_make_the_tables_that_the_code_describes(engine: Engine) 
     assert current(engine) == newest()
 
 
-def test_two_processes_may_migrate_at_once(url: str) -> None:
-    engines = [open_engine(url) for _ in range(3)]
+def test_two_processes_may_migrate_at_once(database_url: str) -> None:
+    engines = [open_engine(database_url) for _ in range(3)]
     at_once(upgrade, engines)
     assert current(engines[0]) == newest()
     for engine in engines:
@@ -312,9 +296,9 @@ def test_two_processes_may_migrate_at_once(url: str) -> None:
 
 
 def test_an_event_outlives_a_migration_from_the_first_schema(
-    url: str, clock: FakeClock, epoch: str
+    database_url: str, clock: FakeClock, epoch: str
 ) -> None:
-    engine = open_engine(url)
+    engine = open_engine(database_url)
     upgrade(engine, "0001")
     event = motion()
     EventStore(engine, clock).insert(batch_of([(1, event)], epoch=epoch))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,13 +42,10 @@ GIVEN_UP = {"home_faces", "home_face_copies"}
 SHA256 = "a" * 64
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'c.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
-    opened = open_engine(url)
-    yield opened
-    opened.dispose()
+@pytest.fixture
+def engine(bare_engine: Engine) -> Engine:
+    """Without tables: each test begins at a version of its own."""
+    return bare_engine
 
 
 def tables_of(engine: Engine) -> list[Table]:

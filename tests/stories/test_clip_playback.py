@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from base64 import b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from edge.events.clips import cut_clip
-from tests.alerts.web.conftest import CHROMIUM_FLAGS
 from tests.edge.hostile import loop, read, served
 
 pytestmark = pytest.mark.timeout(180)
@@ -32,17 +29,6 @@ _PLAY = """async (data) => {
     video.play().catch((error) => done({...said(), error: String(error)}));
   });
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("needs Chromium; run: make test-setup")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 def clip_of(codec: str, name: str) -> bytes:

@@ -45,16 +45,6 @@ def broker_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'c.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
-    opened = open_engine(url)
-    upgrade(opened)
-    yield opened
-    opened.dispose()
-
-
 @contextmanager
 def centre(engine: Engine, url: str, **options: Any) -> Iterator[Subscriber]:
     store = EventStore(engine, CLOCK)

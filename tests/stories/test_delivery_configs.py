@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
@@ -15,23 +13,11 @@ from config.site import Site
 from edge.delivery.config_link import ConfigLink
 from edge.delivery.configurator import Configurator
 from ingest.configs import ConfigService, ConfigState, ConfigStore
-from ingest.engine import open_engine
-from ingest.migrate import upgrade
 from tests.events import wait_until
 from tests.servers import Mosquitto
 
 CLOCK = SystemClock()
 KEY = SecretStr("a node's token")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'c.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
-    opened = open_engine(url)
-    upgrade(opened)
-    yield opened
-    opened.dispose()
 
 
 def test_wanted_at_the_centre_applied_at_the_node(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -118,37 +119,11 @@ def test_a_node_cannot_speak_for_another(
     engine.dispose()
 
 
-def test_without_a_certificate_nobody_comes_in(secured: Mosquitto, tmp_path: Path) -> None:
-    secured.start()
-    outbox = Outbox.open(tmp_path / "o.db", node="node-a", clock=CLOCK, budget_bytes=10**9)
-    publisher = Publisher(
-        outbox=outbox,
-        broker_url=f"mqtts://127.0.0.1:{secured.port}",
-        county=COUNTY,
-        node="node-a",
-        clock=CLOCK,
-        tls=TlsFiles(tmp_path / "broker" / "ca.crt"),
-    )
-    try:
-        publisher.start()
-        outbox.append(motion(node="node-a"))
-        wait_until(lambda: "peer did not return a certificate" in secured.log, what="a refusal")
-        assert not publisher.is_up
-        assert outbox.pending() == 1
-    finally:
-        publisher.stop()
-        secured.kill()
-        outbox.close()
-
-
-def test_a_certificate_of_another_authority_is_refused_and_the_node_says_why(
-    secured: Mosquitto, tmp_path: Path
-) -> None:
-    write_broker_files(
-        tmp_path / "other", county=COUNTY, nodes=NODES, hosts=("x",), port=1, now=CLOCK.now()
-    )
-    stranger = tls(tmp_path / "other", "node-a")
-    files = TlsFiles(tmp_path / "broker" / "ca.crt", stranger.certificate, stranger.key)
+@contextmanager
+def node_a(
+    secured: Mosquitto, tmp_path: Path, files: TlsFiles
+) -> Iterator[tuple[Publisher, Outbox]]:
+    """A node that knocks at the secured broker with ``files`` from now on."""
     secured.start()
     outbox = Outbox.open(tmp_path / "o.db", node="node-a", clock=CLOCK, budget_bytes=10**9)
     publisher = Publisher(
@@ -161,38 +136,43 @@ def test_a_certificate_of_another_authority_is_refused_and_the_node_says_why(
     )
     try:
         publisher.start()
-        outbox.append(motion(node="node-a"))
-        wait_until(lambda: "our certificate" in publisher.trouble, what="the refusal in words")
-        assert not publisher.is_up
-        assert outbox.pending() == 1
+        yield publisher, outbox
     finally:
         publisher.stop()
         secured.kill()
         outbox.close()
+
+
+def test_without_a_certificate_nobody_comes_in(secured: Mosquitto, tmp_path: Path) -> None:
+    with node_a(secured, tmp_path, TlsFiles(tmp_path / "broker" / "ca.crt")) as (publisher, outbox):
+        outbox.append(motion(node="node-a"))
+        wait_until(lambda: "peer did not return a certificate" in secured.log, what="a refusal")
+        assert not publisher.is_up
+        assert outbox.pending() == 1
+
+
+def test_a_certificate_of_another_authority_is_refused_and_the_node_says_why(
+    secured: Mosquitto, tmp_path: Path
+) -> None:
+    write_broker_files(
+        tmp_path / "other", county=COUNTY, nodes=NODES, hosts=("x",), port=1, now=CLOCK.now()
+    )
+    stranger = tls(tmp_path / "other", "node-a")
+    files = TlsFiles(tmp_path / "broker" / "ca.crt", stranger.certificate, stranger.key)
+    with node_a(secured, tmp_path, files) as (publisher, outbox):
+        outbox.append(motion(node="node-a"))
+        wait_until(lambda: "our certificate" in publisher.trouble, what="the refusal in words")
+        assert not publisher.is_up
+        assert outbox.pending() == 1
 
 
 def test_a_broker_that_is_not_ours_is_not_spoken_to(secured: Mosquitto, tmp_path: Path) -> None:
     write_broker_files(
         tmp_path / "other", county=COUNTY, nodes=NODES, hosts=("x",), port=1, now=CLOCK.now()
     )
-    secured.start()
-    outbox = Outbox.open(tmp_path / "o.db", node="node-a", clock=CLOCK, budget_bytes=10**9)
-    publisher = Publisher(
-        outbox=outbox,
-        broker_url=f"mqtts://127.0.0.1:{secured.port}",
-        county=COUNTY,
-        node="node-a",
-        clock=CLOCK,
-        tls=tls(tmp_path / "other", "node-a"),
-    )
-    try:
-        publisher.start()
+    with node_a(secured, tmp_path, tls(tmp_path / "other", "node-a")) as (publisher, _):
         wait_until(lambda: "not to be trusted" in publisher.trouble, what="our refusal")
         assert not publisher.is_up
-    finally:
-        publisher.stop()
-        secured.kill()
-        outbox.close()
 
 
 @pytest.fixture

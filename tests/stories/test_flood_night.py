@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -14,18 +13,16 @@ from alerts.schema import audit
 from alerts.state import State
 from config.errors import UserError
 from config.site import Roster, Shift, Site
-from tests.alerts.county import County, county_at, sqlite_url
+from tests.alerts.county import County, county_at
 
 NIGHT = datetime(2026, 7, 20, 15, 0, tzinfo=UTC)
 """23:00 in the county."""
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
-    is_sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgres_url")
-    with county_at(url, with_dam_watch(example_site), NIGHT) as made:
+@pytest.fixture
+def county(database_url: str, example_site: Site) -> Iterator[County]:
+    with county_at(database_url, with_dam_watch(example_site), NIGHT) as made:
         yield made
 
 

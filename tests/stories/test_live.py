@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from sqlalchemy import create_engine, text
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from config.live import FrameKind, LiveFrame
-from tests.alerts.web.conftest import CHROMIUM_FLAGS, csrf_of
+from tests.alerts.web.conftest import csrf_of
 from tests.edge.cameras import encode_clip, until
 from tests.stories.live_world import NODE, OTHER_NODE, PASSWORD, TOKEN, LiveWorld
 
@@ -45,17 +44,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
 def own_world(tmp_path: Path) -> Iterator[LiveWorld]:
     """One for a test that breaks things."""
     yield from running(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("needs Chromium; run: make test-setup")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 def frames(view: ClientConnection, count: int, kind: FrameKind) -> list[LiveFrame]:

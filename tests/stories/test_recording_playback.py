@@ -12,11 +12,9 @@ from edge.live.tap import picture_of
 from edge.recording.segments import Segments
 from edge.recording.shelf import Shelf, segments
 from tests.edge.hostile import loop, read, served
-from tests.stories.test_clip_playback import chromium, played
+from tests.stories.test_clip_playback import played
 
 pytestmark = pytest.mark.timeout(180)
-
-__all__ = ["chromium"]
 
 
 @pytest.mark.parametrize("is_closed", [True, False])

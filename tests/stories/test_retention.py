@@ -40,11 +40,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PLATE = "冀T8Q2W7"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'c.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
-    with county_at(url, example_site) as made:
+@pytest.fixture
+def county(database_url: str, example_site: Site) -> Iterator[County]:
+    with county_at(database_url, example_site) as made:
         yield made
 
 

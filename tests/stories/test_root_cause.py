@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -18,16 +17,14 @@ from config.wire import Presence
 from ingest.engine import writing
 from ingest.presence import record_presence
 from ingest.store import EventStore
-from tests.alerts.county import County, county_at, sqlite_url
+from tests.alerts.county import County, county_at
 
 BEHIND_EAST = ("east-gate-in", "east-gate-out")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
-    is_sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgres_url")
-    with county_at(url, street_of_nodes(example_site)) as made:
+@pytest.fixture
+def county(database_url: str, example_site: Site) -> Iterator[County]:
+    with county_at(database_url, street_of_nodes(example_site)) as made:
         yield made
 
 

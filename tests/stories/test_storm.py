@@ -27,11 +27,9 @@ ONE = Notification(
 )  # fmt: skip
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
-    is_sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgres_url")
-    with county_at(url, example_site) as made:
+@pytest.fixture
+def county(database_url: str, example_site: Site) -> Iterator[County]:
+    with county_at(database_url, example_site) as made:
         yield made
 
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from alerts.state import Outcome, State
 from alerts.web.police.watching import Wanted, WatchList
 from config.site import Site
-from tests.alerts.county import County, county_at, sqlite_url
+from tests.alerts.county import County, county_at
 
 PLATE = "冀T8K2L6"
 ROUTE = ("east-gate-in", "east-gate-out", "lixiang-road", "shop-0", "shop-1")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
-    is_sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgres_url")
+@pytest.fixture
+def county(database_url: str, example_site: Site) -> Iterator[County]:
     camera = example_site.camera("lixiang-road")
     assert camera is not None
     shops = [{**camera.model_dump(), "id": f"shop-{n}", "name": f"商铺{n}"} for n in range(2)]
     body = example_site.model_dump()
     body["cameras"] = [*body["cameras"], *shops]
-    with county_at(url, Site.model_validate(body)) as made:
+    with county_at(database_url, Site.model_validate(body)) as made:
         yield made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -18,16 +17,14 @@ from alerts.web.home.fallbacks import Fallbacks
 from config.duty import Absence
 from config.site import Site
 from ingest.engine import reading
-from tests.alerts.county import County, county_at, sqlite_url
+from tests.alerts.county import County, county_at
 
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def county(request: pytest.FixtureRequest, tmp_path: Path, example_site: Site) -> Iterator[County]:
-    is_sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path) if is_sqlite else request.getfixturevalue("postgres_url")
-    with county_at(url, example_site) as made:
+@pytest.fixture
+def county(database_url: str, example_site: Site) -> Iterator[County]:
+    with county_at(database_url, example_site) as made:
         yield made
 
 

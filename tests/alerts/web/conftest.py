@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from alerts.web.server import WebServer
 from config.clock import Clock, FakeClock, SystemClock
@@ -159,15 +160,28 @@ def form_csrf(client: httpx.Client) -> dict[str, str]:
     return {"csrf_token": client.get("/api/v1/session").json()["csrf_token"]}
 
 
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+@pytest.fixture
+def client(county: County) -> Iterator[TestClient]:
+    """A browser without a screen, at the pages of the county."""
+    with TestClient(county.app()) as client:
+        yield client
+
+
+def become(client: TestClient, person: str, password: str | None = None) -> None:
+    """Whoever was logged in is gone, and ``person`` is."""
+    client.cookies.clear()
+    assert form_login(client, person, password).status_code == 303
+
+
+def post(
+    client: TestClient, path: str, *, photo: bytes | None = None, **fields: object
+) -> httpx.Response:
+    """Send a form of the pages, with a photo perhaps; redirects are not followed."""
+    files = {"photo": ("p.jpg", photo, "image/jpeg")} if photo is not None else None
+    data = {**form_csrf(client), **fields}
+    return client.post(path, data=data, files=files, follow_redirects=False)
+
+
 RECORD_STREAM = """
 window.positions = [];
 const listen = EventSource.prototype.addEventListener;
@@ -179,22 +193,6 @@ EventSource.prototype.addEventListener = function (name, handle) {
 };
 """
 """Notes the position of every alert that really came over the line, before the page sees it."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A real Chromium, headless.
-
-    One per module: Playwright's event loop lives in the main thread, where tests elsewhere want
-    to run their own.
-    """
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail("needs Chromium; run: make test-setup")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
 
 
 @dataclass

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -34,12 +32,6 @@ from tests.push_browser import Browser
 
 HOME = "home-li-qiang"
 KEY = bytes(range(32))
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
 
 
 def link(county, alert, person: str) -> str:

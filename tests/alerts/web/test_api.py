@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
 from alerts.web.base.limits import BODY_LIMIT_BYTES
 from config.web_secrets import WebSecrets
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
 
 
 def test_list_answer_and_list_again(client, county, log_in, csrf):

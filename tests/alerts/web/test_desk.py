@@ -6,11 +6,9 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -21,26 +19,11 @@ from alerts.web.police.county_map import EDGE, HEIGHT, WIDTH, draw
 from alerts.web.police.exporting import watermark
 from alerts.web.police.figures import summarise
 from alerts.web.police.watching import Wanted
-from tests.alerts.web.conftest import form_csrf, form_login
+from tests.alerts.web.conftest import become, post
 from tests.alerts.web.county import make_jpeg
 from tests.alerts.web.pages import WALL, faults
 
 PLATE = "冀T8K2L6"
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
-
-
-def become(client, person: str) -> None:
-    client.cookies.clear()
-    assert form_login(client, person).status_code == 303
-
-
-def post(client, path: str, **fields: object):
-    return client.post(path, data={**form_csrf(client), **fields}, follow_redirects=False)
 
 
 def request(county, **changes: object) -> dict[str, object]:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from fastapi.testclient import TestClient
 from PIL import Image
 from playwright.sync_api import expect
 from sqlalchemy import text
 
 from alerts.rosters.duty import on_duty
 from alerts.state import State
-from tests.alerts.web.conftest import form_csrf
+from tests.alerts.web.conftest import form_csrf, post
 from tests.alerts.web.county import PASSWORDS, make_jpeg
 from tests.alerts.web.pages import faults
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
 
 
 @pytest.fixture
@@ -34,12 +26,6 @@ def taken(county):
 
 def state_of(county, alert) -> State:
     return county.service.get(county.police(), alert.id).state
-
-
-def post(client, path: str, *, photo: bytes | None = None, **fields: str):
-    files = {"photo": ("p.jpg", photo, "image/jpeg")} if photo is not None else None
-    data = {**form_csrf(client), **fields}
-    return client.post(path, data=data, files=files, follow_redirects=False)
 
 
 def test_arrival_by_the_code_on_the_sign(client, county, log_in, taken):

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from fastapi.testclient import TestClient
 
 from alerts.retention.job import RetentionJob
 from ingest.media import MediaError
-from tests.alerts.web.conftest import form_csrf, form_login
+from tests.alerts.web.conftest import become, post
 from tests.alerts.web.county import make_jpeg
 
 PLATE = "冀T8K2L6"
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
-
-
-def become(client, person: str) -> None:
-    client.cookies.clear()
-    assert form_login(client, person).status_code == 303
-
-
-def post(client, path: str, **fields: object):
-    return client.post(path, data={**form_csrf(client), **fields}, follow_redirects=False)
 
 
 def request(county, **changes: object) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -18,27 +17,11 @@ from alerts.schema import audit
 from alerts.state import Outcome, State
 from config.event import EventKind, FaceShot
 from ingest.engine import reading
-from tests.alerts.web.conftest import FORM_TOKEN, form_csrf, form_login
+from tests.alerts.web.conftest import FORM_TOKEN, become, form_login, post
 from tests.alerts.web.county import make_jpeg
 from tests.alerts.web.pages import faults
 
 HOME = "home-li-qiang"
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
-
-
-def become(client, person: str, password: str | None = None) -> None:
-    client.cookies.clear()
-    assert form_login(client, person, password).status_code == 303
-
-
-def post(client, path: str, **fields: object):
-    data = {**form_csrf(client), **fields}
-    return client.post(path, data=data, follow_redirects=False)
 
 
 def owners_view(county, alert):

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from fastapi.testclient import TestClient
 from icalendar import Calendar
 from playwright.sync_api import expect
 
 from alerts.audit import AuditLog
 from alerts.rosters.duty import on_duty
-from tests.alerts.web.conftest import form_csrf, form_login
+from tests.alerts.web.conftest import become, post
 from tests.alerts.web.pages import faults
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
-
-
-def become(client, person: str) -> None:
-    client.cookies.clear()
-    assert form_login(client, person).status_code == 303
-
-
-def post(client, path: str, **fields: object):
-    data = {**form_csrf(client), **fields}
-    return client.post(path, data=data, follow_redirects=False)
-
 
 SPAN = {"start": "2026-01-01T20:00", "end": "2026-01-03T08:00"}
 """The fake clock starts on Thursday 2026-01-01, 08:00 in the county."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import httpx
@@ -20,12 +20,6 @@ from config.secrets import PersonSecret, Secrets
 from config.site import Person, Role
 
 COOKIE = "menshen-session"
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
 
 
 def test_the_right_password_opens_the_alerts(client, log_in):

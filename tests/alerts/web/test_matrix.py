@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
-from fastapi.testclient import TestClient
 
 from alerts.web.people.access import RIGHTS, Action
 from config.ids import uuid7
@@ -49,12 +47,6 @@ FIELDS = {
 }
 """A right answer to every form: what is denied is denied for who asks, not for what is sent."""
 BODIES = {"acknowledge": {}, "draw": {"on": 0, "drawing": {}}}
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
 
 
 def action_of(dependant: Dependant) -> Action | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
@@ -11,12 +9,6 @@ from sqlalchemy import select
 from alerts.quiet_schema import digests
 from alerts.state import Outcome
 from tests.alerts.web.conftest import csrf_of, form_login
-
-
-@pytest.fixture
-def client(county) -> Iterator[TestClient]:
-    with TestClient(county.app()) as client:
-        yield client
 
 
 def send(client: TestClient, person: str, path: str, **fields) -> int:

@@ -16,16 +16,6 @@ from ingest.migrate import upgrade
 from tests.retention import START, RetentionCentre
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'c.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
-    opened = open_engine(url)
-    upgrade(opened)
-    yield opened
-    opened.dispose()
-
-
 @pytest.fixture
 def centre(engine: Engine, example_site: Site, tmp_path: Path) -> RetentionCentre:
     return RetentionCentre(engine, example_site, FakeClock(START), DiskStore(tmp_path / "media"))
