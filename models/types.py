@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from models.plates.reader import PlateRead
+from models.plates.reading import PlateRead
 
 Image = NDArray[np.uint8]
 """uint8 (height, width, 3), blue-green-red, as the decoder and OpenCV give it."""

@@ -28,7 +28,7 @@ from ingest.media.opening import open_media
 from ingest.retention import proof
 from ingest.retention.holds import Scope
 from ingest.retention.rules import erasure
-from ingest.retention.sweep import Swept
+from ingest.retention.swept import Swept
 
 app = typer.Typer(no_args_is_help=True)
 SiteOption = Annotated[Path, typer.Option("--site", help="Site description, TOML.")]

@@ -19,7 +19,8 @@ from ingest.retention import proof
 from ingest.retention.files import still_stored
 from ingest.retention.proof import StillThere
 from ingest.retention.rules import Rule
-from ingest.retention.sweep import Sweeper, Swept
+from ingest.retention.sweep import Sweeper
+from ingest.retention.swept import Swept
 from ingest.schema import dead_letters, events
 
 EVERY_S = 900.0

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Table, and_, or_, select, table, text
 from sqlalchemy import column as named_column
@@ -19,10 +19,8 @@ from ingest.partitions import Partitions, partition_name
 from ingest.retention import proof
 from ingest.retention.holds import held
 from ingest.retention.rules import Rule, any_due
+from ingest.retention.swept import Swept
 from ingest.schema import events
-
-if TYPE_CHECKING:
-    from ingest.retention.sweep import Swept
 
 log = get_logger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +24,7 @@ from ingest.retention.holds import held
 from ingest.retention.rules import Rule, is_due, rules_of, unknown_rule
 from ingest.retention.schema import media_refs
 from ingest.retention.seqs import note_deleted
+from ingest.retention.swept import Swept
 from ingest.schema import dead_letters, events, routing_queue
 
 log = get_logger(__name__)
@@ -33,23 +33,6 @@ LETTER_DAYS = 30
 DAILY = timedelta(days=1)
 _PAGE = 500
 _LETTERS_RULE = f"dead letters: kept {LETTER_DAYS} days"
-
-
-@dataclass
-class Swept:
-    """What one sweep deleted."""
-
-    events: int = 0
-    files: int = 0
-    letters: int = 0
-    others: int = 0
-    """What the follower deleted of its own: alerts whose record is past its time."""
-    days_dropped: list[str] = field(default_factory=list)
-    """Partitions of PostgreSQL that went whole; their events are counted in ``events``."""
-
-    def anything(self) -> bool:
-        """True when something was deleted."""
-        return bool(self.events or self.files or self.letters or self.others)
 
 
 class Sweeper:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ingest.partitions import Partitions
 from ingest.retention import proof
-from ingest.retention.sweep import Swept
+from ingest.retention.swept import Swept
 from tests.events import batch_of
 from tests.retention import GATE, HOME, START, RetentionCentre, hold
 
