@@ -34,9 +34,10 @@ _PUBLIC = Bounds(min_days=30, max_days=90)
 class Retention(Frozen):
     """The bounds of each legal class, and what is kept longer because it shows nobody.
 
-    The defaults for public places follow State Council Order 799, which asks for at least 30
-    days and for deletion when the purpose is reached. A home keeps what its owner wants, for
-    30 days at most.
+    The 30 days of public places are those of article 17 of State Council Order 799 (2025): kept
+    for 30 days at least, then deleted when the purpose is reached, unless a law or regulation
+    sets another period. It names no maximum; 90 days is our choice. A home keeps what its owner
+    wants, for 30 days at most.
     """
 
     home: Bounds = Bounds(min_days=0, max_days=30)
