@@ -230,3 +230,43 @@ node_configs = Table(
     Column("reported_at", UtcDateTime, comment="when the node last said so"),
     comment="What each node shall run, and what it last said that it runs.",
 )
+
+live_links = Table(
+    "live_links",
+    metadata,
+    Column("node", String(63), primary_key=True, comment="the edge node"),
+    Column("link", String(36), nullable=False, comment="one connection of the node"),
+    Column("address", String(300), nullable=False, comment="of the process that has it"),
+    Column("seen_at", UtcDateTime, nullable=False, comment="when that process last said so"),
+    comment="Which web process holds the live link of each node.",
+)
+
+face_consents = Table(
+    "face_consents",
+    metadata,
+    Column("id", id_type(), primary_key=True, comment="the member; nodes know nothing else"),
+    Column("owner", String(63), nullable=False, comment="whose home"),
+    Column("label", String(40), nullable=False, comment="what the home calls them"),
+    Column("cameras", Text, nullable=False, comment="JSON list of camera ids"),
+    Column("guardian", String(40), comment="who consented for a child; null: themselves"),
+    Column("consent_version", String(16), nullable=False, comment="of the text agreed to"),
+    Column("consented_at", UtcDateTime, nullable=False, comment="when it was last agreed to"),
+    Column("expires_at", UtcDateTime, nullable=False, comment="until when the consent holds"),
+    Column("enrolled_by", String(63), nullable=False, comment="who recorded it"),
+    Column("state", String(16), nullable=False, comment="asked, enrolled, refused"),
+    Column("deleted_at", UtcDateTime, comment="when it was withdrawn, or ended without a face"),
+    Index("face_consents_by_owner", "owner"),
+    comment="Who agreed to be recognised at their own home's cameras; never a face.",
+)
+
+face_nodes = Table(
+    "face_nodes",
+    metadata,
+    Column("node", String(63), primary_key=True, comment="the edge node"),
+    Column("revision", BigInteger, nullable=False, comment="of who may be held there"),
+    Column("reported_revision", BigInteger, comment="revision that the node has heeded"),
+    Column("held", Text, nullable=False, comment="JSON list of member ids held there"),
+    Column("problem", Text, nullable=False, comment="why it recognises nobody, or empty"),
+    Column("reported_at", UtcDateTime, comment="when the node last said so"),
+    comment="Whose faces each node may hold, and whose it says that it holds.",
+)

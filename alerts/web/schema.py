@@ -160,3 +160,17 @@ discoveries = Table(
 )
 """The newest search for cameras on each node's own network; ``body`` is a JSON list of
 :class:`config.discovery.FoundCamera`."""
+
+camera_trials = Table(
+    "camera_trials",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("node", String(63), nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("asked_by", String(63), nullable=False),
+    Column("reported_at", UtcDateTime),
+    Column("body", Text, nullable=False),
+    Column("picture", LargeBinary),
+)
+"""Found cameras that an installer is trying just now; rows live for minutes. ``body`` is a JSON
+:class:`config.discovery.TrialReport` without its picture, empty until the node has answered."""

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from fastapi.testclient import TestClient
 
 from alerts.web import schema
+from ingest.schema import live_links
 
 
 @pytest.fixture(params=["county", "postgres_county"])
@@ -31,6 +32,8 @@ def test_the_tables_are_what_the_migration_made(any_county):
         schema.keys,
         schema.second_factors,
         schema.discoveries,
+        schema.camera_trials,
+        live_links,
     )
     ours = {table.name for table in tables}
 
