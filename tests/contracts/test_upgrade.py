@@ -166,5 +166,5 @@ def test_every_column_of_ingest_is_explained_in_the_database(postgres_url: str) 
 INGEST = {
     *("nodes", "sequences", "events", "routing_queue", "media", "dead_letters", "presence"),
     *("node_configs", "legal_holds", "hold_events", "deletions", "deletion_head", "media_refs"),
-    *("doomed_media", "deleted_seqs", "letter_totals"),
+    *("doomed_media", "deleted_seqs", "letter_totals", "face_consents", "face_nodes"),
 }
