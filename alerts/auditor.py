@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -11,12 +11,15 @@ from sqlalchemy import Engine, func, or_, select
 
 from alerts import schema
 from alerts.audit import AuditLog, Head
+from alerts.choices_schema import home_consents, owner_calls
+from alerts.escalation import RAREST
 from alerts.findings import AUDIT_LOG, CENTRE, duty_subject
 from alerts.quiet_schema import digests
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import gaps
 from alerts.state import LIVE, State
 from config.clock import Clock, local_text
+from config.legal_class import LegalClass
 from config.site import Site
 from ingest.engine import reading
 from ingest.schema import routing_queue
@@ -24,6 +27,8 @@ from ingest.schema import routing_queue
 OVERDUE = timedelta(seconds=60)
 """Longer than this past its time, a timer, an event or a delivery is stuck."""
 LOOK_AHEAD = timedelta(hours=24)
+UNHEARD = timedelta(hours=1)
+"""After this an alert that only its own home may answer is counted as unheard."""
 Condition = Literal[
     "nobody_on_duty", "no_next_step", "work_stuck", "node_silent", "power_cut", "audit_broken"
 ]
@@ -56,6 +61,7 @@ class Auditor:
         """Everything wrong at this moment; an empty list is the promise kept."""
         return [
             *self._no_timer(),
+            *self._too_rare(),
             *self._orphans(),
             *self._stuck(),
             *self._empty_duty(),
@@ -80,6 +86,24 @@ class Auditor:
                 "no_next_step",
             )
             for row in rows
+        ]
+
+    def _too_rare(self) -> list[Silence]:
+        """Open alerts whose next step lies farther ahead than even the rarest repetition."""
+        alerts, timers = schema.alerts.c, schema.timers.c
+        now = self._clock.now()
+        with reading(self._engine) as connection:
+            rows = connection.execute(
+                select(alerts.id, alerts.escalate_after_s, timers.due_at)
+                .join(schema.timers, timers.alert_id == alerts.id)
+                .where(alerts.state == str(State.OPEN), timers.due_at > now + RAREST)
+                .order_by(alerts.opened_at)
+            ).all()
+        problem = "is open, but its next step lies too far ahead: nobody will be told until then"
+        return [
+            Silence(f"alert {row.id}", problem, CENTRE, "no_next_step")
+            for row in rows
+            if row.due_at > now + timedelta(seconds=row.escalate_after_s)
         ]
 
     def _orphans(self) -> list[Silence]:
@@ -147,3 +171,22 @@ class Auditor:
             return []
         problem = f"row {finding.seq} {finding.problem}: run `menshen audit verify`"
         return [Silence("audit log", problem, AUDIT_LOG, "audit_broken")]
+
+
+def unheard_homes(engine: Engine, now: datetime) -> int:
+    """Homes' alerts unanswered for an hour whose owners let nobody else be told.
+
+    They repeat, so they are no silence, and no finding: that would tell others of them.
+    """
+    alerts, consent = schema.alerts.c, home_consents.c
+    agreed = select(consent.owner).where(consent.owner == alerts.owner, consent.agreed)
+    called = select(owner_calls.c.alert_id).where(owner_calls.c.alert_id == alerts.id)
+    waiting = (
+        select(func.count())
+        .select_from(schema.alerts)
+        .where(alerts.state == str(State.OPEN), alerts.legal_class == str(LegalClass.HOME))
+        .where(alerts.opened_at <= now - UNHEARD)
+        .where(~agreed.exists(), ~called.exists())
+    )
+    with reading(engine) as connection:
+        return int(connection.execute(waiting).scalar_one())

@@ -27,8 +27,17 @@ WARTIME = Profile(step=0.5, acked=1.5, onsite=12.0, verify=12.0, review=0.5)
 """Twice as fast up the ladder. Who is on the spot of a flood is not hurried: they are needed."""
 
 
-def wait_for(kind: TimerKind, escalate_after_s: int, profile: Profile = PEACETIME) -> timedelta:
+RAREST = timedelta(hours=6)
+"""A step that tells the same people for ever comes no more rarely than this (decision 0018)."""
+
+
+def wait_for(
+    kind: TimerKind, escalate_after_s: int, profile: Profile = PEACETIME, *, again: int = 0
+) -> timedelta:
     """How long a timer of ``kind`` runs; at least one second.
+
+    ``again`` counts how often the same people were told before and nobody else may be: from the
+    second time on the wait doubles, up to :data:`RAREST`.
 
     Raises:
         ValueError: for ``departments``, whose deadlines are their own.
@@ -42,4 +51,7 @@ def wait_for(kind: TimerKind, escalate_after_s: int, profile: Profile = PEACETIM
     }
     if kind not in factors:
         raise ValueError(f"a timer of kind {kind} has no duration of its own")
-    return timedelta(seconds=max(1.0, escalate_after_s * factors[kind]))
+    wait = timedelta(seconds=max(1.0, escalate_after_s * factors[kind]))
+    if again < 2:
+        return wait
+    return max(wait, min(wait * (1 << min(again - 1, 20)), RAREST))

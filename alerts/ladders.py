@@ -65,9 +65,13 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The peacetime steps of design section 5, looked up at send time. The last one repeats."""
+    """The peacetime steps of design section 5, looked up at send time. The last one repeats.
+
+    ``is_alone``: a home agreed to nobody else, so its one rung repeats ever more rarely.
+    """
 
     rungs: tuple[Rung, ...]
+    is_alone: bool = False
 
     @property
     def last(self) -> int:

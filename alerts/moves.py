@@ -61,7 +61,9 @@ def timer_of(alert: Alert, scene: Scene) -> Timer | None:
     if kind is TimerKind.DEPARTMENTS:
         waiting = [item.deadline for item in alert.departments if item.reported_by is None]
         return Timer(kind, min(waiting))
-    return Timer(kind, scene.now + wait_for(kind, alert.escalate_after_s, scene.profile))
+    again = alert.turn if kind is TimerKind.STEP and scene.ladder.is_alone else 0
+    wait = wait_for(kind, alert.escalate_after_s, scene.profile, again=again)
+    return Timer(kind, scene.now + wait)
 
 
 def done(

@@ -64,7 +64,7 @@ def ladder(
     first = _first(scene, arranged)
     if place.is_home and not (terms.agreed or terms.called):
         zh, en = "此刻无人可通知", "nobody to tell at this moment"
-        return Ladder((replace(first, empty_zh=zh, empty_en=en),))
+        return Ladder((replace(first, empty_zh=zh, empty_en=en),), is_alone=True)
     grid = site.grid(place.grid) if place.grid is not None else None
     head = [*_head(grid), *_neighbours(terms)]
     rungs = (

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from alerts.auditor import Auditor
+from alerts.auditor import Auditor, unheard_homes
 from alerts.database import open_database
 from alerts.explain import Explanation, Reason, explain_event
 from alerts.ladders import STEP_NAMES
@@ -122,11 +122,18 @@ def check(site: SiteOption = EXAMPLE_SITE) -> None:
     """Look for open alerts without a next step, stuck work and empty duties; exit code 1 if any."""
     engine = open_database(load_settings())
     try:
-        found = Auditor(engine, load_site(site), SystemClock()).run()
+        clock = SystemClock()
+        found = Auditor(engine, load_site(site), clock).run()
+        unheard = unheard_homes(engine, clock.now())
     finally:
         engine.dispose()
     for silence in found:
         typer.echo(f"{silence.about}: {silence.problem}")
+    if unheard:
+        typer.echo(
+            f"{unheard} alerts of homes unanswered for an hour: only the home and the worker on "
+            "duty are reminded, for the owner has agreed to nobody else being told"
+        )
     if found:
         raise typer.Exit(1)
     typer.echo("No silence: every open alert has its next step.")

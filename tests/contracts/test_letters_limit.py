@@ -87,7 +87,7 @@ def test_counts_that_drifted_are_put_right(engine: Engine, clock: FakeClock) -> 
 def test_the_counts_are_metrics(engine: Engine, clock: FakeClock) -> None:
     with writing(engine) as connection:
         bury(connection, [letter(n) for n in range(4)], clock.now(), Limit(letters=3))
-    told = store_metrics(engine).decode()
+    told = store_metrics(engine, clock).decode()
     assert "menshen_dead_letters 3.0" in told
     assert "menshen_dead_letters_bytes 30.0" in told
     assert "menshen_dead_letters_dropped_total 1.0" in told

@@ -16,6 +16,7 @@ from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.context import Web
 from alerts.web.home.answering import HOME_ANSWERS, answer_for_home
+from alerts.web.home.fallback_pages import told_alone
 from alerts.web.people.auth import WebParts, refuse_foreign_origin
 
 router = APIRouter(include_in_schema=False)
@@ -30,7 +31,8 @@ def answer_page(request: Request, web: WebParts, token: str) -> Response:
     Messengers and mail scanners fetch every address they see, so only the button answers.
     """
     permit, viewer, alert = _found(web, token)
-    return _page(request, web, permit, alert, token=token, answers=_choices(web, viewer, alert))
+    answers, alone = _choices(web, viewer, alert), told_alone(web, viewer, alert)
+    return _page(request, web, permit, alert, token=token, answers=answers, alone=alone)
 
 
 @router.post("/a/{token}")
@@ -100,6 +102,7 @@ def _page(
     *,
     token: str,
     answers: tuple[str, ...],
+    alone: bool = False,
 ) -> Response:
     return web.templates.TemplateResponse(
         request,
@@ -107,6 +110,7 @@ def _page(
         {
             "alert": alert,
             "answers": answers,
+            "alone": alone,
             "token": token,
             "permit": permit,
             "now": web.clock.now(),

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.web.base import errors
-from alerts.web.base.store_metrics import store_metrics
+from alerts.web.base.store_metrics import store_metrics, trouble_metrics
 from alerts.web.people.auth import WebParts
 from ingest.engine import reading
 
@@ -25,10 +25,22 @@ def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="Can it do its work", responses={503: {"description": "Not now"}})
 def readyz(web: WebParts) -> JSONResponse:
-    """200 when the database answers and the stream runs, else 503 saying which does not."""
-    checks = {"database": _database_answers(web), "stream": web.broadcaster.running}
+    """200 when the database answers, the stream runs and what came is stored, else 503.
+
+    ``checks`` says which does not, ``problems`` why a part of this process cannot store.
+    """
+    problems = {part: trouble.problem for part, trouble in web.troubles.now().items()}
+    checks = {
+        "database": _database_answers(web),
+        "stream": web.broadcaster.running,
+        "storing": not problems,
+    }
     ready = all(checks.values())
-    body = {"status": "ready" if ready else "not ready", "checks": checks}
+    body = {
+        "status": "ready" if ready else "not ready",
+        "checks": checks,
+        "problems": problems,
+    }
     return JSONResponse(body, status_code=200 if ready else 503)
 
 
@@ -51,7 +63,7 @@ def metrics(web: WebParts, authorization: Annotated[str, Header()] = "") -> Resp
             status_code=401,
             headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
         )
-    told = web.metrics.text() + store_metrics(web.engine)
+    told = trouble_metrics(web.troubles) + web.metrics.text() + store_metrics(web.engine, web.clock)
     return Response(told, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 
+from alerts.auditor import unheard_homes
+from config.clock import Clock
 from ingest.engine import reading
 from ingest.letters.bury import totals
 from ingest.retention.proof import read_head
 from ingest.retention.schema import doomed_media
 from ingest.schema import routing_queue
+from ingest.trouble import Troubles
 
 
 class StoreCollector(Collector):
     """The same from every replica, as the database counts."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
+        self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
         """Read the counts."""
@@ -44,11 +48,25 @@ class StoreCollector(Collector):
         yield GaugeMetricFamily(
             "menshen_files_to_remove", "Files whose deletion is ordered.", waiting[1]
         )
+        yield GaugeMetricFamily(
+            "menshen_home_alerts_unheard",
+            "Alerts of homes unanswered for an hour, of which nobody else may be told.",
+            unheard_homes(self._engine, self._clock.now()),
+        )
         yield CounterMetricFamily("menshen_deletion_proofs", "Rows of proof of deletion.", proofs)
 
 
-def store_metrics(engine: Engine) -> bytes:
+def store_metrics(engine: Engine, clock: Clock) -> bytes:
     """In the Prometheus text format 0.0.4."""
     registry = CollectorRegistry()
-    registry.register(StoreCollector(engine))
+    registry.register(StoreCollector(engine, clock))
+    return generate_latest(registry)
+
+
+def trouble_metrics(troubles: Troubles) -> bytes:
+    """Which parts of this process cannot store, in the Prometheus text format 0.0.4."""
+    registry = CollectorRegistry()
+    gauge = Gauge("menshen_cannot_store", "1: the part cannot store.", ["part"], registry=registry)
+    for part in troubles.now():
+        gauge.labels(part).set(1)
     return generate_latest(registry)

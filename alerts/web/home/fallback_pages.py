@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
+from alerts.state import State
+from alerts.views import AlertView, Viewer
+from alerts.web.alert.permits import owns
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.context import Web
@@ -26,6 +29,17 @@ def fallback_state(web: Web, visitor: Visitor) -> dict[str, Any]:
         "neighbours": web.fallbacks.neighbours(person),
         "asked_of_me": web.fallbacks.asked_of(person),
     }
+
+
+def told_alone(web: Web, viewer: Viewer, alert: AlertView) -> bool:
+    """True when this alert of the viewer's own home waits for an answer, and nobody but the home
+    and the worker on duty will ever be told."""
+    if alert.state is not State.OPEN or not owns(web.site, viewer, alert):
+        return False
+    camera = web.site.camera(alert.camera_id)
+    owner = camera.owner if camera is not None else None
+    is_wider = owner is None or web.fallbacks.agreed(owner) or web.fallbacks.called(alert.id)
+    return not is_wider
 
 
 @router.post("/fallback")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Engine, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from alerts import schema
 from alerts.choices_schema import home_consents, home_neighbours, owner_calls
+from alerts.state import State, TimerKind
 from config.clock import Clock
 from ingest.engine import reading, writing
 
@@ -44,11 +46,27 @@ class Fallbacks:
         return bool(found)
 
     def agree(self, owner: str, *, is_agreed: bool) -> None:
-        """Give or take back the consent; it holds from the next step of any alert on."""
-        row = {"owner": owner, "agreed": is_agreed, "changed_at": self._clock.now()}
+        """Give or take back the consent; it holds from the next step of any alert on.
+
+        That step comes no later than the rule of its alert says, however rarely the home was
+        reminded before.
+        """
+        now = self._clock.now()
+        row = {"owner": owner, "agreed": is_agreed, "changed_at": now}
         with writing(self._engine) as connection:
             connection.execute(delete(home_consents).where(home_consents.c.owner == owner))
             connection.execute(insert(home_consents).values(row))
+            if is_agreed:
+                _bring_forward(connection, owner, now)
+
+    def called(self, alert_id: str) -> bool:
+        """True when the home itself called for help about that alert."""
+        table = owner_calls.c
+        with reading(self._engine) as connection:
+            found = connection.execute(
+                select(table.alert_id).where(table.alert_id == alert_id)
+            ).first()
+        return found is not None
 
     def neighbours(self, owner: str) -> list[Neighbour]:
         """Those whom the owner asked and who have not said no, oldest first."""
@@ -100,3 +118,22 @@ class Fallbacks:
         return [
             Neighbour(**{name: getattr(row, name) for name in Neighbour.__slots__}) for row in rows
         ]
+
+
+def _bring_forward(connection: Connection, owner: str, now: datetime) -> None:
+    alerts, timers = schema.alerts, schema.timers
+    # Alerts are locked before their timers, by id, as every transition does.
+    waiting = connection.execute(
+        select(alerts.c.id, alerts.c.escalate_after_s)
+        .where(alerts.c.owner == owner, alerts.c.state == str(State.OPEN))
+        .order_by(alerts.c.id)
+        .with_for_update()
+    ).all()
+    for alert in waiting:
+        soon = now + timedelta(seconds=alert.escalate_after_s)
+        connection.execute(
+            update(timers)
+            .where(timers.c.alert_id == alert.id, timers.c.kind == str(TimerKind.STEP))
+            .where(timers.c.due_at > soon)
+            .values(due_at=soon)
+        )

@@ -19,7 +19,7 @@ from alerts.web.base.render import page
 from alerts.web.camera.cameras import is_own
 from alerts.web.context import Web
 from alerts.web.home.answering import answer_for_home, grant_pictures
-from alerts.web.home.fallback_pages import fallback_state
+from alerts.web.home.fallback_pages import fallback_state, told_alone
 from alerts.web.people.auth import HomeOwner, Visitor, WebParts
 from alerts.web.people.invite import invitation_page
 from config.site import Camera
@@ -36,6 +36,7 @@ def home_page(request: Request, web: WebParts, visitor: HomeOwner) -> Response:
     today = datetime.combine(now.astimezone(web.zone).date(), time(), web.zone)
     family = web.homes.family(visitor.person.id)
     but = (*visitor.viewer.owners, *(member.person.id for member in family))
+    alerts = web.service.open_alerts(visitor.viewer, 20)
     cameras = [_camera(web, camera, today, but) for camera in own_cameras(web, visitor)]
     return page(
         request,
@@ -43,7 +44,8 @@ def home_page(request: Request, web: WebParts, visitor: HomeOwner) -> Response:
         visitor,
         "home.html",
         cameras=cameras,
-        alerts=web.service.open_alerts(visitor.viewer, 20),
+        alerts=alerts,
+        unheard=sum(told_alone(web, visitor.viewer, alert) for alert in alerts),
         family=family,
         may_invite=not visitor.viewer.homes,
         modes=Mode,
