@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from alerts import choices_schema, schema
 from alerts.audit import AuditLog
+from alerts.rosters.schema import duty_notes, duty_overrides
 from config.clock import FakeClock
 from ingest.engine import writing
 from ingest.migrate import upgrade
@@ -24,11 +25,13 @@ TABLES = {
         choices_schema.answers_used,
         choices_schema.arming,
         schema.audit,
+        duty_overrides,
+        duty_notes,
     )
 }
 
 
-@pytest.mark.parametrize("earlier", ["0002", "0004", "0006"])
+@pytest.mark.parametrize("earlier", ["0002", "0004", "0006", "0015"])
 def test_every_earlier_version_gets_the_tables_that_the_code_describes(
     bare_engine: Engine, earlier: str
 ) -> None:

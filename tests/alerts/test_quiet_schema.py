@@ -21,7 +21,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("earlier", ["0002", "0006"])
+@pytest.mark.parametrize("earlier", ["0002", "0006", "0015"])
 def test_every_earlier_version_gets_the_tables_that_the_code_describes(
     bare_engine: Engine, earlier: str
 ) -> None:
