@@ -53,6 +53,7 @@ from ingest.media.opening import open_media
 from ingest.migrate import upgrade
 from ingest.store import EventStore
 from ingest.subscriber import Subscriber
+from ingest.trouble import Troubles
 
 PARTS = ("ingest", "router", "web", "retention")
 AUDIT_EVERY_S = 30.0
@@ -116,7 +117,12 @@ class Centre:
     broker_url: str | None = None
     relay: LiveRelay = field(default_factory=LiveRelay)
     """Live streams of the nodes that are connected to this process."""
+    troubles: Troubles = field(init=False)
+    """Which parts of this process cannot store just now, and why."""
     _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self.troubles = Troubles(self.clock)
 
     def start(self) -> None:
         """Start everything; returns when it is ready."""
@@ -158,8 +164,9 @@ class Centre:
             media=media,
             clock=self.clock,
             factor_roles=_factor_roles(plan.settings),
+            troubles=self.troubles,
             routers=[
-                media_router(events, media, tokens),
+                media_router(events, media, tokens, self.troubles),
                 live_door(self.relay, tokens),
                 live_router(self.relay),
                 discovery_router(self.relay, tokens),
@@ -199,7 +206,7 @@ class Centre:
         self._start_quiet(engine, store, pulse)
         self._start_checkpoints(engine, pulse)
         if plan.settings.heartbeat_url is not None:
-            heartbeat = Heartbeat(plan.settings.heartbeat_url, pulse)
+            heartbeat = Heartbeat(plan.settings.heartbeat_url, pulse, self.troubles)
             self._stack.callback(heartbeat.close)
             self._run_slowly("heartbeat", heartbeat.run_once, EVERY_S)
 
@@ -219,6 +226,7 @@ class Centre:
             # A broker of our own has one ingest, this one; another may serve several replicas.
             share=SHARE if plan.settings.broker is not None else None,
             tls=broker_tls(plan.settings),
+            troubles=self.troubles,
         )
         subscriber.start()
         self._stack.callback(subscriber.stop)

@@ -9,6 +9,7 @@ import httpx
 
 from config.clock import Clock
 from config.logs import get_logger
+from ingest.trouble import Troubles
 
 EVERY_S = 60.0
 ALIVE_WITHIN_S = 180.0
@@ -50,18 +51,24 @@ class Pulse:
 
 
 class Heartbeat:
-    """One GET request per call of :meth:`run_once`, unless a part is silent.
+    """One GET request per call of :meth:`run_once`, unless a part is silent or cannot store.
 
     The address may hold a token, so it is never logged.
     """
 
-    def __init__(self, url: str, pulse: Pulse, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, pulse: Pulse, troubles: Troubles, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._url = url
         self._pulse = pulse
+        self._troubles = troubles
         self._client = httpx.Client(timeout=timeout_s, follow_redirects=False)
 
     def run_once(self) -> int:
         """Call the address if every part is alive; always 0: there is no more to do at once."""
+        if stuck := self._troubles.lasting(ALIVE_WITHIN_S):
+            _log.error("no heartbeat: a part of the centre cannot store", parts=stuck)
+            return 0
         if silent := self._pulse.silent():
             _log.error("no heartbeat: a part of the centre is silent", parts=silent)
             return 0

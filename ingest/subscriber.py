@@ -19,13 +19,16 @@ from config.mqtt import BrokerAddress, Delivery, MqttLink
 from config.tls import TlsFiles
 from config.topics import Topics, node_of
 from config.wire import EventBatch, Presence, Receipt, decode, encode
-from ingest.failures import UNSTORABLE, is_poison
+from ingest.failures import UNSTORABLE, in_words, is_poison
 from ingest.letters.reading import DeadLetter, read_events
 from ingest.presence import record_presence
 from ingest.store import EventStore
+from ingest.trouble import Troubles
 
 log = get_logger(__name__)
 
+PART = "ingest"
+"""What readiness, metrics and heartbeat call this part."""
 _QUEUE_MESSAGES = 64
 _GROUP_EVENTS = 4_000
 _GROUP_MESSAGES = 500
@@ -62,6 +65,7 @@ class Subscriber:
     Args:
         share: name of the group of replicas that share the events (MQTT 5 ``$share``); a broker
             that speaks only 3.1.1 sends every replica everything, which is stored once as well.
+        troubles: is told when the database does not store, and when it does again.
     """
 
     def __init__(
@@ -73,7 +77,9 @@ class Subscriber:
         clock: Clock,
         share: str | None = None,
         tls: TlsFiles | None = None,
+        troubles: Troubles | None = None,
     ) -> None:
+        self._troubles = troubles or Troubles(clock)
         self._topics = Topics(county)
         self._store = store
         self._clock = clock
@@ -204,10 +210,18 @@ class Subscriber:
                 break
             except (SQLAlchemyError, OSError) as error:
                 failures += 1
-                log.error("database in trouble, trying again", why=_brief(error), tries=failures)
+                problem = in_words(error)
+                self._troubles.say(PART, problem)
+                log.error(
+                    "database in trouble, trying again",
+                    problem=problem,
+                    why=_brief(error),
+                    tries=failures,
+                )
             longest = min(0.1 * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
             if self._clock.wait(self._stopping, random.uniform(longest / 2, longest)):
                 return  # not committed: neither acknowledged nor receipted
+        self._troubles.clear(PART)
         for delivery in group.deliveries:
             self._link.acknowledge(delivery)
         if receipts and not self._unsent:

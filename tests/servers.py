@@ -110,15 +110,20 @@ class Mosquitto:
 
 
 class Postgres:
-    """One PostgreSQL cluster in a folder; databases in it are cheap."""
+    """One PostgreSQL cluster in a folder; databases in it are cheap.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        settings: of the server, as ``name=value``.
+    """
+
+    def __init__(self, folder: Path, *settings: str) -> None:
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         if not found:
             pytest.fail(f"PostgreSQL is not installed; {SETUP}")
         self._bin = found[-1].parent
         self._folder = folder
         self._data = folder / "data"
+        self._settings = ["shared_buffers=32MB", "max_connections=60", *settings]
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
@@ -127,6 +132,11 @@ class Postgres:
     def pid(self) -> int | None:
         """The server's process id while it runs."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def is_running(self) -> bool:
+        """True until the server has ended, by itself or not."""
+        return self._process is not None and self._process.poll() is None
 
     def create(self) -> None:
         """Make the cluster: trusting, as only this machine can reach it."""
@@ -166,7 +176,7 @@ class Postgres:
             "-D",
             str(self._data),
             *("-p", str(self.port), "-h", "127.0.0.1", "-k", str(self._folder)),
-            *("-c", "shared_buffers=32MB", "-c", "max_connections=60"),
+            *(word for setting in self._settings for word in ("-c", setting)),
         )
 
     def kill(self) -> None:

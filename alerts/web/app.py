@@ -60,6 +60,7 @@ from config.clock import Clock
 from config.secrets import Secrets
 from config.site import Role, Site
 from ingest.media import MediaStore
+from ingest.trouble import Troubles
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEDIA_PREFIX = "/v1/media/"
@@ -110,6 +111,7 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     hasher: PasswordHasher | None = None,
     factor_roles: frozenset[Role] = frozenset(),
+    troubles: Troubles | None = None,
 ) -> FastAPI:
     """The web of one county, as an ASGI application.
 
@@ -123,6 +125,7 @@ def create_app(
         routers: doors of others served at the same address (the nodes' media door).
         hasher: argon2id parameters, where the default (64 MiB) does not suit the machine.
         factor_roles: roles that work only with a second factor; others may have one.
+        troubles: the parts of this process that cannot store, for readiness and metrics.
 
     Raises:
         UserError: something is stored that is sealed, or must be, and its key is not in
@@ -168,6 +171,7 @@ def create_app(
         factor_roles=factor_roles,
         cards=CardCache(),
         metrics=Metrics(secrets.web.metrics_token),
+        troubles=troubles or Troubles(clock),
         assets=Assets(),
         templates=_templates(),
     )

@@ -38,6 +38,7 @@ from alerts.web.police.watching import WatchList
 from config.clock import Clock
 from config.site import Role, Site
 from ingest.media import MediaStore
+from ingest.trouble import Troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Web:
     factor_roles: frozenset[Role]
     cards: CardCache
     metrics: Metrics
+    troubles: Troubles
     assets: Assets
     templates: Jinja2Templates
 

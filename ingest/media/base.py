@@ -150,8 +150,12 @@ class Upload:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._half.unlink(missing_ok=True)
+        try:
+            # On a full disk this raises again; nothing of a half file is needed.
+            with suppress(OSError):
+                self._file.close()
+        finally:
+            self._half.unlink(missing_ok=True)
 
     def write(self, chunk: bytes) -> None:
         """Add bytes.

@@ -17,6 +17,7 @@ from config.errors import UserError
 from config.secrets import Secrets
 from config.settings import Settings, load_settings
 from config.site import Site
+from ingest.trouble import Troubles
 
 
 class Outside:
@@ -64,7 +65,7 @@ def test_it_calls_while_all_are_alive_and_stops_when_one_is_not(outside: Outside
     pulse = Pulse(clock)
     router = pulse.watch("router", lambda: 3)
     timers = pulse.watch("timers", lambda: 0)
-    heartbeat = Heartbeat(outside.url, pulse)
+    heartbeat = Heartbeat(outside.url, pulse, Troubles(clock))
     try:
         for _ in range(5):
             clock.advance(60)
@@ -81,6 +82,24 @@ def test_it_calls_while_all_are_alive_and_stops_when_one_is_not(outside: Outside
         assert len(outside.calls) == 6, "it goes on by itself"
     finally:
         heartbeat.close()
+
+
+def test_a_part_that_cannot_store_for_minutes_silences_it(outside: Outside) -> None:
+    clock = FakeClock()
+    troubles = Troubles(clock)
+    heartbeat = Heartbeat(outside.url, Pulse(clock), troubles)
+    troubles.say("ingest", "a restart of the database")
+    heartbeat.run_once()
+    assert len(outside.calls) == 1, "a moment is no alarm"
+    for _ in range(4):
+        clock.advance(50)
+        troubles.say("ingest", "the disk is full")
+    heartbeat.run_once()
+    assert len(outside.calls) == 1
+    troubles.clear("ingest")
+    heartbeat.run_once()
+    heartbeat.close()
+    assert len(outside.calls) == 2
 
 
 def test_a_part_that_only_fails_counts_as_silent() -> None:
@@ -102,10 +121,10 @@ def test_an_address_that_refuses_stops_nothing(
     outside: Outside, answer: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     outside.answer = answer
-    heartbeat = Heartbeat(outside.url, Pulse(FakeClock()))
+    heartbeat = Heartbeat(outside.url, Pulse(FakeClock()), Troubles(FakeClock()))
     assert heartbeat.run_once() == 0
     heartbeat.close()
-    away = Heartbeat("http://127.0.0.1:1/secret", Pulse(FakeClock()))
+    away = Heartbeat("http://127.0.0.1:1/secret", Pulse(FakeClock()), Troubles(FakeClock()))
     assert away.run_once() == 0
     away.close()
     said = "".join(capfd.readouterr())

@@ -194,7 +194,7 @@ def test_alive_ready_and_counted(client, county, log_in, csrf):
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]) == (
         200,
-        {"database": True, "stream": True},
+        {"database": True, "stream": True, "storing": True},
     )
     alert = county.car("冀T8K2L6")
     log_in(client, "wang-fang", "wrong")
