@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from config.discovery import TryCamera
 from config.event import Frozen, Name
 
 LINK_PATH = "/v1/live"
@@ -59,7 +60,7 @@ class LiveState(Frozen):
     code: StateCode
 
 
-Command = LiveStart | LiveStop | Discover
+Command = LiveStart | LiveStop | Discover | TryCamera
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from config.clock import Clock
-from config.errors import UserError
+from config.discovery import TryCamera
 from config.live import (
     COMMAND_LIMIT_BYTES,
     LINK_PATH,
@@ -29,9 +29,9 @@ from config.live import (
     parse_state,
 )
 from config.logs import get_logger
+from edge.live.errands import Errands
 from edge.live.outbound import Outbound
 from edge.streams.backoff import Backoff, RetryPolicy
-from edge.tools.discovery_report import search, send
 from edge.watching.camera import CameraSpec
 
 _LOG = get_logger(__name__)
@@ -155,9 +155,8 @@ class LiveAgent:
         clock: Clock,
         retry: RetryPolicy = RETRY,
     ) -> None:
-        self._centre_url = centre_url
+        self._errands = Errands(centre_url=centre_url, node=node, token=token)
         self._url = link_url(centre_url)
-        self._searching: threading.Thread | None = None
         self._node = node
         self._token = token
         self._clock = clock
@@ -184,8 +183,7 @@ class LiveAgent:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(_OPEN_S + 2 * _CLOSE_S)
-        if self._searching is not None:
-            self._searching.join(_OPEN_S)
+        self._errands.stop()
 
     def _run(self) -> None:
         backoff = Backoff(self._retry)
@@ -262,22 +260,12 @@ class LiveAgent:
                 return
             self._do(command)
 
-    def _discover(self) -> None:
-        """Search in a thread of its own; a second request while one runs is the same request."""
-        if self._searching is not None and self._searching.is_alive():
-            return
-        self._searching = threading.Thread(target=self._search, name="live-discover", daemon=True)
-        self._searching.start()
-
-    def _search(self) -> None:
-        try:
-            send(search(), centre_url=self._centre_url, node=self._node, token=self._token)
-        except UserError as error:
-            _LOG.warning("found cameras not reported", problem=str(error))
-
     def _do(self, command: Command) -> None:
         if isinstance(command, Discover):
-            self._discover()
+            self._errands.discover()
+            return
+        if isinstance(command, TryCamera):
+            self._errands.try_camera(command)
             return
         if isinstance(command, LiveStop):
             for each in self._ports:

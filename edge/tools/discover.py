@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
-from xml.etree import ElementTree as ET
 
 from config.discovery import FoundCamera
 from config.errors import UserError
+from edge.tools.soap import parse_xml
 
 GROUP, PORT = "239.255.255.250", 3702
 """Multicast address of WS-Discovery over UDP (OASIS WS-Discovery 1.1, 2.4)."""
@@ -84,16 +84,12 @@ def discover(
 
 
 def parse_answer(data: bytes, *, address: str, asked: str) -> FoundCamera | None:
-    """The camera of one ProbeMatches message; None for anything else, however it is malformed.
-
-    A document type is refused before parsing: entities would let a small answer grow without
-    bound.
-    """
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or len(data) > ANSWER_LIMIT_BYTES:
+    """The camera of one ProbeMatches message; None for anything else, however it is malformed."""
+    if len(data) > ANSWER_LIMIT_BYTES:
         return None
     try:
-        root = ET.fromstring(data)  # noqa: S314 - document types are refused above
-    except (ET.ParseError, ValueError, LookupError):
+        root = parse_xml(data)
+    except ValueError:
         return None
     related = root.findtext(".//a:RelatesTo", "", _NS).strip()
     match = root.find(".//d:ProbeMatch", _NS)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from config.discovery import DiscoveryReport
+from config.discovery import (
+    DiscoveryReport,
+    FoundCamera,
+    FoundDevice,
+    main_and_sub,
+    sources_of,
+)
 from config.errors import UserError
-from config.secrets import load_secrets
+from config.secrets import CameraSecret, load_secrets
 from edge.tools.discover import discover
 from edge.tools.discovery_report import send
+from edge.tools.trial import streams_of
+
+PASSWORD_VARIABLE = "MENSHEN_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
+_AT_A_TIME = 4
 
 
 def discover_command(
@@ -26,10 +39,22 @@ def discover_command(
     ] = None,
     node: Annotated[str | None, typer.Option(help="Which node this is, with --centre.")] = None,
     secrets: Annotated[Path | None, typer.Option(help="Secrets file with its token.")] = None,
+    login: Annotated[
+        str | None,
+        typer.Option(
+            help="User name at the cameras: log in and show their streams. The password is asked"
+            f" for, or read from ${PASSWORD_VARIABLE}; it is never sent as it is, nor printed."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find ONVIF cameras on this network (WS-Discovery); nothing is changed on them."""
-    report = DiscoveryReport(cameras=tuple(discover(seconds=seconds, interface=interface)))
+    secret = None if login is None else _secret(login)
+    cameras = discover(seconds=seconds, interface=interface)
+    if secret is not None and cameras:
+        with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="discover-login") as pool:
+            cameras = list(pool.map(lambda camera: streams_of(camera, secret), cameras))
+    report = DiscoveryReport(cameras=tuple(cameras))
     if as_json:
         typer.echo(report.model_dump_json())
     else:
@@ -45,6 +70,13 @@ def discover_command(
         send(report, centre_url=centre, node=node, token=token)
 
 
+def _secret(user: str) -> CameraSecret:
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None:
+        password = typer.prompt("Password at the cameras", hide_input=True, err=True)
+    return CameraSecret(user=user, password=SecretStr(password))
+
+
 def _show(report: DiscoveryReport) -> None:
     table = Table(title=f"{len(report.cameras)} cameras answered", title_justify="left")
     for column in ("address", "name", "hardware", "RTSP", "ONVIF service"):
@@ -53,4 +85,28 @@ def _show(report: DiscoveryReport) -> None:
         rtsp = {True: "yes", False: "no", None: "not asked"}[camera.rtsp]
         service = camera.services[0] if camera.services else ""
         table.add_row(camera.address, camera.name, camera.hardware, rtsp, service)
-    Console(markup=False).print(table)
+    console = Console(markup=False)
+    console.print(table)
+    asked = [camera for camera in report.cameras if camera.device is not None or camera.problem]
+    if asked:
+        _show_streams(console, asked)
+
+
+def _show_streams(console: Console, cameras: list[FoundCamera]) -> None:
+    table = Table(title="Streams", title_justify="left")
+    for column in ("address", "maker, model", "channel", "use as", "codec", "size", "fps", "URL"):
+        table.add_column(column, overflow="fold")
+    for camera in cameras:
+        device = camera.device or FoundDevice()
+        model = " ".join(part for part in (device.maker, device.model) if part)
+        picked = [main_and_sub(camera.streams, source) for source in sources_of(camera.streams)]
+        uses = {main: "url" for main, _ in picked} | {sub: "sub_url" for _, sub in picked}
+        for stream in camera.streams:
+            size = f"{stream.width}x{stream.height}" if stream.width else "?"
+            fps = "?" if stream.fps is None else f"{stream.fps:g}"
+            use = uses.get(stream, "")
+            row = (camera.address, model, stream.source, use, stream.codec, size, fps, stream.url)
+            table.add_row(*row)
+        if camera.problem:
+            table.add_row(camera.address, model, "", "", "", "", "", camera.problem)
+    console.print(table)

@@ -1,11 +1,11 @@
-"""Sends what a search has found to the centre, with this node's token."""
+"""Sends what a search or a trial has found to the centre, with this node's token."""
 
 from __future__ import annotations
 
 import httpx
 from pydantic import SecretStr
 
-from config.discovery import DOOR_PATH, DiscoveryReport
+from config.discovery import DOOR_PATH, TRIAL_PATH, DiscoveryReport, TrialReport
 from config.errors import UserError
 from edge.tools.discover import discover
 
@@ -26,9 +26,27 @@ def send(report: DiscoveryReport, *, centre_url: str, node: str, token: SecretSt
     Raises:
         UserError: the centre cannot be reached or does not take it.
     """
+    _put(DOOR_PATH, report, centre_url=centre_url, node=node, token=token)
+
+
+def send_trial(
+    trial: str, report: TrialReport, *, centre_url: str, node: str, token: SecretStr
+) -> None:
+    """PUT what came of a trial; raises as :func:`send` does."""
+    _put(TRIAL_PATH + trial, report, centre_url=centre_url, node=node, token=token)
+
+
+def _put(
+    path: str,
+    report: DiscoveryReport | TrialReport,
+    *,
+    centre_url: str,
+    node: str,
+    token: SecretStr,
+) -> None:
     try:
         answer = httpx.put(
-            centre_url.rstrip("/") + DOOR_PATH,
+            centre_url.rstrip("/") + path,
             content=report.model_dump_json(),
             headers={
                 "Authorization": f"Bearer {token.get_secret_value()}",

@@ -50,7 +50,7 @@ def test_the_node_searches_its_own_network_and_the_page_shows_it(world, installe
             found = discover(seconds=0.5, target=place, rtsp_port=world.rtsp_port)
             return DiscoveryReport(cameras=tuple(found))
 
-        monkeypatch.setattr("edge.live.agent.search", nearby)
+        monkeypatch.setattr("edge.live.errands.search", nearby)
         assert press(installer, f"/discovery/{NODE}").status_code == 303
         until(lambda: "DS-2CD3T46" in installer.get("/discovery").text)
     page = installer.get("/discovery").text
@@ -59,7 +59,7 @@ def test_the_node_searches_its_own_network_and_the_page_shows_it(world, installe
 
 
 def test_a_node_that_cannot_search_says_why(world, installer, monkeypatch):
-    monkeypatch.setattr("edge.live.agent.search", lambda: search(interface="203.0.113.7"))
+    monkeypatch.setattr("edge.live.errands.search", lambda: search(interface="203.0.113.7"))
     assert press(installer, f"/discovery/{NODE}").status_code == 303
     until(lambda: "cannot search it" in installer.get("/discovery").text)
 
