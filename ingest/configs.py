@@ -21,6 +21,7 @@ from config.site import Camera
 from config.tls import TlsFiles
 from config.topics import Topics
 from ingest.engine import reading, writing
+from ingest.failures import UNSTORABLE, is_poison
 from ingest.schema import node_configs
 
 log = get_logger(__name__)
@@ -128,6 +129,8 @@ class ConfigService:
     ) -> None:
         self._topics, self._store, self._keys, self._clock = Topics(county), store, keys, clock
         self._published: dict[str, int] = {}
+        self._reports: dict[str, ReportedConfig] = {}
+        self._work = threading.Event()
         self._is_new = threading.Event()
         self._link = MqttLink(
             address=BrokerAddress.parse(broker_url),
@@ -148,6 +151,7 @@ class ConfigService:
     def stop(self) -> None:
         """End; retained documents stay at the broker."""
         self._stopping.set()
+        self._work.set()
         if self._thread.is_alive():
             self._thread.join()
         self._link.stop()
@@ -157,14 +161,17 @@ class ConfigService:
         self._is_new.set()
 
     def _run(self) -> None:
-        while not self._clock.wait(self._stopping, _LOOK_S):
+        while not self._stopping.is_set():
+            self._clock.wait(self._work, _LOOK_S)
+            self._work.clear()
             if self._is_new.is_set():
                 self._is_new.clear()
                 self._published.clear()
             try:
+                self._record()
                 self._publish()
             except SQLAlchemyError as error:
-                log.warning("configurations not read", why=type(error).__name__)
+                log.warning("configurations wait for the database", why=type(error).__name__)
 
     def _publish(self) -> None:
         for document in self._store.wanted() if self._link.is_up else []:
@@ -186,11 +193,27 @@ class ConfigService:
             report = unseal(
                 ReportedConfig, delivery.payload, node=node, key=key, where=delivery.topic
             )
-            self._store.record(report)
-        except (UserError, SQLAlchemyError) as error:
+        except UserError as error:
             log.warning("report not kept", topic=delivery.topic, why=str(error)[:300])
         else:
+            self._reports[node] = report
+            self._work.set()
+        self._link.acknowledge(delivery)
+
+    def _record(self) -> None:
+        """Keep the newest report of each node, and answer those of a trial.
+
+        One that the database does not take just now is tried again: the node says it only once.
+        """
+        for node, report in list(self._reports.items()):
+            try:
+                self._store.record(report)
+            except (SQLAlchemyError, *UNSTORABLE) as error:
+                if not is_poison(error):
+                    raise
+                log.warning("report cannot be stored", node=node, why=type(error).__name__)
             if report.state == "trying":
                 answer = Seen(node=node, seen=report.wanted)
-                self._link.publish(self._topics.desired(node), seal(answer, key))
-        self._link.acknowledge(delivery)
+                self._link.publish(self._topics.desired(node), seal(answer, self._keys[node]))
+            if self._reports.get(node) is report:
+                del self._reports[node]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 
 from pydantic import SecretStr
 
 from config.clock import Clock
 from config.desired import ReportedConfig, Seen, seal, unseal
 from config.errors import UserError
+from config.logs import get_logger
 from config.mqtt import BrokerAddress, Delivery, MqttLink
 from config.tls import TlsFiles
 from config.topics import Topics
 from edge.delivery.configurator import Configurator
 
+log = get_logger(__name__)
+
 _LOOK_S = 0.5
 _REMIND_S = 10.0
+_MOST_WAITING = 100
+"""Documents that wait for room on the disk; the centre repeats what was forgotten."""
 
 
 class ConfigLink:
@@ -39,13 +44,14 @@ class ConfigLink:
             address=BrokerAddress.parse(broker_url),
             client_id=f"config-{node}",
             clock=clock,
-            on_up=lambda: self._link.subscribe([self._topics.desired(node)]),
+            on_up=self._up,
             on_message=self._arrived,
             tls=tls,
         )
-        self._arrivals: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._arrivals: deque[bytes] = deque(maxlen=_MOST_WAITING)
         self._report: ReportedConfig | None = None
         self._told_at: float | None = None
+        self._is_up_again = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="configuration")
 
@@ -67,16 +73,32 @@ class ConfigLink:
             self._thread.join()
         self._link.stop()
 
+    def _up(self) -> None:
+        self._link.subscribe([self._topics.desired(self._node)])
+        self._is_up_again.set()
+
     def _arrived(self, delivery: Delivery) -> None:
         self._link.acknowledge(delivery)
-        self._arrivals.put(delivery.payload)
+        self._arrivals.append(delivery.payload)
 
     def _run(self) -> None:
         while not self._clock.wait(self._stopping, _LOOK_S):
-            while not self._arrivals.empty():
-                self._take(self._arrivals.get())
-            self._say(self._configurator.look())
+            try:
+                self._take_all()
+                self._say(self._configurator.look())
+            except OSError as error:
+                # What has come waits; a full disk has room again some day.
+                log.error("configuration not kept", node=self._node, why=str(error.strerror))
             self._tell()
+
+    def _take_all(self) -> None:
+        while self._arrivals:
+            payload = self._arrivals.popleft()
+            try:
+                self._take(payload)
+            except OSError:
+                self._arrivals.appendleft(payload)
+                raise
 
     def _take(self, payload: bytes) -> None:
         topic = self._topics.desired(self._node)
@@ -93,8 +115,14 @@ class ConfigLink:
             self._report, self._told_at = report, None
 
     def _tell(self) -> None:
-        """Publish the newest report; while one is on trial again and again, for the answer."""
+        """Publish the newest report; while one is on trial again and again, for the answer.
+
+        Also on each new connection: the broker may have lost it with its disk.
+        """
         now = self._clock.monotonic()
+        if self._is_up_again.is_set():
+            self._is_up_again.clear()
+            self._told_at = None
         is_due = self._told_at is None or (
             self._configurator.is_trying and now >= self._told_at + _REMIND_S
         )

@@ -49,7 +49,7 @@ class Configurator:
         self._good = self._read("good")
         self._trial: DesiredConfig | None = None
         self._ends_at = 0.0
-        self._given_up = int(self._text("given-up") or 0)
+        self._given_up = int(self._number("given-up") or 0)
 
     @property
     def running(self) -> int:
@@ -63,17 +63,22 @@ class Configurator:
         return self._trial is not None
 
     def start(self) -> ReportedConfig | None:
-        """Apply what was running when the node ended; a trial begins again."""
+        """Apply what was running when the node ended; a trial begins again.
+
+        What has become of the newest document is reported anew: the node may have ended before
+        the centre heard of it.
+        """
         trial = self._read("trial")
-        tries = int(self._text("tries") or 0)
+        tries = int(self._number("tries") or 0)
         if trial is None or (self._good is not None and self._good.revision >= trial.revision):
             self._remove("trial")
             if self._good is not None:
                 self._go_back()
-            return None
+            return self._standing()
         if tries >= MOST_TRIES:
             return self._give_up(trial, "rolled_back", f"the node ended {tries} times under it")
-        return self._try(trial, tries + 1)
+        self._write("tries", str(tries + 1).encode())
+        return self._try(trial)
 
     def offer(self, payload: bytes, *, topic: str) -> ReportedConfig | None:
         """A document has come: try it, unless it is old, was given up, or is not valid."""
@@ -87,8 +92,10 @@ class Configurator:
             return None
         if wanted.revision <= max(self.running, self._given_up):
             return None
+        # In this order: on a full disk an older trial must not end up under another's name.
+        self._write("tries", b"1")
         self._write("trial", payload)
-        return self._try(wanted, 1)
+        return self._try(wanted)
 
     def reached_centre(self) -> ReportedConfig | None:
         """The centre has answered: what is on trial works, and is kept."""
@@ -96,8 +103,8 @@ class Configurator:
         if trial is None:
             return None
         (self._folder / "trial").replace(self._folder / "good")
-        sync_folder(self._folder)
         self._good, self._trial = trial, None
+        sync_folder(self._folder)
         return self._report(trial.revision, "applied")
 
     def look(self) -> ReportedConfig | None:
@@ -108,8 +115,7 @@ class Configurator:
             self._trial, "rolled_back", f"the centre was not reached within {TRIAL_S:.0f} s"
         )
 
-    def _try(self, wanted: DesiredConfig, tries: int) -> ReportedConfig:
-        self._write("tries", str(tries).encode())
+    def _try(self, wanted: DesiredConfig) -> ReportedConfig:
         try:
             self._apply(wanted)
         except UserError as error:
@@ -130,21 +136,33 @@ class Configurator:
     def _refuse(self, error: UnusableDocumentError) -> ReportedConfig | None:
         if error.revision <= max(self.running, self._given_up):
             return None
-        self._remember(error.revision, str(error))
+        self._remember(error.revision, "refused", str(error))
         return self._report(error.revision, "refused", str(error))
 
     def _give_up(self, wanted: DesiredConfig, state: str, problem: str) -> ReportedConfig:
-        self._remember(wanted.revision, problem)
+        self._remember(wanted.revision, state, problem)
         self._remove("trial")
         self._trial = None
         self._go_back()
         return self._report(wanted.revision, state, problem)
 
-    def _remember(self, revision: int, problem: str) -> None:
+    def _remember(self, revision: int, state: str, problem: str) -> None:
         """Before anything else is done about it: a crash now must not try it for ever."""
-        self._given_up = max(self._given_up, revision)
-        self._write("given-up", str(self._given_up).encode())
+        self._write("why", f"{revision} {state} {problem}".encode())
+        given_up = max(self._given_up, revision)
+        self._write("given-up", str(given_up).encode())
+        self._given_up = given_up
         log.error("configuration given up", node=self._node, revision=revision, why=problem)
+
+    def _standing(self) -> ReportedConfig | None:
+        """What has become of the newest document that this node knows."""
+        if self._given_up <= self.running:
+            return self._report(self.running, "applied") if self.running else None
+        number, _, rest = self._words("why").partition(" ")
+        state, _, problem = rest.partition(" ")
+        if number != str(self._given_up) or state not in ("refused", "rolled_back"):
+            return None
+        return self._report(self._given_up, state, problem)
 
     def _report(self, revision: int, state: str, problem: str = "") -> ReportedConfig:
         return ReportedConfig.model_validate(
@@ -172,12 +190,15 @@ class Configurator:
             log.error("kept configuration cannot be used", file=name, why=str(error))
             return None
 
-    def _text(self, name: str) -> str:
+    def _number(self, name: str) -> str:
+        text = self._words(name)
+        return text if text.isascii() and text.isdecimal() else ""
+
+    def _words(self, name: str) -> str:
         try:
-            text = (self._folder / name).read_text(encoding="ascii")
+            return (self._folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return ""
-        return text if text.isdecimal() else ""
 
     def _write(self, name: str, data: bytes) -> None:
         half = self._folder / f"{name}.part"

@@ -15,6 +15,7 @@ from config.errors import UserError
 from config.site import Camera, Site
 from edge.delivery.configurator import MOST_TRIES, TRIAL_S, Configurator
 from tests.events import MOMENT
+from tests.small_disk import SmallDisk
 
 KEY = SecretStr("token of node-1")
 TOPIC = "desired/node-1"
@@ -63,7 +64,8 @@ def test_what_reaches_the_centre_is_kept_over_a_restart(tmp_path: Path, clock: F
     assert made.look() is None
     assert made.reached_centre() is None
     later = Cameras()
-    configurator(tmp_path, clock, later).start()
+    told = configurator(tmp_path, clock, later).start()
+    assert state(told) == ("applied", 4, 4), "the node may have ended before it could say so"
     assert later.running == 4
 
 
@@ -145,7 +147,32 @@ def test_a_configuration_that_ends_the_node_is_tried_three_times(
         assert state(configurator(tmp_path, clock, cameras).start()) == ("trying", 1, 1)
     assert state(configurator(tmp_path, clock, cameras).start()) == ("rolled_back", 1, 0)
     assert cameras.running == 0
-    assert configurator(tmp_path, clock, cameras).start() is None
+    again = configurator(tmp_path, clock, cameras).start()
+    assert state(again) == ("rolled_back", 1, 0), "told anew, not tried anew"
+    assert again is not None
+    assert again.problem == f"the node ended {MOST_TRIES} times under it"
+
+
+def test_a_full_disk_refuses_nothing_and_mixes_nothing(tmp_path: Path, clock: FakeClock) -> None:
+    disk = SmallDisk(tmp_path / "disk", megabytes=1)
+    try:
+        cameras = Cameras()
+        made = configurator(disk.folder / "conf", clock, cameras)
+        made.start()
+        offer(made, 1)
+        disk.fill()
+        for _ in range(3):
+            with pytest.raises(OSError, match="space"):
+                offer(made, 2)
+        assert cameras.running == 1
+        assert state(made.reached_centre()) == ("applied", 1, 1)
+        later = Cameras()
+        configurator(disk.folder / "conf", clock, later).start()
+        assert later.running == 1, "what was kept is what was tried"
+        disk.make_room()
+        assert state(offer(made, 2)) == ("trying", 2, 2)
+    finally:
+        disk.close()
 
 
 def test_older_and_forged_documents_change_nothing(tmp_path: Path, clock: FakeClock) -> None:
