@@ -20,7 +20,7 @@ from alerts.hub import Bell, Hub
 from alerts.reading import title
 from alerts.records import to_about, to_alert
 from alerts.rows import insert_rows, update_rows
-from alerts.storm.notice import sent_digests
+from alerts.storm.notice import SentDigest, gathered_alerts, sent_digests
 from config.channel_site import WEBPUSH
 from config.clock import Clock
 from config.ids import uuid7
@@ -141,8 +141,18 @@ class Dispatcher:
             note = self._notification(item)
             if (digest := digests.get(item.key)) is not None:
                 note = replace(digest.instead_of(note, self._base_url), answer=None)
+                if item.person is None:
+                    note = self._gathered(connection, item, note, digest)
             notes.append((item, note))
         return notes
+
+    def _gathered(
+        self, connection: Connection, item: Claimed, note: Notification, digest: SentDigest
+    ) -> Notification:
+        """A webhook's digest lists its alerts, for no machine reads the page that does."""
+        rows = gathered_alerts(connection, digest.id)
+        inside = tuple(self._notification(replace(item, alert=row)) for row in rows)
+        return replace(note, gathered=inside, left_out=max(0, digest.count - len(inside)))
 
     def _has_work(self) -> bool:
         with reading(self._engine) as connection:

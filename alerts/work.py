@@ -254,12 +254,9 @@ class Work:
         rows = self._notices.deliveries
         if not rows:
             return
-        noisy = {
-            row["alert_id"]: _notice_of(self._held[row["alert_id"]])
-            for row in rows
-            if row["person"] is not None
-        }
-        braked = Brake(self._connection, self._site.pace, self._now).apply(rows, noisy)
+        noisy = {row["alert_id"]: _notice_of(self._held[row["alert_id"]]) for row in rows}
+        gather = {hook.id: hook.gather_after for hook in self._site.webhooks}
+        braked = Brake(self._connection, self._site.pace, self._now, gather).apply(rows, noisy)
         self._insert(schema.deliveries, braked)
 
     def _write_stream(self) -> None:

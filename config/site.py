@@ -180,10 +180,13 @@ class Camera(Frozen):
 
 
 class Webhook(Frozen):
-    """An address that is sent every alert and its changes as signed JSON."""
+    """An address that is sent every alert and its changes as signed JSON, or a group bot."""
 
     id: Name
     url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    gather_after: Annotated[int, Field(ge=0, le=10_000)] = 8
+    """Messages a minute sent one by one; the rest of the minute goes out as one digest. Of what
+    is critical as many more, then one digest every 15 s. 0: everything by itself."""
 
 
 class Site(Frozen):

@@ -110,8 +110,27 @@ class WebhookChannel:
 
 def encode(notification: Notification) -> bytes:
     """The JSON body, UTF-8, keys sorted; times in ISO 8601 UTC."""
-    fields: dict[str, Any] = {
-        "v": 1,
+    fields = {"v": 1, "test": notification.is_test}
+    fields |= _digest(notification) if notification.gathered else _alert(notification)
+    return json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()
+
+
+def _digest(notification: Notification) -> dict[str, Any]:
+    """Many alerts in one body: a receiver knows it by the key ``digest``."""
+    return {
+        "digest": notification.link.rpartition("/")[2],
+        "count": len(notification.gathered) + notification.left_out,
+        "left_out": notification.left_out,
+        "title_zh": notification.title_zh,
+        "title_en": notification.title_en,
+        "severity": str(notification.gathered[0].severity),
+        "link": notification.link,
+        "alerts": [_alert(one) for one in notification.gathered],
+    }
+
+
+def _alert(notification: Notification) -> dict[str, Any]:
+    return {
         "alert": notification.alert_id,
         "version": notification.version,
         "state": str(notification.state),
@@ -127,6 +146,4 @@ def encode(notification: Notification) -> bytes:
         "changed_at": notification.changed_at.astimezone(UTC).isoformat(),
         "acked_by": notification.acked_by,
         "link": notification.link,
-        "test": notification.is_test,
     }
-    return json.dumps(fields, ensure_ascii=False, sort_keys=True).encode()

@@ -9,6 +9,9 @@ from alerts.channels.base import Notification
 
 _SEVERITY_ZH = {"info": "提示", "notice": "注意", "warning": "警告", "critical": "紧急"}
 
+NAMED = 5
+"""Alerts of a digest that a message to a group names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -33,6 +36,8 @@ def words_of(note: Notification, zone: ZoneInfo, *, is_sealed: bool = False) -> 
     if note.is_test:
         title = "【测试 TEST】门神消息渠道测试，无需处理"
         return Words(title, f"This is a test of a channel; nothing to do.\n{opened}\n{note.link}")
+    if note.gathered:
+        return _gathered_words(note, severity, opened)
     if note.is_home and not is_sealed:
         zh, en = _home_words(note)
         title = f"【{severity}】{zh} / {en}"
@@ -40,6 +45,19 @@ def words_of(note: Notification, zone: ZoneInfo, *, is_sealed: bool = False) -> 
     # A name may hold a line break; a title is one line.
     title = " ".join(f"【{severity}】{note.title_zh} / {note.title_en}".split())
     return Words(title, f"{note.camera_name} · {note.kind} · {note.state}\n{opened}\n{note.link}")
+
+
+def _gathered_words(note: Notification, severity: str, opened: str) -> Words:
+    """A digest to a group: its loudest alerts by name, and how many more there are."""
+    named = note.gathered[:NAMED]
+    lines = [
+        " ".join(f"【{_SEVERITY_ZH[one.severity]}】{one.title_zh[:60]} · {one.state}".split())
+        for one in named
+    ]
+    more = len(note.gathered) + note.left_out - len(named)
+    lines += [f"另有{more}条 / and {more} more"] if more else []
+    title = " ".join(f"【{severity}】{note.title_zh} / {note.title_en}".split())
+    return Words(title, "\n".join([*lines, opened, note.link]))
 
 
 def spoken(note: Notification) -> str:

@@ -16,7 +16,7 @@ from alerts.rows import insert_rows
 from alerts.state import UNANSWERED
 from alerts.storm.brake import DIGESTED, HELD
 from alerts.storm.notice import digest_key
-from alerts.storm.titles import digest_title
+from alerts.storm.titles import digest_title, with_waiting
 from config.clock import Clock
 from config.event import EventKind
 from config.ids import uuid7
@@ -56,7 +56,7 @@ class Digests:
         waits = case((schema.alerts.c.state.in_([str(state) for state in UNANSWERED]), 1), else_=0)
         mine = and_(sent.digest_id == digest.id, sent.state == HELD)
         held = connection.execute(
-            select(schema.deliveries, schema.alerts.c.kind, schema.alerts.c.loudness)
+            select(schema.deliveries, schema.alerts.c.kind, waits.label("waits"))
             .join(schema.alerts, schema.alerts.c.id == sent.alert_id)
             .where(mine)
             # About one that still waits for an answer, if any does: that is worth a message.
@@ -65,6 +65,8 @@ class Digests:
         kinds = Counter(kind for _, kind in {(row.alert_id, EventKind(row.kind)) for row in held})
         grid = self._site.grid(digest.grid)
         zh, en = digest_title(grid.name if grid is not None else "", kinds)
+        if digest.webhook is not None:
+            zh, en = with_waiting(zh, en, len({row.alert_id for row in held if row.waits}))
         ended = {"sent_at": now, "count": sum(kinds.values()), "title_zh": zh, "title_en": en}
         connection.execute(update(digests).where(digests.c.id == digest.id).values(ended))
         open_here = notice_pace.c.digest_id == digest.id
@@ -94,7 +96,7 @@ def _notices(digest: Any, held: Sequence[Any], now: datetime) -> list[dict[str, 
             "step": row.step,
             "channel": channel,
             "target": target,
-            "person": digest.person,
+            "person": row.person,
             "idempotency_key": digest_key(digest.id, target, channel),
             "state": "pending",
             "reason_zh": f"摘要 {digest.id}：汇总短时间内过多的通知",

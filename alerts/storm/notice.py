@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
+from alerts import schema
 from alerts.channels.base import Notification
 from alerts.quiet_schema import digests
+from alerts.records import Row
+from alerts.storm.brake import DIGESTED
 
 _MARK = "digest"
+LISTED = 1000
+"""Alerts that one message to a webhook lists at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class SentDigest:
     id: str
     title_zh: str
     title_en: str
+    count: int
 
     def instead_of(self, note: Notification, base_url: str) -> Notification:
         """``note`` with the digest's words; its link lists every alert of the digest."""
@@ -42,5 +48,21 @@ def sent_digests(connection: Connection, keys: Sequence[str]) -> dict[str, SentD
     if not wanted:
         return {}
     rows = connection.execute(select(digests).where(digests.c.id.in_(set(wanted.values()))))
-    found = {row.id: SentDigest(row.id, row.title_zh, row.title_en) for row in rows}
+    found = {
+        row["id"]: SentDigest(row["id"], row["title_zh"], row["title_en"], row["count"])
+        for row in rows.mappings()
+    }
     return {key: found[name] for key, name in wanted.items() if name in found}
+
+
+def gathered_alerts(connection: Connection, digest_id: str) -> list[Row]:
+    """The alerts of a digest as they are now, each once, the loudest first, at most 1,000."""
+    sent, alerts = schema.deliveries.c, schema.alerts
+    inside = select(sent.alert_id).where(sent.digest_id == digest_id, sent.state == DIGESTED)
+    found = connection.execute(
+        select(alerts)
+        .where(alerts.c.id.in_(inside))
+        .order_by(alerts.c.loudness.desc(), alerts.c.opened_at, alerts.c.id)
+        .limit(LISTED)
+    )
+    return [dict(row) for row in found.mappings()]

@@ -16,3 +16,8 @@ def digest_title(grid: str, kinds: Mapping[EventKind, int]) -> tuple[str, str]:
     en = ", ".join(f"{count} {KIND_NAMES[kind][1]}" for kind, count in order)
     where_zh, where_en = (f"{grid}：", f"{grid}: ") if grid else ("", "")
     return f"{where_zh}{total}条告警（{zh}）", f"{where_en}{total} alerts ({en})"
+
+
+def with_waiting(zh: str, en: str, waiting: int) -> tuple[str, str]:
+    """The same title, and how many of its alerts nobody has answered yet."""
+    return f"{zh}，{waiting}条待响应", f"{en}, {waiting} unanswered"
