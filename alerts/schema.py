@@ -155,7 +155,14 @@ stream = Table(
     Column("alert_id", id_type(), ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("body", Text, nullable=False, comment="JSON of the alert row as it was then"),
-    Index("stream_by_alert", "alert_id"),
+    Column(
+        "version",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="of the alert, as this change left it",
+    ),
+    Index("stream_by_alert", "alert_id", "version"),
     comment="Every change of every alert, at positions 1, 2, 3 … that become visible in order.",
 )
 

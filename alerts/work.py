@@ -55,7 +55,7 @@ class Work:
         self._notices = Notices(site, now)
         self._joined: list[dict[str, Any]] = []
         self._audit: list[AuditLine] = []
-        self._stream: list[tuple[str, str]] = []
+        self._stream: list[tuple[Alert, str]] = []
         self._touched: set[str] = set()
         self._arranged = load_arrangements(connection, now)
         self._posture = load_posture(connection, site, now)
@@ -213,7 +213,7 @@ class Work:
             self._now, transition.actor, transition.action, f"alert {alert.id}", detail
         )
         self._audit.append(line)
-        self._stream.append((alert.id, dump_row(to_columns(alert, held.about))))
+        self._stream.append((alert, dump_row(to_columns(alert, held.about))))
         self._touched.add(alert.id)
         event_id = event.id if event is not None else None
         self.happened.append(Happened(transition, held.about, told, event_id))
@@ -273,8 +273,14 @@ class Work:
         self._insert(
             schema.stream,
             [
-                {"position": first + index, "alert_id": alert_id, "at": self._now, "body": body}
-                for index, (alert_id, body) in enumerate(self._stream)
+                {
+                    "position": first + index,
+                    "alert_id": alert.id,
+                    "at": self._now,
+                    "body": body,
+                    "version": alert.version,
+                }
+                for index, (alert, body) in enumerate(self._stream)
             ],
         )
 

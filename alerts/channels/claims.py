@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 
 from alerts import schema
 from alerts.channels.base import Channel
@@ -122,39 +121,32 @@ def _put_off(
 
 
 def _load(connection: Connection, ids: list[str]) -> list[Claimed]:
-    alerts, stream = schema.alerts, schema.stream
-    rows = (
-        connection.execute(
-            select(
-                alerts,
-                *(_sent[name].label(f"delivery_{name}") for name in _CARRIED),
-            )
-            .join(alerts, alerts.c.id == _sent.alert_id)
-            .where(_sent.id.in_(ids))
-        )
-        .mappings()
-        .all()
-    )
+    alerts, stream = schema.alerts, schema.stream.c
     # A message is of the change that asked for it, not of a later one.
-    bodies = connection.execute(
-        select(stream.c.body).where(stream.c.alert_id.in_({row["id"] for row in rows}))
-    ).scalars()
-    then: dict[tuple[str, int], Row] = {
-        (row["id"], row["version"]): row for row in map(load_row, bodies)
-    }
-    by_id = {row["delivery_id"]: _claimed(dict(row), then) for row in rows}
+    then = (stream.alert_id == _sent.alert_id) & (stream.version == _sent.alert_version)
+    rows = connection.execute(
+        select(
+            alerts,
+            stream.body.label("then"),
+            *(_sent[name].label(f"delivery_{name}") for name in _CARRIED),
+        )
+        .join_from(schema.deliveries, alerts, alerts.c.id == _sent.alert_id)
+        .outerjoin(schema.stream, then)
+        .where(_sent.id.in_(ids))
+    ).mappings()
+    by_id = {row["delivery_id"]: _claimed(row) for row in rows}
     return [by_id[name] for name in ids]
 
 
-def _claimed(row: dict[str, Any], then: dict[tuple[str, int], Row]) -> Claimed:
-    version = row["delivery_alert_version"]
+def _claimed(row: RowMapping) -> Claimed:
+    then = load_row(row["then"]) if row["then"] is not None else {}
     return Claimed(
         id=row["delivery_id"],
         target=row["delivery_target"],
         key=row["delivery_idempotency_key"],
         attempts=row["delivery_attempts"],
         person=row["delivery_person"],
-        alert={**row, **then.get((row["id"], version), {})},
+        alert={**row, **then},
     )
 
 
@@ -165,5 +157,4 @@ _CARRIED = (
     "idempotency_key",
     "attempts",
     "person",
-    "alert_version",
 )
