@@ -61,25 +61,23 @@ def decode_yunet(
         threshold: lowest score, 0 to 1.
     """
     floor = threshold * threshold
-    products, cells, raws, points, images, grids = [], [], [], [], [], []
+    products, raws, points, images, grids = [], [], [], [], []
     for stride in STRIDES:
-        product = (outputs[f"cls_{stride}"] * outputs[f"obj_{stride}"]).reshape(-1)
-        hit = np.flatnonzero(product >= floor)
-        if len(hit) == 0:
+        product = outputs[f"cls_{stride}"][..., 0] * outputs[f"obj_{stride}"][..., 0]
+        image, cell = (product >= floor).nonzero()
+        if len(cell) == 0:
             continue
-        count = outputs[f"cls_{stride}"].shape[1]
-        products.append(product[hit])
-        raws.append(outputs[f"bbox_{stride}"].reshape(-1, 4)[hit])
-        points.append(outputs[f"kps_{stride}"].reshape(-1, 10)[hit])
-        images.append(hit // count)
-        cells.append(hit % count)
-        grids.append(np.full(len(hit), stride, np.intp))
+        products.append(product[image, cell])
+        raws.append(outputs[f"bbox_{stride}"][image, cell])
+        points.append(outputs[f"kps_{stride}"][image, cell])
+        images.append(image)
+        y, x = np.divmod(cell, width // stride)
+        grids.append(np.array([x, y, np.full_like(x, stride)], np.float32))
     if not products:
         return NOTHING
     # From here on all strides are one array: a few calls instead of a few per stride.
-    stride_of = np.concatenate(grids)
-    origin = _cell_origin(np.concatenate(cells), width // stride_of)
-    raw, unit = np.concatenate(raws), stride_of.astype(np.float32)[:, None]
+    raw, grid = np.concatenate(raws), np.concatenate(grids, axis=1).T
+    origin, unit = grid[:, :2], grid[:, 2:]
     size = np.exp(np.minimum(raw[:, 2:], 10.0))
     boxes = np.concatenate([origin + raw[:, :2] - size / 2, size], axis=1) * unit
     landmarks = (np.concatenate(points).reshape(-1, 5, 2) + origin[:, None]) * unit[:, None]
@@ -130,7 +128,7 @@ def suppress(candidates: Candidates, overlap: float) -> Candidates:
     return candidates.take(index[np.argsort(-candidates.scores[index], kind="stable")])
 
 
-def _cell_origin(cell: NDArray[np.intp], columns: int | NDArray[np.intp]) -> NDArray[np.float32]:
+def _cell_origin(cell: NDArray[np.intp], columns: int) -> NDArray[np.float32]:
     return np.stack([cell % columns, cell // columns], axis=1).astype(np.float32)
 
 

@@ -111,7 +111,8 @@ class FaceDetector:
         if shrunk is None:
             located = self.locate(images)
         else:
-            small = self.locate([one.image for one in shrunk])
+            sizes = [one.size for one in shrunk]
+            small = self._locate([one.padded for one in shrunk], sizes)
             located = [_enlarged(*pair) for pair in zip(small, shrunk, strict=True)]
         return [
             tuple(
@@ -125,8 +126,19 @@ class FaceDetector:
 
     def locate(self, images: Sequence[Picture]) -> list[Candidates]:
         """Boxes, landmarks and scores of each picture in its own pixels, best first."""
+        side = self._long_side
+        return self._locate(
+            images, [input_size(one.shape[0], one.shape[1], side) for one in images]
+        )
+
+    def _locate(
+        self, images: Sequence[Picture], sizes: Sequence[tuple[int, int]]
+    ) -> list[Candidates]:
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, size in enumerate(sizes):
+            groups.setdefault(self._fixed or size, []).append(index)
         found: list[Candidates | None] = [None] * len(images)
-        for size, indices in self._same_input(images).items():
+        for size, indices in groups.items():
             for start in range(0, len(indices), self._batch):
                 chunk = indices[start : start + self._batch]
                 located = self._run(size, [images[index] for index in chunk])
@@ -138,13 +150,6 @@ class FaceDetector:
         """Free the network and its inputs."""
         self._inputs.clear()
         self.session.close()
-
-    def _same_input(self, images: Sequence[Picture]) -> dict[tuple[int, int], list[int]]:
-        groups: dict[tuple[int, int], list[int]] = {}
-        for index, image in enumerate(images):
-            size = self._fixed or input_size(image.shape[0], image.shape[1], self._long_side)
-            groups.setdefault(size, []).append(index)
-        return groups
 
     def _run(self, size: tuple[int, int], images: Sequence[Picture]) -> list[Candidates]:
         pixels, factors = self._input(size).fill(images)

@@ -41,29 +41,65 @@ def _round_up(length: float) -> int:
     return max(MULTIPLE, -(-round(length) // MULTIPLE) * MULTIPLE)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shrunk:
-    """A picture made small, to be searched by several networks.
+class Canvas:
+    """A picture in kept memory that others are put into, one after another; the rest is black.
 
     Attributes:
-        image: uint8 (h, w, 3) BGR; valid until its Shrinker is used again.
+        pixels: uint8 (height, width, 3) BGR, all of it.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.pixels: Image = np.zeros((*size, 3), np.uint8)
+        self._filled = (0, 0)
+
+    def put(self, picture: Picture, size: tuple[int, int]) -> Image:
+        """A picture, or planes, shrunk to ``size`` into the left top corner; gives that part."""
+        height, width = size
+        if self._filled[0] > height:
+            self.pixels[height : self._filled[0]] = 0
+        if self._filled[1] > width:
+            self.pixels[:height, width : self._filled[1]] = 0
+        self._filled = size
+        part = self.pixels[:height, :width]
+        if isinstance(picture, PlanarFrame):
+            picture.shrink_into(part)
+        elif picture.shape[:2] == size:
+            part[:] = picture
+        else:
+            shrink_into(picture, part)
+        return part
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shrunk:
+    """A picture made small, to be searched by several networks; valid until the next is.
+
+    Attributes:
+        image: uint8 (h, w, 3) BGR, the left top part of ``padded``.
+        padded: uint8 (H, W, 3), the same in black up to multiples of 32: what networks take.
         scale: float32 (2,): pixels of the original per small pixel, in x and y.
     """
 
     image: Image
+    padded: Image
     scale: NDArray[np.float32]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of ``padded``."""
+        return self.padded.shape[0], self.padded.shape[1]
 
 
 class Shrinker:
     """Makes pictures small once for all networks, in memory that is used again and again.
 
     Args:
-        long_side: pixels of the longer side afterwards; smaller pictures pass unchanged.
+        long_side: pixels of the longer side afterwards; smaller pictures keep their size.
     """
 
     def __init__(self, long_side: int) -> None:
         self._long_side = long_side
-        self._kept: dict[tuple[int, int, int], Image] = {}
+        self._kept: dict[tuple[int, int, int], Canvas] = {}
 
     def shrink(
         self, pictures: Sequence[Picture], *, whole_px: Sequence[int] | None = None
@@ -82,23 +118,16 @@ class Shrinker:
         height, width = picture.shape[:2]
         factor = min(1.0, self._long_side / side)
         size = max(1, round(height * factor)), max(1, round(width * factor))
+        canvas = self._canvas(slot, (_round_up(size[0]), _round_up(size[1])))
         scale = np.array([width / size[1], height / size[0]], np.float32)
-        if isinstance(picture, PlanarFrame):
-            small = self._memory(slot, size)
-            picture.shrink_into(small)
-        elif size == (height, width):
-            small = picture
-        else:
-            small = self._memory(slot, size)
-            shrink_into(picture, small)
-        return Shrunk(small, scale)
+        return Shrunk(canvas.put(picture, size), canvas.pixels, scale)
 
-    def _memory(self, slot: int, size: tuple[int, int]) -> Image:
+    def _canvas(self, slot: int, size: tuple[int, int]) -> Canvas:
         key = (slot, *size)
         if key not in self._kept:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = np.zeros((*size, 3), np.uint8)
+            self._kept[key] = Canvas(size)
         return self._kept[key]
 
 
@@ -125,8 +154,7 @@ class Letterbox:
         self.size = size
         self.capacity = capacity
         self._normalisation = normalisation
-        self._canvas = np.zeros((height, width, 3), np.uint8)
-        self._filled = (height, width)
+        self._canvas = Canvas(size)
         self._planes = np.zeros((3, height, width), np.uint8)
         order = (2, 1, 0) if normalisation.red_first else (0, 1, 2)
         self._targets = [self._planes[index] for index in order]
@@ -150,16 +178,12 @@ class Letterbox:
         height, width = image.shape[:2]
         scale = min(1.0, self.size[0] / height, self.size[1] / width)
         inner = max(1, round(height * scale)), max(1, round(width * scale))
-        source = self._canvas
-        region = source[: inner[0], : inner[1]]
-        if isinstance(image, PlanarFrame):
-            self._blacken(inner)
-            image.shrink_into(region)
-        elif inner == self.size and inner == (height, width):
-            source = image
+        # A picture that fits needs no copy.
+        if isinstance(image, PlanarFrame) or (height, width) != self.size:
+            self._canvas.put(image, inner)
+            source = self._canvas.pixels
         else:
-            self._blacken(inner)
-            shrink_into(image, region)
+            source = image
         # Splitting bytes and widening whole planes is four times faster than one strided copy.
         cv2.split(source, self._targets)
         np.copyto(target, self._planes)
@@ -168,10 +192,3 @@ class Letterbox:
         if self._normalisation.scale != 1.0:
             target *= self._normalisation.scale
         return float(1.0 / scale)
-
-    def _blacken(self, inner: tuple[int, int]) -> None:
-        if self._filled[0] > inner[0]:
-            self._canvas[inner[0] : self._filled[0]] = 0
-        if self._filled[1] > inner[1]:
-            self._canvas[:, inner[1] : self._filled[1]] = 0
-        self._filled = inner

@@ -62,22 +62,20 @@ def cells_above(
     owners, parts, grids = [], [], []
     for stride in STRIDES:
         level = maps[f"map_{stride}"]
-        hits = np.flatnonzero(level[:, 0] >= floor)
-        if len(hits) == 0:
+        owner, y, x = (level[:, 0] >= floor).nonzero()
+        if len(owner) == 0:
             continue
-        height, width = level.shape[2:]
-        owner, cell = np.divmod(hits, height * width)
-        y, x = np.divmod(cell, width)
         owners.append(owner)
         parts.append(level[owner, :, y, x])
-        grids.append(np.stack([x, y, np.full_like(x, stride)], 1))
+        grids.append(np.array([x * stride, y * stride, np.full_like(x, stride)], np.float32))
     if not owners:
         return np.zeros(0, np.intp), np.zeros((0, CHANNELS), np.float32)
     # From here on all strides are one array: a few calls instead of a few per stride.
-    raw, grid = np.concatenate(parts), np.concatenate(grids).astype(np.float32)
-    stride_of = grid[:, 2:]
-    centres = (grid[:, :2] + 0.5) * stride_of
-    raw[:, 1:9] = raw[:, 1:9] * (REACH * stride_of) + np.tile(centres, 4)
+    raw, (x, y, stride_of) = np.concatenate(parts), np.concatenate(grids, axis=1)
+    corners = raw[:, 1:9]
+    corners *= (REACH * stride_of)[:, None]
+    corners[:, ::2] += (x + 0.5 * stride_of)[:, None]
+    corners[:, 1::2] += (y + 0.5 * stride_of)[:, None]
     raw[:, ::9] = 1.0 / (1.0 + np.exp(-np.clip(raw[:, ::9], -60.0, 60.0)))
     return np.concatenate(owners), raw
 
@@ -104,39 +102,45 @@ def decode(
         return []
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:MOST_CANDIDATES]
     quads = corners[chosen].reshape(-1, 4, 2)
-    boxes = np.concatenate([quads.min(1), quads.max(1)], 1)
-    sound = np.isfinite(boxes).all(1) & ((boxes[:, 2:] - boxes[:, :2]) > _LEAST_PIXELS / 2).all(1)
-    chosen, quads, boxes = chosen[sound], quads[sound], boxes[sound]
-    overlaps, nested = _overlaps(boxes)
-    free = np.ones(len(chosen), bool)
-    plates = []
+    low, high = quads.min(1), quads.max(1)
+    sound = np.isfinite(quads).all((1, 2)) & ((high - low) > _LEAST_PIXELS / 2).all(1)
+    if not sound.all():
+        chosen, quads, low, high = chosen[sound], quads[sound], low[sound], high[sound]
+    overlaps, nested = _overlaps(low, high)
+    winners = _winners((overlaps <= OVERLAP) & (nested <= NESTED))
+    # Of all winners at once: the means of those that agree with each, by the square of the score.
+    weights = scores[chosen] ** 2 * (overlaps[winners] > AGREEMENT)
+    weights /= weights.sum(1, keepdims=True)
+    means = (weights @ quads.reshape(-1, 8)).reshape(-1, 4, 2)
+    means = ((means + 0.5) * scale - 0.5).astype(np.float32)
+    doubles, own = (weights @ rows[chosen]).tolist(), scores[chosen[winners]].tolist()
+    return [
+        PlateDetection(corners=mean, score=score, rows=2 if double > 0.5 else 1)
+        for mean, score, double in zip(means, own, doubles, strict=True)
+    ]
+
+
+def _winners(apart: NDArray[np.bool_]) -> list[int]:
+    """Candidates, best first, that are apart from every better winner; ``apart`` is (K, K)."""
+    free, winners = np.ones(len(apart), bool), []
     while free.any():
         winner = int(free.argmax())
-        friends = overlaps[winner] > AGREEMENT
-        weight = scores[chosen] ** 2 * friends
-        mean = (quads * weight[:, None, None]).sum(0) / weight.sum()
-        double = float((rows[chosen] * weight).sum() / weight.sum())
-        plates.append(
-            PlateDetection(
-                corners=((mean + 0.5) * scale - 0.5).astype(np.float32),
-                score=float(scores[chosen[winner]]),
-                rows=2 if double > 0.5 else 1,
-            )
-        )
-        free &= (overlaps[winner] <= OVERLAP) & (nested[winner] <= NESTED)
-    return plates
+        winners.append(winner)
+        free &= apart[winner]
+    return winners
 
 
-def _overlaps(boxes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of every pair: intersection over union, and over the smaller; both (K, K), 1 with itself."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(2)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    one, other = area[:, None], area[None]
-    union = shared / (one + other - shared)
-    inside = shared / np.minimum(one, other)
-    return np.asarray(union, dtype=np.float32), np.asarray(inside, dtype=np.float32)
+def _overlaps(
+    low: NDArray[np.float32], high: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Of every pair of boxes: intersection over union, and over the smaller; both (K, K)."""
+    sides = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    sides = np.maximum(sides, 0.0)
+    shared = sides[..., 0] * sides[..., 1]
+    area = shared.diagonal()
+    union = shared / (area[:, None] + area - shared)
+    inside = shared / np.minimum(area[:, None], area)
+    return union, inside
 
 
 def _logit(probability: float) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -43,18 +45,33 @@ class Decoded:
     probabilities: tuple[float, ...]
 
 
-def decode(steps: NDArray[np.float32], colours: NDArray[np.float32], alphabet: str) -> Decoded:
-    """The most probable text of one plate.
+def decode(
+    steps: NDArray[np.float32], colours: NDArray[np.float32], alphabet: str
+) -> list[Decoded]:
+    """The most probable text of each plate.
 
     Args:
-        steps: float32 (T, 1 + len(alphabet)) log-probabilities, class 0 the CTC blank.
-        colours: float32 (len(PlateColour),) log-probabilities of the background.
+        steps: float32 (N, T, 1 + len(alphabet)) log-probabilities, class 0 the CTC blank.
+        colours: float32 (N, len(PlateColour)) log-probabilities of the background.
         alphabet: character of class i + 1.
 
     CTC and its prefix search are those of Graves et al. 2006 and Hannun et al. 2014. The grammar
     re-ranks whole texts; it never removes one.
     """
-    raw, probabilities = greedy(steps, alphabet)
+    plain = greedy(steps, alphabet)
+    return [
+        _weighed(own, raw, probabilities, seen, alphabet)
+        for own, seen, (raw, probabilities) in zip(steps, colours.tolist(), plain, strict=True)
+    ]
+
+
+def _weighed(
+    steps: NDArray[np.float32],
+    raw: str,
+    probabilities: list[float],
+    colours: Sequence[float],
+    alphabet: str,
+) -> Decoded:
     best = raw
     # Between two characters no class is sure, so the characters' own best steps decide. A plate a
     # character short is legal and sure, yet often of a colour that such a text never has.
@@ -69,30 +86,48 @@ def decode(steps: NDArray[np.float32], colours: NDArray[np.float32], alphabet: s
     return Decoded(text=text, raw=raw, probabilities=tuple(probabilities))
 
 
-def greedy(steps: NDArray[np.float32], alphabet: str) -> tuple[str, list[float]]:
-    """The text of the best class of every step, and the probability of each character.
+def greedy(steps: NDArray[np.float32], alphabet: str) -> list[tuple[str, list[float]]]:
+    """Of each plate the text of the best class of every step, and each character's probability.
 
     No alignment of that text is more probable than these steps themselves, so that the
     probabilities are those that `align` would find.
+
+    Args:
+        steps: float32 (N, T, 1 + len(alphabet)) log-probabilities.
+        alphabet: character of class i + 1.
     """
-    best = steps.argmax(1)
-    starts = np.flatnonzero(best[1:] != best[:-1]) + 1
-    starts = np.concatenate([[0], starts])
-    tops = np.maximum.reduceat(steps[np.arange(len(steps)), best], starts)
-    runs = [(int(c), float(top)) for c, top in zip(best[starts], tops, strict=True) if c]
-    text = "".join(alphabet[c - 1] for c, _ in runs)
-    return text, [math.exp(min(0.0, max(-60.0, top))) for _, top in runs]
+    best, tops = steps.argmax(2).tolist(), steps.max(2).tolist()
+    return [_runs(*pair, alphabet) for pair in zip(best, tops, strict=True)]
 
 
-def grammar_evidence(text: str, colours: NDArray[np.float32]) -> float:
+def _runs(classes: list[int], tops: list[float], alphabet: str) -> tuple[str, list[float]]:
+    """Steps of one class in a row are one character, as probable as the best of them."""
+    text, likely, before = [], [], 0
+    for own, top in zip(classes, tops, strict=True):
+        if own and own != before:
+            text.append(alphabet[own - 1])
+            likely.append(top)
+        elif own:
+            likely[-1] = max(likely[-1], top)
+        before = own
+    return "".join(text), [math.exp(min(0.0, max(-60.0, top))) for top in likely]
+
+
+def grammar_evidence(text: str, colours: Sequence[float]) -> float:
     """Logarithm, at most 0, of how well a text and the seen colour fit any kind of plate."""
-    kinds = legal_kinds(text)
-    if not kinds:
+    places = _colours_of(text)
+    if not places:
         return -ILLEGAL_COST
-    order = list(PlateColour)
-    seen = max(float(np.exp(colours[order.index(RULES[k].colour)])) for k in kinds)
+    seen = max(math.exp(min(0.0, colours[place])) for place in places)
     rare = OLD_O_COST if is_old_o(text) else 0.0
-    return float(np.log(COLOUR_FLOOR + (1 - COLOUR_FLOOR) * seen)) - rare
+    return math.log(COLOUR_FLOOR + (1 - COLOUR_FLOOR) * seen) - rare
+
+
+@lru_cache(maxsize=4096)
+def _colours_of(text: str) -> tuple[int, ...]:
+    """Places in the network's colours of those that a plate with this text may have."""
+    order = list(PlateColour)
+    return tuple({order.index(RULES[kind].colour) for kind in legal_kinds(text)})
 
 
 def beam_search(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.images import check_image
-from models.letterbox import input_size
+from models.letterbox import Shrunk, input_size
 from models.planes import shrink_into
 from models.plates.candidates import (
     CHANNELS,
@@ -32,6 +32,11 @@ SIGNATURE: Final = Signature(
     {"images": (None, None, None, 3)},
     {f"map_{stride}": (None, CHANNELS, None, None) for stride in STRIDES},
 )
+
+
+_Item = TypeVar("_Item")
+_Loaded = tuple[NDArray[np.uint8], list[NDArray[np.float32]]]
+"""A batch uint8 (N, H, W, 3), and of each picture its own pixels per pixel there, in x and y."""
 
 
 class PlateDetector:
@@ -78,31 +83,59 @@ class PlateDetector:
 
         Raises UserError when an array is not such a picture; it names its index.
         """
-        found: list[list[PlateDetection]] = [[] for _ in images]
-        by_size: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for index, image in enumerate(images):
             check_image(image, where=f"picture {index} of {len(images)}")
-            by_size[input_size(image.shape[0], image.shape[1], self.long_side)].append(index)
-        for size, indices in by_size.items():
-            for start in range(0, len(indices), LARGEST_BATCH):
-                part = indices[start : start + LARGEST_BATCH]
-                answers = self._run([images[i] for i in part], size)
-                for index, answer in zip(part, answers, strict=True):
-                    found[index] = answer
-        return found
+        sizes = [input_size(image.shape[0], image.shape[1], self.long_side) for image in images]
+        return self._each(images, sizes, self._shrink)
+
+    def detect_shrunk(self, shrunk: Sequence[Shrunk]) -> list[list[PlateDetection]]:
+        """As ``detect``, of pictures made small before; corners are in the pictures' own pixels."""
+        return self._each(shrunk, [one.size for one in shrunk], self._gather)
 
     def close(self) -> None:
         """Frees the network."""
         self.session.close()
 
-    def _run(self, images: list[Image], size: tuple[int, int]) -> list[list[PlateDetection]]:
-        batch = self._memory(len(images), size)
-        scales = [_place(image, slot) for image, slot in zip(images, batch, strict=True)]
+    def _each(
+        self,
+        items: Sequence[_Item],
+        sizes: Sequence[tuple[int, int]],
+        load: Callable[[list[_Item], tuple[int, int]], _Loaded],
+    ) -> list[list[PlateDetection]]:
+        """Plates of each item, in batches of one size; ``load`` makes the network's input."""
+        found: list[list[PlateDetection]] = [[] for _ in items]
+        by_size: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, size in enumerate(sizes):
+            by_size[size].append(index)
+        for size, indices in by_size.items():
+            for start in range(0, len(indices), LARGEST_BATCH):
+                part = indices[start : start + LARGEST_BATCH]
+                answers = self._run(*load([items[i] for i in part], size))
+                for index, answer in zip(part, answers, strict=True):
+                    found[index] = answer
+        return found
+
+    def _run(
+        self, batch: NDArray[np.uint8], scales: Sequence[NDArray[np.float32]]
+    ) -> list[list[PlateDetection]]:
         owner, cells = cells_above(self.session.run({"images": batch}), self.threshold)
         return [
             decode(own[:, 0], own[:, 1:9], own[:, 9], scale=scale, threshold=self.threshold)
             for own, scale in ((cells[owner == i], scale) for i, scale in enumerate(scales))
         ]
+
+    def _shrink(self, images: list[Image], size: tuple[int, int]) -> _Loaded:
+        batch = self._memory(len(images), size)
+        return batch, [_place(image, slot) for image, slot in zip(images, batch, strict=True)]
+
+    def _gather(self, shrunk: list[Shrunk], size: tuple[int, int]) -> _Loaded:
+        scales = [one.scale for one in shrunk]
+        if len(shrunk) == 1:
+            return shrunk[0].padded[None], scales
+        batch = self._memory(len(shrunk), size)
+        for slot, one in zip(batch, shrunk, strict=True):
+            slot[:] = one.padded
+        return batch, scales
 
     def _memory(self, count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """An input for ``count`` pictures that is used again; its old content is still there."""

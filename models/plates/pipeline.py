@@ -90,8 +90,7 @@ class PlatePipeline:
             pictures = [_in_colour(image) for image in images]
             located, images = self.detector.detect(pictures), pictures
         else:
-            small = self.detector.detect([one.image for one in shrunk])
-            located = [_enlarged(*pair) for pair in zip(small, shrunk, strict=True)]
+            located = self.detector.detect_shrunk(shrunk)
         reads = self.reader.read_all(images, located)
         self._look_closer(images, located, reads)
         return [
@@ -134,11 +133,6 @@ class PlatePipeline:
         """Frees both networks."""
         self.detector.close()
         self.reader.close()
-
-
-def _enlarged(found: list[PlateDetection], shrunk: Shrunk) -> list[PlateDetection]:
-    # Pixel centres, not pixel corners, keep their place when a picture is resized.
-    return [replace(d, corners=(d.corners + 0.5) * shrunk.scale - 0.5) for d in found]
 
 
 def _in_colour(image: Picture) -> Image:

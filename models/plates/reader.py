@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 from config.errors import UserError
 from models.planes import Picture
 from models.plates.candidates import PlateDetection
-from models.plates.decode import decode
+from models.plates.decode import Decoded, decode
 from models.plates.fuse import fuse_reads
 from models.plates.grammar import PlateColour, choose_kind
 from models.plates.reading import PlateRead
-from models.plates.rectify import STRIP_HEIGHT, STRIP_WIDTH, moved_corners, plate_height, rectify
+from models.plates.rectify import (
+    STRIP_HEIGHT,
+    STRIP_WIDTH,
+    moved_corners,
+    plate_height,
+    rectify_each,
+)
 from models.session import CPU, Session, Signature, open_session
 from models.types import Image
 
@@ -33,6 +39,8 @@ EITHER_ROWS: Final = 2.7
 """Plates less wide than this many times their height may have one row or two."""
 DOUBLE_ASPECT: Final = 2.4
 """Crops narrower than this many times their height hold two rows: 440x220 mm against 440x140."""
+_OUTWARDS: Final = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
+_COLOURS: Final = tuple(PlateColour)
 SIGNATURE: Final = Signature(
     {"plates": (None, STRIP_HEIGHT, STRIP_WIDTH, 3)},
     {
@@ -94,9 +102,9 @@ class PlateReader:
             images: uint8 (H, W, 3) BGR pictures, or the decoder's planes.
             detections: of each picture.
         """
-        owners = [i for i, found in enumerate(detections) for _ in found]
-        plates = [_loosened(plate) for found in detections for plate in found]
-        reads = iter(self._read_plates([images[i] for i in owners], plates))
+        owners = [images[i] for i, found in enumerate(detections) for _ in found]
+        plates = [plate for found in detections for plate in found]
+        reads = iter(self._read_plates(owners, plates, loosened=LOOSENED))
         return [[next(reads) for _ in found] for found in detections]
 
     def read_crops(self, crops: Sequence[Image]) -> list[PlateRead]:
@@ -119,21 +127,30 @@ class PlateReader:
         return self._look(strips, rows if rows is not None else [1] * len(strips))[0]
 
     def _read_plates(
-        self, images: Sequence[Picture], plates: Sequence[PlateDetection]
+        self,
+        images: Sequence[Picture],
+        plates: Sequence[PlateDetection],
+        *,
+        loosened: tuple[float, float] = (0.0, 0.0),
     ) -> list[PlateRead]:
         """Reads one plate of each picture; the doubtful ones twice."""
         if not plates:
             return []
         rows = [int(plate.rows) for plate in plates]
         corners = np.stack([plate.corners for plate in plates])
-        reads, offsets = self._look(_strips(images, corners, rows), rows)
+        if any(loosened):
+            outwards = np.broadcast_to(_OUTWARDS * np.array(loosened, np.float32), corners.shape)
+            corners = moved_corners(corners, outwards)
+        reads, offsets = self._look(rectify_each(images, corners, rows), rows)
         doubtful = [i for i, read in enumerate(reads) if read.text and read.standing < SECOND_LOOK]
         single = [i for i in doubtful if rows[i] == 1]
         square = [i for i in doubtful if _aspect(corners[i]) < EITHER_ROWS]
+        if not doubtful:
+            return reads
         better = moved_corners(corners[single], offsets[single])
         quads = np.concatenate([better, corners[square]])
         owners, tried = single + square, [1] * len(single) + [3 - rows[i] for i in square]
-        again, _ = self._look(_strips([images[i] for i in owners], quads, tried), tried)
+        again, _ = self._look(rectify_each([images[i] for i in owners], quads, tried), tried)
         for i, second in zip(owners, again, strict=True):
             reads[i] = max(reads[i], second, key=attrgetter("standing"))
         return reads
@@ -148,52 +165,36 @@ class PlateReader:
             part = np.ascontiguousarray(strips[start : start + LARGEST_BATCH])
             outputs = self.session.run({"plates": part})
             offsets[start : start + len(part)] = outputs["offsets"].reshape(-1, 4, 2)
-            for i in range(len(part)):
-                steps, colours = outputs["characters"][i], outputs["colours"][i]
-                reads.append(self._read_one(steps, colours, rows[start + i]))
+            colours = outputs["colours"]
+            texts = decode(outputs["characters"], colours, self.alphabet)
+            seen = colours.argmax(1).tolist()
+            reads += map(_read, texts, seen, rows[start : start + len(part)])
         return reads, offsets
 
     def close(self) -> None:
         """Frees the network."""
         self.session.close()
 
-    def _read_one(
-        self, steps: NDArray[np.float32], colours: NDArray[np.float32], rows: int
-    ) -> PlateRead:
-        decoded = decode(steps, colours, self.alphabet)
-        colour = list(PlateColour)[int(colours.argmax())]
-        return PlateRead(
-            text=decoded.text,
-            raw=decoded.raw,
-            confidence=min(decoded.probabilities, default=0.0),
-            characters=tuple(zip(decoded.text, decoded.probabilities, strict=True)),
-            colour=colour,
-            kind=choose_kind(decoded.text, colour, rows),
-            rows=rows,
-        )
 
-
-def _strips(
-    images: Sequence[Picture], corners: NDArray[np.float32], rows: Sequence[int]
-) -> NDArray[np.uint8]:
-    strips = [np.zeros((0, STRIP_HEIGHT, STRIP_WIDTH, 3), np.uint8)]
-    strips += [
-        rectify(image, quad[None], [row_count])
-        for image, quad, row_count in zip(images, corners, rows, strict=True)
-    ]
-    return np.concatenate(strips)
-
-
-def _loosened(plate: PlateDetection) -> PlateDetection:
-    outwards = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
-    offsets = outwards * np.array(LOOSENED, np.float32)
-    return replace(plate, corners=moved_corners(plate.corners[None], offsets[None])[0])
+def _read(decoded: Decoded, seen: int, rows: int) -> PlateRead:
+    """A reading from a text and the index of the colour that was seen."""
+    colour = _COLOURS[seen]
+    return PlateRead(
+        text=decoded.text,
+        raw=decoded.raw,
+        confidence=min(decoded.probabilities, default=0.0),
+        characters=tuple(zip(decoded.text, decoded.probabilities, strict=True)),
+        colour=colour,
+        kind=choose_kind(decoded.text, colour, rows),
+        rows=rows,
+    )
 
 
 def _aspect(corners: NDArray[np.float32]) -> float:
     """Width of a plate over its height."""
-    width = np.linalg.norm(corners[1] - corners[0]) + np.linalg.norm(corners[2] - corners[3])
-    return float(width / 2 / max(plate_height(corners), 1e-6))
+    left_top, right_top, right_bottom, left_bottom = corners.tolist()
+    width = math.dist(right_top, left_top) + math.dist(right_bottom, left_bottom)
+    return width / 2 / max(plate_height(corners), 1e-6)
 
 
 def _whole(crop: Image) -> PlateDetection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.planes import Picture, part_of
+from models.plates.homography import Homography
 
 STRIP_WIDTH: Final = 160
 STRIP_HEIGHT: Final = 48
@@ -24,7 +26,6 @@ _LOWER: Final = (-MARGIN_X, 0.36, 1.0 + MARGIN_X, 1.0 + MARGIN_Y)
 220, the lower begins at 90 mm), in shares of the plate."""
 
 _WHOLE: Final = (-MARGIN_X, -MARGIN_Y, 1.0 + MARGIN_X, 1.0 + MARGIN_Y)
-_UNIT: Final = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 _FINEST: Final = 2.0
 """Source pixels per strip pixel above which the source is shrunk first, against aliasing."""
 
@@ -39,16 +40,26 @@ def rectify(image: Picture, corners: NDArray[np.float32], rows: Sequence[int]) -
             pixels; may lie outside the picture. Corners without area give a black strip.
         rows: N numbers; 2 puts the plate's two rows side by side, anything else takes it whole.
     """
+    return rectify_each([image] * len(corners), corners, rows)
+
+
+def rectify_each(
+    images: Sequence[Picture], corners: NDArray[np.float32], rows: Sequence[int]
+) -> NDArray[np.uint8]:
+    """As ``rectify``, each plate from a picture of its own: N pictures for N plates."""
     strips = np.zeros((len(corners), STRIP_HEIGHT, STRIP_WIDTH, 3), np.uint8)
-    for strip, quad, row_count in zip(strips, corners, rows, strict=True):
-        if not _has_area(quad):
+    for strip, image, quad, row_count in zip(strips, images, corners, rows, strict=True):
+        if Homography.of(quad) is None:
             continue
         patch, local = _shrunk(image, quad)
+        plate = Homography.of(local)
+        if plate is None:
+            continue
         if row_count == 2:
-            strip[:, :UPPER_WIDTH] = _cut(patch, local, _UPPER, UPPER_WIDTH)
-            strip[:, UPPER_WIDTH:] = _cut(patch, local, _LOWER, STRIP_WIDTH - UPPER_WIDTH)
+            _cut(patch, plate, _UPPER, strip[:, :UPPER_WIDTH])
+            _cut(patch, plate, _LOWER, strip[:, UPPER_WIDTH:])
         else:
-            strip[:] = _cut(patch, local, _WHOLE, STRIP_WIDTH)
+            _cut(patch, plate, _WHOLE, strip)
     return strips
 
 
@@ -59,40 +70,35 @@ def moved_corners(
 
     Corners without area stay where they are.
     """
-    moved = corners.astype(np.float32).copy()
-    for quad, offset in zip(moved, offsets, strict=True):
-        if _has_area(quad):
-            to_picture = cv2.getPerspectiveTransform(_UNIT, quad)
-            quad[:] = cv2.perspectiveTransform((_UNIT + offset)[None], to_picture)[0]
+    moved = corners.astype(np.float32)
+    for quad, offset in zip(moved, offsets.tolist(), strict=True):
+        plate = Homography.of(quad)
+        if plate is not None:
+            (u0, v0), (u1, v1), (u2, v2), (u3, v3) = offset
+            quad[:] = (
+                plate.at(u0, v0),
+                plate.at(1.0 + u1, v1),
+                plate.at(1.0 + u2, 1.0 + v2),
+                plate.at(u3, 1.0 + v3),
+            )
     return moved
 
 
 def plate_height(quad: NDArray[np.float32]) -> float:
     """Mean length of the left and right edges of corners (4, 2), in pixels."""
-    return float(np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
-
-
-def _has_area(quad: NDArray[np.float32]) -> bool:
-    if not np.isfinite(quad).all():
-        return False
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad.tolist()
-    # Half the cross product of the diagonals.
-    if abs((x2 - x0) * (y3 - y1) - (x3 - x1) * (y2 - y0)) < 8.0:
-        return False
-    # Crossed or collapsed corners have no perspective transform.
-    return abs(float(np.linalg.det(cv2.getPerspectiveTransform(_UNIT, quad)))) > 1e-6
+    left_top, right_top, right_bottom, left_bottom = quad.tolist()
+    return (math.dist(left_bottom, left_top) + math.dist(right_bottom, right_top)) / 2
 
 
 def _shrunk(
     image: Picture, quad: NDArray[np.float32]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """What surrounds a plate, no finer than the strip needs it, and the corners in it."""
     height, width = image.shape[:2]
-    margin = 0.25 * (quad.max(0) - quad.min(0)) + 2
-    left, top = np.clip(quad.min(0) - margin, 0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.clip(quad.max(0) + margin + 1, (left + 1, top + 1), (width, height)).astype(
-        int
-    )
-    patch = part_of(image, int(left), int(top), int(right), int(bottom))
+    xs, ys = quad[:, 0].tolist(), quad[:, 1].tolist()
+    left, right = _span(min(xs), max(xs), width)
+    top, bottom = _span(min(ys), max(ys), height)
+    patch = part_of(image, left, top, right, bottom)
     local = quad - np.array([left, top], np.float32)
     factor = plate_height(quad) / STRIP_HEIGHT
     if factor <= _FINEST:
@@ -104,24 +110,25 @@ def _shrunk(
     return shrunk, (local + 0.5) * scale - 0.5
 
 
+def _span(low: float, high: float, length: int) -> tuple[int, int]:
+    """First pixel and the one after the last of what is cut out, a quarter more at each end."""
+    margin = 0.25 * (high - low) + 2
+    first = int(min(max(low - margin, 0), length - 1))
+    return first, int(min(max(high + margin + 1, first + 1), length))
+
+
 def _cut(
     patch: NDArray[np.uint8],
-    quad: NDArray[np.float32],
+    plate: Homography,
     part: tuple[float, float, float, float],
-    width: int,
-) -> NDArray[np.uint8]:
-    left, top, right, bottom = part
-    plate = cv2.getPerspectiveTransform(_UNIT, quad.astype(np.float32))
-    strip = np.array(
-        [[(right - left) / width, 0, left], [0, (bottom - top) / STRIP_HEIGHT, top], [0, 0, 1]]
-    )
-    # Half a pixel: the centre of the first strip pixel is half a pixel inside the part.
-    strip[:2, 2] += 0.5 * strip[(0, 1), (0, 1)]
-    cut = cv2.warpPerspective(
+    target: NDArray[np.uint8],
+) -> None:
+    height, width = target.shape[:2]
+    cv2.warpPerspective(
         patch,
-        plate @ strip,
-        (width, STRIP_HEIGHT),
+        plate.of_part(*part, width=width, height=height),
+        (width, height),
+        dst=target,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(cut, dtype=np.uint8)
