@@ -13,7 +13,10 @@ from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import ENABLED
+from minio.datatypes import Object
 from minio.error import MinioException, S3Error
+from minio.versioningconfig import SUSPENDED
 from pydantic import SecretStr
 
 from config.errors import UserError
@@ -29,6 +32,7 @@ from ingest.media.base import (
 )
 
 _ABSENT = frozenset({"NoSuchKey", "NoSuchObject", "NoSuchVersion", "ResourceNotFound"})
+_VERSIONED = frozenset({ENABLED, SUSPENDED})
 _CONNECT_S = 5.0
 _READ_S = 30.0
 
@@ -123,10 +127,7 @@ class S3Store(MediaStore):
         for media_type in ENDINGS:
             key = self._key(sha256, media_type)
             with _answering(sha256):
-                versions = self._client.list_objects(
-                    self._bucket, prefix=key, recursive=True, include_version=True
-                )
-                for version in versions:
+                for version in self._versions(key):
                     if version.object_name != key:
                         continue
                     found |= not version.is_delete_marker
@@ -134,6 +135,19 @@ class S3Store(MediaStore):
                     number = version.version_id if version.version_id != "null" else None
                     self._client.remove_object(self._bucket, key, version_id=number)
         return found
+
+    def _versions(self, key: str) -> list[Object]:
+        try:
+            return list(
+                self._client.list_objects(
+                    self._bucket, prefix=key, recursive=True, include_version=True
+                )
+            )
+        except MinioException:
+            # A store that has no versions may not know the question; only then is the object all.
+            if self._client.get_bucket_versioning(self._bucket).status in _VERSIONED:
+                raise
+            return list(self._client.list_objects(self._bucket, prefix=key, recursive=True))
 
     def walk(self) -> Iterator[ListedMedia]:
         """See :meth:`MediaStore.walk`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,8 +19,7 @@ from config.settings import Settings
 from ingest.media import DiskStore, MediaError, MediaStore
 from ingest.media.base import LIMIT_BYTES, name_of, parse_name
 from ingest.media.opening import open_media
-from tests.s3_server import S3Server
-from tests.servers import free_port
+from tests.s3_server import MotoServer, RcloneServer, S3Server
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a picture " * 50
 MP4 = b"\0\0\0\x18ftypisom" + b"a clip " * 50
@@ -28,17 +28,26 @@ _BUCKETS = (f"evidence-{number}" for number in itertools.count())
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[S3Server]:
-    running = S3Server(free_port())
+    running = MotoServer()
     running.start()
     yield running
     running.stop()
 
 
-@pytest.fixture(params=["disk", "s3", "s3-with-versions"])
-def media(request: pytest.FixtureRequest, server: S3Server, tmp_path: Path) -> Iterator[MediaStore]:
+@pytest.fixture(scope="module")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    running = RcloneServer(tmp_path_factory.mktemp("rclone"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=["disk", "moto", "moto-with-versions", "rclone"])
+def media(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MediaStore]:
     if request.param == "disk":
         yield DiskStore(tmp_path / "media")
         return
+    server: S3Server = request.getfixturevalue("rclone" if request.param == "rclone" else "server")
     bucket = server.new_bucket(next(_BUCKETS), has_versions="versions" in request.param)
     store = server.store(bucket, tmp_path)
     yield store
@@ -152,7 +161,7 @@ def test_every_version_of_a_removed_file_is_gone(server: S3Server, tmp_path: Pat
 
 
 def test_a_store_that_is_away_is_503_and_comes_back(tmp_path: Path) -> None:
-    server = S3Server(free_port())
+    server = MotoServer()
     server.start()
     store = server.store(server.new_bucket(next(_BUCKETS)), tmp_path)
     sha256 = put(store, JPEG)
@@ -175,6 +184,15 @@ def test_a_store_that_is_away_is_503_and_comes_back(tmp_path: Path) -> None:
         assert file.read() == JPEG
     store.close()
     server.stop()
+
+
+def test_keys_that_the_store_refuses_are_said_at_the_start(
+    rclone: S3Server, tmp_path: Path
+) -> None:
+    bucket = rclone.new_bucket(next(_BUCKETS))
+    with pytest.raises(UserError, match="MENSHEN_MEDIA") as caught:
+        rclone.store(replace(bucket, secret_key=SecretStr("another-secret")), tmp_path)
+    assert "another-secret" not in str(caught.value)
 
 
 def test_the_settings_choose_the_store(server: S3Server, tmp_path: Path) -> None:
