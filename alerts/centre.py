@@ -32,7 +32,9 @@ from alerts.timers import Timers
 from alerts.wartime.orders import WartimeOrders
 from alerts.web.app import create_app
 from alerts.web.camera.live import live_router
+from alerts.web.home.household import household_router
 from alerts.web.installer.discovery import discovery_router
+from alerts.web.installer.found import found_router
 from alerts.web.server import WebServer
 from config.clock import Clock
 from config.errors import UserError
@@ -45,6 +47,8 @@ from config.wire import EventBatch, Receipt
 from ingest.broker import EmbeddedBroker
 from ingest.configs import ConfigService, ConfigStore
 from ingest.engine import open_engine
+from ingest.household_link import HouseholdService
+from ingest.households import Households
 from ingest.letters.reading import DeadLetter
 from ingest.live import LiveRelay
 from ingest.live_door import live_door
@@ -170,6 +174,8 @@ class Centre:
                 live_door(self.relay, tokens),
                 live_router(self.relay),
                 discovery_router(self.relay, tokens),
+                household_router(self.relay, tokens),
+                found_router(self.relay, tokens),
             ],
         )
         server = WebServer(app, host=plan.host, port=plan.port)
@@ -240,6 +246,16 @@ class Centre:
         )
         configs.start()
         self._stack.callback(configs.stop)
+        households = HouseholdService(
+            broker_url=self.broker_url,
+            county=plan.site.county.id,
+            households=Households(engine, plan.site, self.clock),
+            keys=plan.secrets.nodes,
+            clock=self.clock,
+            tls=broker_tls(plan.settings),
+        )
+        households.start()
+        self._stack.callback(households.stop)
         if not subscriber.wait_until_up(BROKER_PATIENCE_S):
             _log.warning("the broker does not answer yet; trying on", broker=self.broker_url)
 

@@ -57,7 +57,7 @@ def read_cameras(path: Path) -> tuple[list[Camera], dict[str, CameraSecret]]:
     seen: dict[str, int] = {}
     for line, fields in read_sheet(path, COLUMNS, what="camera"):
         secret = _take_secret(fields)
-        camera = _camera(path, line=line, fields=fields)
+        camera = camera_of(fields, where=str(path), line=line)
         if camera.id in seen:
             raise UserError(
                 where=str(path),
@@ -113,7 +113,12 @@ def _take_secret(fields: dict[str, str]) -> CameraSecret | None:
     return CameraSecret.model_validate({"user": user, "password": password or ""})
 
 
-def _camera(path: Path, *, line: int, fields: dict[str, str]) -> Camera:
+def camera_of(fields: dict[str, str], *, where: str, line: int | None = None) -> Camera:
+    """The camera that these texts describe, by field; empty ones are to be left out.
+
+    Raises:
+        UserError: names the first field that is wrong.
+    """
     fields["legal_class"] = LEGAL_CLASSES.get(
         fields.get("legal_class", ""), fields.get("legal_class", "")
     )
@@ -122,7 +127,7 @@ def _camera(path: Path, *, line: int, fields: dict[str, str]) -> Camera:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise UserError(
-            where=str(path),
+            where=where,
             line=line,
             field=".".join(str(part) for part in first["loc"]) or None,
             problem=str(first["msg"]).removeprefix("Value error, "),

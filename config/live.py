@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from config.discovery import TryCamera
 from config.event import Frozen, Name
+from config.household import Enrol
 
 LINK_PATH = "/v1/live"
 """Where a node opens its WebSocket at the centre."""
@@ -60,7 +61,9 @@ class LiveState(Frozen):
     code: StateCode
 
 
-Command = LiveStart | LiveStop | Discover | TryCamera
+Errand = Discover | TryCamera | Enrol
+"""What a node does once and reports over HTTP."""
+Command = LiveStart | LiveStop | Errand
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 

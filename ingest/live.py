@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from config.live import (
     Command,
-    Discover,
+    Errand,
     LiveFrame,
     LiveStart,
     LiveStop,
@@ -86,12 +86,12 @@ class LiveRelay:
         """True while the node's link is open."""
         return node in self._nodes
 
-    def discover(self, node: str) -> bool:
-        """Ask a node to search for cameras; False when its link is not open here."""
+    def tell(self, node: str, errand: Errand) -> bool:
+        """Ask a node for an errand; False when its link is not open here."""
         link = self._nodes.get(node)
         if link is None:
             return False
-        link.tell(Discover())
+        link.tell(errand)
         return True
 
     @property

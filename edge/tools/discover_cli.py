@@ -93,20 +93,19 @@ def _show(report: DiscoveryReport) -> None:
 
 
 def _show_streams(console: Console, cameras: list[FoundCamera]) -> None:
-    table = Table(title="Streams", title_justify="left")
-    for column in ("address", "maker, model", "channel", "use as", "codec", "size", "fps", "URL"):
-        table.add_column(column, overflow="fold")
+    """One line per stream, unbroken, so that an address can be copied."""
     for camera in cameras:
         device = camera.device or FoundDevice()
-        model = " ".join(part for part in (device.maker, device.model) if part)
+        console.print(f"\n{camera.address}  {device.maker} {device.model}".rstrip())
         picked = [main_and_sub(camera.streams, source) for source in sources_of(camera.streams)]
         uses = {main: "url" for main, _ in picked} | {sub: "sub_url" for _, sub in picked}
         for stream in camera.streams:
             size = f"{stream.width}x{stream.height}" if stream.width else "?"
-            fps = "?" if stream.fps is None else f"{stream.fps:g}"
-            use = uses.get(stream, "")
-            row = (camera.address, model, stream.source, use, stream.codec, size, fps, stream.url)
-            table.add_row(*row)
+            fps = "?" if stream.fps is None else f"{stream.fps:g} fps"
+            use, codec = uses.get(stream, "-"), stream.codec
+            words = f"  {use:<8}{codec:<7}{size:<11}{fps:<8}{stream.url}"
+            console.print(
+                words + (f"  ({stream.source})" if len(picked) > 1 else ""), soft_wrap=True
+            )
         if camera.problem:
-            table.add_row(camera.address, model, "", "", "", "", "", camera.problem)
-    console.print(table)
+            console.print(f"  {camera.problem}", soft_wrap=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.request import parse_http_list, parse_keqv_list
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 from edge.tools.soap import local
 
@@ -52,7 +52,7 @@ class Profile:
 
 @dataclass
 class OnvifDevice:
-    """Listens on a free port of 127.0.0.1 while its block runs; counts what it is asked.
+    """Listens on a free port of ``host`` while its block runs; counts what it is asked.
 
     ``logins`` are those it accepts; ``offset`` is how far its clock is off; ``lie`` replaces the
     answer to an operation with raw bytes.
@@ -62,6 +62,7 @@ class OnvifDevice:
     logins: frozenset[Literal["digest", "token"]] = frozenset({"token"})
     offset: timedelta = timedelta()
     media2: bool = True
+    host: str = "127.0.0.1"
     names_host: str | None = None
     lie: dict[str, Callable[[], tuple[int, dict[str, str], bytes]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -81,7 +82,7 @@ class OnvifDevice:
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((self.host, 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -100,7 +101,7 @@ class OnvifDevice:
     @property
     def service(self) -> str:
         """Address of its device service, as it announces it."""
-        return f"http://{self.names_host or '127.0.0.1'}:{self.port}/onvif/device_service"
+        return f"http://{self.names_host or self.host}:{self.port}/onvif/device_service"
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         data = request.rfile.read(int(request.headers.get("Content-Length", "0")))
@@ -203,4 +204,4 @@ class OnvifDevice:
     def _uri(self, question: ET.Element) -> str:
         token = next(e.text for e in question.iter() if local(e.tag) == "ProfileToken")
         url = next(one.url for one in self.profiles if one.token == token)
-        return f"<r><Uri>{re.sub('&', '&amp;', url)}</Uri></r>"
+        return f"<r><Uri>{escape(url)}</Uri></r>"

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import html
+import io
 import re
+import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
+from pydantic import SecretStr
 
-from config.discovery import DiscoveryReport
+from alerts.database import database_url
+from config.discovery import DiscoveryReport, FoundCamera
+from config.site import parse_site
+from edge.simulator.auth import Credentials
+from edge.simulator.server import RtspServer
+from edge.simulator.source import CameraSource
 from edge.tools.discover import discover
-from edge.tools.discovery_report import search
+from edge.tools.discovery_report import search, send
+from ingest.engine import open_engine
 from tests.alerts.web.conftest import csrf_of, form_login
 from tests.edge.cameras import encode_clip, until
+from tests.edge.onvif_device import PASSWORD as CAMERA_PASSWORD
+from tests.edge.onvif_device import USER, OnvifDevice, Profile
 from tests.edge.tools.test_discover import devices, honest
-from tests.stories.live_world import NODE, PASSWORD, TOKEN, LiveWorld
+from tests.stories.live_world import NODE, PASSWORD, TOKEN, LiveWorld, live_site_text
 
 pytestmark = pytest.mark.timeout(300)
+ELSEWHERE = "127.0.0.2"
+"""The new camera's address; the site's own cameras, one of a home, are at 127.0.0.1."""
 SQUARE = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
 
 
@@ -82,6 +98,145 @@ def test_a_node_that_is_away_is_not_asked(installer):
 def test_the_door_takes_reports_of_nodes_only(world, body, token, status):
     headers = {"Authorization": f"Bearer {token}", "X-Menshen-Node": NODE}
     answer = httpx.put(f"{world.url}/v1/discovery", content=body, headers=headers, trust_env=False)
+    assert answer.status_code == status
+
+
+@dataclass
+class NewCamera:
+    """A camera out of its box, at an address of its own: ONVIF and RTSP, both with a login."""
+
+    device: OnvifDevice
+    rtsp: RtspServer
+
+    def found(self, asked: str) -> bytes:
+        """Its answer to a search."""
+        usual = b"http://192.168.1.64/onvif/device_service"
+        return honest(asked).replace(usual, self.device.service.encode())
+
+
+@pytest.fixture
+def new_camera(world: LiveWorld) -> Iterator[NewCamera]:
+    source = CameraSource("new", world.sources[0].main, world.sources[0].sub)
+    login = Credentials(USER, SecretStr(CAMERA_PASSWORD))
+    with RtspServer(ELSEWHERE, 0, [source], login) as rtsp:
+        offers = [
+            Profile("main", "H264", (1920, 1080), rtsp.url("new")),
+            Profile("sub", "H264", (320, 240), rtsp.url("new", "sub")),
+        ]
+        with OnvifDevice(offers, host=ELSEWHERE, logins=frozenset({"digest"})) as device:
+            yield NewCamera(device, rtsp)
+
+
+@pytest.fixture
+def found(world, installer, new_camera, monkeypatch) -> str:
+    """The page of the camera, once the node has found it."""
+    with devices(new_camera.found, host=ELSEWHERE) as place:
+
+        def nearby() -> DiscoveryReport:
+            return DiscoveryReport(
+                cameras=tuple(discover(seconds=0.5, target=place, rtsp_port=None))
+            )
+
+        monkeypatch.setattr("edge.live.errands.search", nearby)
+        path = f"/discovery/{NODE}/{ELSEWHERE}"
+        assert press(installer, f"/discovery/{NODE}").status_code == 303
+        until(lambda: path in installer.get("/discovery").text)
+    return path
+
+
+DESCRIBED = {
+    "id": "north-gate",
+    "name": "北门",
+    "grid": "east",
+    "legal_class": "village",
+    "duty_holder": "村委会",
+    "purpose": "安全",
+    "sign": "北门柱",
+    "user": USER,
+    "password": CAMERA_PASSWORD,
+}
+
+
+def between(page: str, start: str, end: str) -> str:
+    return html.unescape(page.partition(start)[2].partition(">")[2].partition(end)[0])
+
+
+def test_a_found_camera_is_tried_seen_and_joins_the_site(world, installer, found, new_camera):
+    assert f"{NODE}-127-0-0-2" in installer.get(found).text
+    page = press(installer, found, **DESCRIBED).text
+    site = between(page, 'id="site-text"', "</textarea>")
+    secrets = between(page, 'id="secrets-text"', "</textarea>")
+    assert CAMERA_PASSWORD not in html.unescape(page).replace(secrets, "")
+    (camera,) = tomllib.loads(site)["cameras"]
+    assert camera["url"] == new_camera.rtsp.url("new")
+    assert camera["sub_url"] == new_camera.rtsp.url("new", "sub")
+    assert tomllib.loads(secrets)["cameras"]["north-gate"]["password"] == CAMERA_PASSWORD
+    joined = parse_site(live_site_text(world.rtsp_port) + site, where="the site with it")
+    assert joined.camera("north-gate").name == "北门"
+    shown = re.search(r'src="(/discovery/trials/[^"]+/picture)"', page)
+    assert shown is not None
+    picture = installer.get(shown[1])
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(picture.content)).size == (320, 240)
+    assert installer.get(shown[1]).status_code == 404, "it is shown once"
+    engine = open_engine(database_url(world.settings))
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT detail FROM audit WHERE action='camera-tried'")
+        details = [row[0] for row in rows]
+        assert connection.exec_driver_sql("SELECT count(*) FROM camera_trials").scalar() == 0
+    engine.dispose()
+    assert any("north-gate" in detail for detail in details)
+    assert not any(CAMERA_PASSWORD in detail for detail in details)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"password": "wrong"}, "refused the user name or password"),
+        ({"user": ""}, "refused the user name or password"),
+        ({"legal_class": ""}, "legal_class"),
+        ({"legal_class": "home"}, "owner"),
+        ({"id": "yard"}, "yard"),
+        ({"grid": "nowhere"}, "nowhere"),
+        ({"retention_days": "soon"}, "retention_days"),
+        ({"sign": ""}, "sign"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(installer, found, changed, says):
+    page = press(installer, found, **DESCRIBED | changed)
+    assert says in page.text
+    assert 'id="site-text"' not in page.text
+
+
+def test_a_homes_new_camera_works_but_is_not_looked_through(installer, found):
+    page = press(installer, found, **DESCRIBED | {"legal_class": "home", "owner": "owner"}).text
+    assert "/picture" not in page
+    assert "320×240" in page
+    assert "legal_class = &#34;home&#34;" in page
+
+
+def test_only_what_was_found_can_be_tried_and_never_a_homes(world, installer, found):
+    assert press(installer, f"/discovery/{NODE}/10.1.2.3", **DESCRIBED).status_code == 404
+    assert press(installer, f"/discovery/no-such-node/{ELSEWHERE}", **DESCRIBED).status_code == 404
+    report = DiscoveryReport(cameras=(FoundCamera(address="127.0.0.1"),))
+    send(report, centre_url=world.url, node=NODE, token=SecretStr(TOKEN))
+    assert press(installer, f"/discovery/{NODE}/127.0.0.1", **DESCRIBED).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "token", "status"),
+    [
+        ("{}", "wrong", 401),
+        ("{}", TOKEN, 404),
+        ('{"picture": "bm8ganBlZw=="}', TOKEN, 422),
+        ('{"picture": "' + "/9j/" * 500_000 + '"}', TOKEN, 413),
+    ],
+)
+def test_the_door_takes_trials_that_somebody_waits_for(world, body, token, status):
+    headers = {"Authorization": f"Bearer {token}", "X-Menshen-Node": NODE}
+    answer = httpx.put(
+        f"{world.url}/v1/trials/{'0' * 36}", content=body, headers=headers, trust_env=False
+    )
     assert answer.status_code == status
 
 

@@ -118,7 +118,7 @@ async def import_list(request: Request, web: WebParts, visitor: Installer) -> Re
         raise Refusal(422, "no_list", zh="请选择 CSV 文件", en="Choose a CSV file")
     try:
         cameras, secrets = await run_in_threadpool(_read, data)
-        problem = _unknown(web, cameras)
+        problem = unknown(web, cameras)
     except UserError as error:
         cameras, secrets, problem = [], {}, str(error)
     web.audit.append(
@@ -157,12 +157,16 @@ def _read(data: bytes) -> tuple[list[Camera], dict[str, CameraSecret]]:
     return cameras, secrets
 
 
-def _unknown(web: Web, cameras: list[Camera]) -> str | None:
-    """The first camera whose id is taken, or that names a node, grid or owner we do not have."""
+def unknown(web: Web, cameras: list[Camera]) -> str | None:
+    """The first camera that is in the site already, or whose node, grid or owner we do not have."""
     nodes, grids = {n.id for n in web.site.nodes}, {g.id for g in web.site.grids}
+    streams = {camera.url: camera.id for camera in web.site.cameras}
     for camera in cameras:
         if web.site.camera(camera.id) is not None:
             return f"摄像机 {camera.id} 已在站点里 is in the site already"
+        if camera.url in streams:
+            there = streams[camera.url]
+            return f"摄像机 {camera.id}：主码流已属于 its stream is that of {there!r}"
         if camera.node not in nodes:
             return f"摄像机 {camera.id}：没有节点 there is no node {camera.node!r}"
         if camera.grid not in grids:

@@ -19,6 +19,7 @@ from alerts.web.people.auth import Installer, WebParts
 from alerts.web.schema import discoveries
 from config.clock import Clock
 from config.discovery import DOOR_PATH, REPORT_LIMIT_BYTES, DiscoveryReport, FoundCamera
+from config.live import Discover
 from ingest.engine import reading, writing
 from ingest.live import LiveRelay
 from ingest.node_auth import REMEDY, is_node
@@ -111,7 +112,7 @@ def discovery_router(relay: LiveRelay, tokens: Mapping[str, SecretStr]) -> APIRo
     def discovery_page(request: Request, web: WebParts, visitor: Installer) -> Response:
         """Every node with what its last search has found."""
         searches = Discoveries(web.engine, web.clock).all()
-        known = {_host(camera.url): camera.name for camera in web.site.cameras}
+        known = {host_of(camera.url): camera.name for camera in web.site.cameras}
         nodes = [(node, relay.is_online(node.id)) for node in web.site.nodes]
         return page(
             request, web, visitor, "discovery.html", nodes=nodes, searches=searches, known=known
@@ -122,7 +123,7 @@ def discovery_router(relay: LiveRelay, tokens: Mapping[str, SecretStr]) -> APIRo
         """Ask a node to search now."""
         if not any(node.id == node_id for node in web.site.nodes):
             raise errors.not_found()
-        if not relay.discover(node_id):
+        if not relay.tell(node_id, Discover()):
             raise Refusal(
                 409,
                 "node_not_linked",
@@ -168,5 +169,6 @@ def _refused(status: int, problem: str, remedy: str) -> JSONResponse:
     return JSONResponse({"problem": problem, "remedy": remedy}, status_code=status)
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """The host of a camera's stream address."""
     return url.split("://", 1)[1].split("/", 1)[0].rpartition("@")[2].rsplit(":", 1)[0]

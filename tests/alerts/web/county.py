@@ -18,7 +18,9 @@ from alerts.router import Router
 from alerts.service import AlertService, AlertView, Viewer
 from alerts.store import AlertStore
 from alerts.web.app import create_app
+from alerts.web.home.household import household_router
 from alerts.web.installer.discovery import discovery_router
+from alerts.web.installer.found import found_router
 from config.clock import Clock
 from config.event import (
     Character,
@@ -92,7 +94,7 @@ class County:
             media=self.media,
             clock=self.clock,
             hasher=HASHER,
-            routers=[discovery_router(self.relay, {})],
+            routers=[household_router(self.relay, {}), discovery_router(self.relay, {}), found_router(self.relay, {})],
         )
 
     def viewer(self, person_id: str) -> Viewer:

@@ -42,6 +42,7 @@ PROVEN_OTHERWISE = {
     "POST /api/v1/receipts/{gateway}",
     "POST /api/v1/receipts/webpush",
     "PUT /v1/discovery",
+    "PUT /v1/trials/{trial_id}",
 }
 """What no session opens, but a secret in the address, a signature, or a node's token."""
 

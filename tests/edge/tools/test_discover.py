@@ -18,6 +18,7 @@ from config.errors import UserError
 from edge.cli import app
 from edge.tools import discover_cli
 from edge.tools.discover import discover, parse_answer
+from tests.edge.onvif_device import PASSWORD, USER, OnvifDevice, Profile
 
 ASKED = "5f0a4d8e-0000-4000-8000-000000000001"
 ANSWER = """<?xml version="1.0" encoding="UTF-8"?>
@@ -38,10 +39,10 @@ def probe_id(probe: bytes) -> str:
 
 
 @contextmanager
-def devices(*answers: Callable[[str], bytes]) -> Iterator[tuple[str, int]]:
+def devices(*answers: Callable[[str], bytes], host: str = "127.0.0.1") -> Iterator[tuple[str, int]]:
     """Something on the network that answers each probe with all of ``answers``."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
-        link.bind(("127.0.0.1", 0))
+        link.bind((host, 0))
         link.settimeout(0.05)
         over = threading.Event()
 
@@ -141,6 +142,31 @@ def test_the_command_prints_what_it_found(monkeypatch):
         text = CliRunner().invoke(app, ["discover", "--seconds", "0.5", "--json"]).stdout
     assert "1 cameras answered" in shown.stdout
     assert json.loads(text)["cameras"][0]["name"] == "East Gate"
+
+
+def test_who_logs_in_sees_the_streams_and_no_password(monkeypatch):
+    main = Profile("p", "H265", (2560, 1440), f"rtsp://{USER}:{quote(PASSWORD)}@127.0.0.1/101")
+    with OnvifDevice([main]) as camera:
+        service = camera.service.encode()
+
+        def found(asked: str) -> bytes:
+            return honest(asked).replace(b"http://192.168.1.64/onvif/device_service", service)
+
+        with devices(found) as place:
+            monkeypatch.setattr(
+                discover_cli,
+                "discover",
+                lambda **given: discover(**given, target=place, rtsp_port=None),
+            )
+            command = ["discover", "--seconds", "0.5", "--login", USER]
+            shown = CliRunner().invoke(app, command, input=f"{PASSWORD}\n")
+            monkeypatch.setenv(discover_cli.PASSWORD_VARIABLE, "wrong")
+            refused = CliRunner().invoke(app, [*command, "--json"])
+    assert "url     h265   2560x1440  25 fps  rtsp://127.0.0.1/101" in shown.stdout
+    assert PASSWORD not in shown.output
+    assert quote(PASSWORD) not in shown.output
+    (camera_said,) = json.loads(refused.stdout)["cameras"]
+    assert "refused the user name or password" in camera_said["problem"]
 
 
 def test_a_report_needs_the_nodes_name_and_token(monkeypatch):
