@@ -21,7 +21,7 @@ _PORT: Final = 554
 _CHUNK: Final = 256 * 1024
 _LONGEST_ANSWER: Final = 64 * 1024
 SOON_S: Final = 0.1
-LATER_S: Final = 0.3
+LATER_S: Final = 0.4
 """Packets are fetched this often: waking up for each costs more than reading it."""
 _AGENT: Final = "Menshen"
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,]+))')

@@ -20,8 +20,10 @@ from edge.watching.planar import MaskedPicture
 from edge.watching.trigger import Trigger
 
 MOTION_INTERVAL_S = 0.1
-IDLE_INTERVAL_S = 0.3
-"""While nothing moves, every third picture is compared: what was missed is in the ring."""
+IDLE_INTERVAL_S = 0.4
+"""While nothing moves, every fourth picture is compared: what was missed is in the ring."""
+_KEY_SHARE = 0.45
+"""A key frame is looked at when this share of the interval has passed."""
 SAMPLE_INTERVAL_S = 0.2
 LONG_GOP_S = 2.0
 CATCH_UP_S = 2.0
@@ -68,16 +70,56 @@ class _Pace:
     interval_s: float
     _last_s: float | None = None
 
-    def due(self, at_s: float) -> bool:
-        # A little slack, so that 5 of 25 pictures are every fifth, not every sixth.
-        if self._last_s is not None and 0 <= at_s - self._last_s < self.interval_s * 0.95:
-            return False
+    def would(self, at_s: float, *, share: float = 0.95) -> bool:
+        """Whether this share of the interval has passed, so that a picture would be let through.
+
+        A little less than all of it, so that 5 of 25 pictures are every fifth, not every sixth.
+        """
+        return self._last_s is None or not 0 <= at_s - self._last_s < self.interval_s * share
+
+    def expects(self, packet: StreamPacket, timer: FrameTimer) -> bool:
+        """Whether the picture of a packet would be let through; key frames sooner than others."""
+        share = _KEY_SHARE if packet.is_keyframe else 0.95
+        return self.would(_utc_s(timer, packet.pts_s, packet), share=share)
+
+    def passed(self, at_s: float) -> None:
+        """Note a picture that was let through."""
         self._last_s = at_s
-        return True
+
+
+class _Undecoded:
+    """Packets that nobody has needed yet: a key frame makes those before it needless."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._packets: list[StreamPacket] = []
+
+    def add(self, packet: StreamPacket) -> None:
+        """The next packet of the stream."""
+        if packet.is_keyframe:
+            self._packets.clear()
+        self._packets.append(packet)
+
+    def clear(self) -> None:
+        """What waits will never be needed."""
+        self._packets.clear()
+
+    def decode(self, stream: PacketSource) -> list[Picture]:
+        """All pictures of what waits."""
+        begun = time.thread_time()
+        pictures = [picture for packet in self._packets for picture in stream.decode(packet)]
+        self._counters.decode_s += time.thread_time() - begun
+        self._counters.decoded += len(pictures)
+        self._packets.clear()
+        return pictures
 
 
 class SubWatch:
-    """Decodes the small stream and feeds motion to the trigger."""
+    """Decodes the small stream and feeds motion to the trigger.
+
+    Packets wait undecoded until a look is due, so the last pictures of a group are never decoded
+    while nothing moves. Looks fall on key frames where they can: then the most are left out.
+    """
 
     def __init__(self, trigger: Trigger, masks: MaskBurner, counters: Counters) -> None:
         self._trigger = trigger
@@ -88,28 +130,31 @@ class SubWatch:
         self._timer = FrameTimer()
         self._pace = _Pace(IDLE_INTERVAL_S)
         self._looked = False
+        self._undecoded = _Undecoded(counters)
 
     def opened(self) -> None:
         """A new connection: its clock and its first picture have nothing to do with the last."""
         self._timer = FrameTimer()
         self._looked = False
+        self._undecoded.clear()
 
     def packet(self, stream: PacketSource, packet: StreamPacket) -> bool:
-        """Decode one packet and look for motion. Returns whether something is there."""
+        """Take one packet, and look for motion when it is time. Returns whether there is any."""
         if packet.pts_s is not None:
             self._timer.observe(packet.pts_s, packet.arrived_s)
-        begun = time.thread_time()
-        pictures = stream.decode(packet)
-        self._counters.decode_s += time.thread_time() - begun
-        for picture in pictures:
-            self._counters.decoded += 1
-            self.look(picture, packet, _utc_s(self._timer, picture, packet))
+        self._undecoded.add(packet)
+        if self._pace.expects(packet, self._timer):
+            for picture in self._undecoded.decode(stream)[-1:]:
+                self._look(picture, packet, _utc_s(self._timer, picture.pts_s, packet))
         return self._pace.interval_s < IDLE_INTERVAL_S
 
     def look(self, picture: Picture, packet: StreamPacket, utc_s: float) -> None:
-        """Compare a picture with the background, at most ten times a second."""
-        if not self._pace.due(utc_s):
-            return
+        """Compare a picture with the background, unless the last look was a moment ago."""
+        if self._pace.would(utc_s):
+            self._look(picture, packet, utc_s)
+
+    def _look(self, picture: Picture, packet: StreamPacket, utc_s: float) -> None:
+        self._pace.passed(utc_s)
         if not self._looked:
             self._looked = True
             self._trigger.look_around(packet.at_s)
@@ -175,9 +220,11 @@ class MainWatch:
     _codec: str = ""
     _shown_from_s: float = 0.0
     _watch: SubWatch = field(init=False)
+    _undecoded: _Undecoded = field(init=False)
 
     def __post_init__(self) -> None:
         self._watch = SubWatch(self.trigger, self.masks, self.counters)
+        self._undecoded = _Undecoded(self.counters)
 
     def opened(self) -> None:
         """A new connection: nothing from the last one can be decoded with it."""
@@ -186,6 +233,7 @@ class MainWatch:
         with self._lock:
             self._ring.clear()
         self._watch.opened()
+        self._undecoded.clear()
         self._decoding = False
 
     def packet(self, stream: PacketSource, packet: StreamPacket) -> bool:
@@ -203,6 +251,7 @@ class MainWatch:
         if wanted is None and gate is not Gate.ALWAYS:
             if self._decoding:
                 self._decoding = False
+                self._undecoded.clear()
                 stream.restart_decoder()  # it lets go of its pictures
             # Whoever stands still is looked at now and then, or loitering could not be seen.
             present = self.trigger.present(packet.at_s)
@@ -210,6 +259,7 @@ class MainWatch:
                 begun = time.thread_time()
                 pictures = stream.decode_key(packet)
                 self.counters.decode_s += time.thread_time() - begun
+                self.counters.decoded += len(pictures)
                 self._show(pictures, packet, watch=gate is Gate.KEYFRAMES, sample=present)
         elif self._decoding:
             self._decode(stream, packet, gate)
@@ -254,26 +304,29 @@ class MainWatch:
         return [packet for packet in packets[first:] if packet.arrived_s <= until_s], codec
 
     def _decode(self, stream: PacketSource, packet: StreamPacket, gate: Gate) -> None:
+        """Take a packet while pictures are wanted; all are decoded only where all are watched."""
         wanted = self.trigger.wanted(packet.at_s)
         # What the ring holds from before `since_s` is decoded for reference only.
         sample = wanted is not None and packet.at_s >= wanted.since_s
-        begun = time.thread_time()
-        pictures = stream.decode(packet)
-        self.counters.decode_s += time.thread_time() - begun
-        self._show(pictures, packet, watch=gate is not Gate.SUBSTREAM, sample=sample)
+        self._undecoded.add(packet)
+        if gate is not Gate.SUBSTREAM:
+            self._show(self._undecoded.decode(stream), packet, watch=True, sample=sample)
+        elif sample and self._pace.expects(packet, self._timer):
+            for picture in self._undecoded.decode(stream)[-1:]:
+                self._hand_on(picture, _utc_s(self._timer, picture.pts_s, packet))
 
     def _show(
         self, pictures: list[Picture], packet: StreamPacket, *, watch: bool, sample: bool
     ) -> None:
         for picture in pictures:
-            self.counters.decoded += 1
-            utc_s = _utc_s(self._timer, picture, packet)
+            utc_s = _utc_s(self._timer, picture.pts_s, packet)
             if watch:
                 self._watch.look(picture, packet, utc_s)
-            if sample and self._pace.due(utc_s):
+            if sample and self._pace.would(utc_s):
                 self._hand_on(picture, utc_s)
 
     def _hand_on(self, picture: Picture, utc_s: float) -> None:
+        self._pace.passed(utc_s)
         begun = time.thread_time()
         masked = MaskedPicture(picture.planes(), self.masks, limit_px=self.limit_px)
         self.counters.sampled += 1
@@ -283,8 +336,8 @@ class MainWatch:
         self.counters.picture_s += time.thread_time() - begun
 
 
-def _utc_s(timer: FrameTimer, picture: Picture, packet: StreamPacket) -> float:
+def _utc_s(timer: FrameTimer, pts_s: float | None, packet: StreamPacket) -> float:
     """Unix seconds of a picture; a stream without time stamps is timed by arrival."""
-    if picture.pts_s is None or timer.offset_s is None:
+    if pts_s is None or timer.offset_s is None:
         return packet.arrived_s
-    return picture.pts_s + timer.offset_s
+    return pts_s + timer.offset_s

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +58,8 @@ def footage(clip: Path, *, cache: Path | None = None, pieces: int = 4) -> Footag
     Raises:
         UserError: the clip cannot be read, or is shorter than 3 s.
     """
-    digest = hashlib.sha256(clip.read_bytes() + _VERSION.encode()).hexdigest()[:20]
+    version = _VERSION if pieces == 4 else f"{_VERSION} {pieces}"
+    digest = hashlib.sha256(_bytes(clip) + version.encode()).hexdigest()[:20]
     folder = (cache or default_cache()) / f"bench-{digest}"
     if not (folder / "done").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +69,17 @@ def footage(clip: Path, *, cache: Path | None = None, pieces: int = 4) -> Footag
     return Footage(
         still=_pair(folder, "still"), pieces=tuple(_pair(folder, name) for name in names[:pieces])
     )
+
+
+def _bytes(clip: Path) -> bytes:
+    try:
+        return clip.read_bytes()
+    except OSError as error:
+        raise UserError(
+            where=str(clip),
+            problem=f"cannot be read ({error.strerror})",
+            remedy="give a video file, such as an MP4 with H.264",
+        ) from None
 
 
 def _pair(folder: Path, name: str) -> dict[str, EncodedLoop]:
@@ -94,6 +107,12 @@ def camera(
     return CameraSource(name, _chain(order, "main"), _chain(order, "sub"))
 
 
+def whole(name: str, found: Footage) -> CameraSource:
+    """A camera that shows all of the clip, the empty scene between its pieces."""
+    order = [part for piece in found.pieces for part in (found.still, piece)] + [found.still]
+    return CameraSource(name, _chain(order, "main"), _chain(order, "sub"))
+
+
 def _chain(parts: list[dict[str, EncodedLoop]], stream: str) -> EncodedLoop:
     loops = [part[stream] for part in parts]
     units: list[AccessUnit] = []
@@ -111,9 +130,9 @@ def _chain(parts: list[dict[str, EncodedLoop]], stream: str) -> EncodedLoop:
 
 
 def _encode_all(clip: Path, folder: Path, pieces: int) -> None:
-    frames = list(_frames(clip, seconds=pieces * PIECE_S))
-    count = len(frames) // (PIECE_S * MAIN.fps)
-    if count == 0 and len(frames) >= 3 * MAIN.fps:
+    total = sum(1 for _ in _frames(clip, seconds=pieces * PIECE_S))
+    count = total // (PIECE_S * MAIN.fps)
+    if count == 0 and total >= 3 * MAIN.fps:
         count = 1
     if count == 0:
         raise UserError(
@@ -121,12 +140,13 @@ def _encode_all(clip: Path, folder: Path, pieces: int) -> None:
             problem="is shorter than 3 s",
             remedy="give a longer clip; 8 s or more show whole visits",
         )
-    still = _empty_scene(frames)
+    frames = _frames(clip, seconds=pieces * PIECE_S)
+    still = _empty_scene(islice(frames, 0, None, max(1, total // 31)))
     noise = _noise()
-    _encode(folder / "still", [still] * (STILL_S * MAIN.fps), noise)
+    _encode(folder / "still", repeat(still, STILL_S * MAIN.fps), noise)
+    frames = _frames(clip, seconds=pieces * PIECE_S)
     for number in range(count):
-        start = number * PIECE_S * MAIN.fps
-        _encode(folder / f"piece{number}", frames[start : start + PIECE_S * MAIN.fps], noise)
+        _encode(folder / f"piece{number:03}", islice(frames, PIECE_S * MAIN.fps), noise)
 
 
 def _frames(clip: Path, *, seconds: float) -> Iterator[Picture]:
@@ -136,8 +156,9 @@ def _frames(clip: Path, *, seconds: float) -> Iterator[Picture]:
         with av.open(str(clip)) as container:
             for frame in container.decode(video=0):
                 at = float(frame.time or 0.0)
+                picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
                 while at >= due - 1e-6 and due < seconds:
-                    yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+                    yield picture
                     due += 1 / MAIN.fps
                 if due >= seconds:
                     return
@@ -149,10 +170,9 @@ def _frames(clip: Path, *, seconds: float) -> Iterator[Picture]:
         ) from None
 
 
-def _empty_scene(frames: list[Picture]) -> Picture:
+def _empty_scene(chosen: Iterable[Picture]) -> Picture:
     """What is in the same place in most pictures: the scene without what moves through it."""
-    chosen = frames[:: max(1, len(frames) // 31)]
-    return np.asarray(np.median(np.stack(chosen), axis=0), np.uint8)
+    return np.asarray(np.median(np.stack(list(chosen)), axis=0), np.uint8)
 
 
 def _noise() -> list[NDArray[np.int8]]:
@@ -161,7 +181,7 @@ def _noise() -> list[NDArray[np.int8]]:
     return [random.normal(0, 2.0, shape).astype(np.int8) for _ in range(6)]
 
 
-def _encode(target: Path, frames: list[Picture], noise: list[NDArray[np.int8]]) -> None:
+def _encode(target: Path, frames: Iterable[Picture], noise: list[NDArray[np.int8]]) -> None:
     """Both streams of a stretch, with a sensor's noise on the big picture."""
     with (
         _Writer(target.with_name(target.name + "-main.mp4"), MAIN) as main,

@@ -13,7 +13,7 @@ import pytest
 
 from config.site import Gate
 from edge.streams.stream import StreamPacket
-from edge.watching.gates import Counters, KeyInterval, MainWatch
+from edge.watching.gates import Counters, KeyInterval, MainWatch, SubWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.motion import Motion
 from edge.watching.planar import MaskedPicture
@@ -115,7 +115,7 @@ def test_a_trigger_decodes_from_the_key_frame_before_it() -> None:
     camera = Camera(Gate.SUBSTREAM)
     camera.play(37)
     camera.play(1, moving=True)
-    assert camera.source.decoded == list(range(30, 38))
+    assert camera.source.decoded == list(range(30, 37)), "as far as a picture is wanted"
     assert camera.source.restarts == 1
     assert min(camera.sink.at) >= 1e9 + 3.0 - 0.01
     assert min(camera.sink.at) <= 1e9 + 3.2, "pictures from before the trigger are there too"
@@ -131,16 +131,51 @@ def test_what_the_ring_held_waits_for_room_but_not_for_ever() -> None:
     assert camera.sink.waits[3] == 2.0, "the next trigger has a patience of its own"
 
 
-def test_decoding_goes_on_without_a_gap_and_ends_after_the_motion() -> None:
+def test_decoding_goes_on_and_ends_after_the_motion() -> None:
     camera = Camera(Gate.SUBSTREAM)
     camera.play(35)
     camera.play(20, moving=True)
     camera.play(40)
     decoded = camera.source.decoded
-    assert decoded == list(range(decoded[0], decoded[-1] + 1))
+    left_out = set(range(decoded[0], decoded[-1] + 1)) - set(decoded)
+    assert left_out == {29, 39, 49, 59}, "the last of each group, which no wanted picture refers to"
     assert 54 < decoded[-1] < 75
     gaps = np.diff(camera.sink.at)
-    assert gaps.min() >= 0.15, "five pictures a second, not all"
+    assert gaps.max() <= 0.21
+    assert gaps.mean() >= 0.17, "five pictures a second, not all"
+
+
+def test_of_a_sub_stream_in_which_nothing_moves_the_end_of_each_group_is_left_out() -> None:
+    source, counters = Scripted(), Counters()
+    watch = SubWatch(Trigger(), MaskBurner([]), counters)
+    watch.opened()
+    for number in range(60):
+        at_s = number / FPS
+        watch.packet(source, StreamPacket(at_s, 1e9 + at_s, at_s, 100, number % 20 == 0, None))
+    assert set(range(60)) - set(source.decoded) == {17, 18, 19, 37, 38, 39, 57, 58, 59}
+    assert source.decoded == sorted(source.decoded), "and never one before its reference"
+    assert counters.watched == 15, "looks are 0.4 s apart, and fall on key frames"
+
+
+def test_a_sub_stream_of_key_frames_alone_is_decoded_only_where_it_is_looked_at() -> None:
+    source = Scripted()
+    watch = SubWatch(Trigger(), MaskBurner([]), Counters())
+    for number in range(40):
+        at_s = number / FPS
+        watch.packet(source, StreamPacket(at_s, 1e9 + at_s, at_s, 100, True, None))
+    assert np.diff(source.decoded).max() <= 4
+    assert len(source.decoded) <= 20
+
+
+def test_a_sub_stream_whose_time_jumps_back_is_looked_at_without_a_break() -> None:
+    source, counters = Scripted(), Counters()
+    watch = SubWatch(Trigger(), MaskBurner([]), counters)
+    for number in range(40):
+        at_s = number / FPS
+        pts_s = at_s if number < 15 else at_s - 600
+        watch.packet(source, StreamPacket(pts_s, 1e9 + at_s, at_s, 100, number % 20 == 0, None))
+    assert np.diff(source.decoded).max() <= 4
+    assert counters.watched >= 10
 
 
 def test_key_frames_only_while_still() -> None:
