@@ -315,8 +315,8 @@ def probe(
 
 app.command(
     "discover",
-    epilog="Examples: menshen edge discover --interface 192.168.1.10 --login admin  ·  menshen edge discover "
-    "--centre https://centre:8080 --node node-east --secrets secrets.toml",
+    epilog="Examples: menshen edge discover --interface 192.168.1.10 --login admin  ·  "
+    "menshen edge discover --centre https://centre:8080 --node node-east --secrets secrets.toml",
 )(discover_command)
 
 
