@@ -1,4 +1,4 @@
-"""Reads what people decided, inside the transaction that heeds it: arming and watch list."""
+"""Reads what people decided, inside the transaction that heeds it: arming, households, watches."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from alerts.arming import Arming, silenced
 from alerts.choices_schema import arming, watch_entries, watch_votes
 from config.event import Event
 from config.site import Camera, LegalClass, Site
+from ingest.households import known_members, recognises
 
 APPROVALS = 2
 """Other people who must approve a watch entry before it does anything."""
@@ -29,6 +30,17 @@ class Choices:
     armings: dict[str, Arming] = field(default_factory=dict)
     watched: dict[str, tuple[frozenset[str], str]] = field(default_factory=dict)
     """Per plate: the grids it is looked for in, and the case number."""
+    members: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    """Per member of a household whose consent holds: its owner, and the cameras it is for."""
+
+    def is_household(self, event: Event) -> bool:
+        """True for somebody whom the camera's own home enrolled with consent that holds."""
+        member = event.face.member if event.face is not None else None
+        camera = self.site.camera(event.camera)
+        if member is None or camera is None or member not in self.members:
+            return False
+        owner, cameras = self.members[member]
+        return camera.id in cameras and recognises(camera, owner)
 
     def silenced(self, event: Event) -> tuple[str, str] | None:
         """Why the camera's owner wants no alert of it, in both languages; None when they may."""
@@ -53,7 +65,14 @@ def load_choices(
     cameras = {event.camera for event in batch}
     homes = {name for name in cameras if _is_home(site.camera(name))}
     plates = {event.plate.text for event in batch if event.plate is not None}
-    return Choices(site, now, _armings(connection, homes), _watched(connection, plates, now))
+    members = {event.face.member for event in batch if event.face and event.face.member}
+    return Choices(
+        site,
+        now,
+        _armings(connection, homes),
+        _watched(connection, plates, now),
+        known_members(connection, members, now) if members else {},
+    )
 
 
 def arming_of(row: Any) -> Arming:

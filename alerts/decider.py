@@ -25,6 +25,11 @@ from config.site import Site
 WATCHED = "watch"
 """Begins the de-duplication key of what is on the watch list, wherever it is seen."""
 _ENDS = LIVE | {State.SUPPRESSED}
+_AT_HOME = (
+    "家人（已登记并同意），不作陌生人告警",
+    "a household member, enrolled with consent: no stranger alarm",
+)
+"""Who it is stays on the pages of their own home."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Decider:
             return self._recovered(queued, held)
         if held is not None:
             return self._join(queued, held, verdict)
+        if self.choices.is_household(event):
+            return self._ignored(queued, Decision("household", "ignored", *_AT_HOME, event.id))
         if (reason := self.choices.silenced(event)) is not None:
             return self._ignored(queued, Decision("arming", "ignored", *reason, event_id=event.id))
         if not verdict.is_alert and case is None:

@@ -18,6 +18,7 @@ from pydantic import (
 
 from config.errors import UserError
 from config.event import Frozen, Name, Sha256
+from config.household import HouseholdList, HouseholdReport
 from config.site import Camera
 
 LIMIT_BYTES = 1_000_000
@@ -90,10 +91,13 @@ class UnusableDocumentError(UserError):
         self.revision = revision
 
 
-Body = TypeVar("Body", DesiredConfig, Seen, ReportedConfig)
+Body = TypeVar("Body", DesiredConfig, Seen, ReportedConfig, HouseholdList, HouseholdReport)
 
 
-def seal(document: DesiredConfig | Seen | ReportedConfig, key: SecretStr) -> bytes:
+def seal(
+    document: DesiredConfig | Seen | ReportedConfig | HouseholdList | HouseholdReport,
+    key: SecretStr,
+) -> bytes:
     """The document as it travels, signed with HMAC-SHA-256 (RFC 2104) under the node's token.
 
     The signature covers the kind of document and the node's name too, so that nothing passes as

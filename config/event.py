@@ -88,10 +88,12 @@ class PlateReading(Frozen):
 
 
 class FaceShot(Frozen):
-    """That a face was seen, and how well. Never who: no embedding, no identity."""
+    """That a face was seen, and how well. Never who, but for a home's own people; no embedding."""
 
     quality: Share
     height_px: Annotated[int, Field(ge=1)]
+    member: EventId | None = None
+    """At a home's own camera, somebody whom that home enrolled with consent (their id there)."""
 
 
 class HealthReport(Frozen):

@@ -45,6 +45,14 @@ class Topics:
         """Retained configuration a node says it runs."""
         return f"{_ROOT}/{self.county}/reported/{node}"
 
+    def household(self, node: str) -> str:
+        """Retained list of whom a node may recognise at their own homes."""
+        return f"{_ROOT}/{self.county}/household/{node}"
+
+    def enrolled(self, node: str) -> str:
+        """Retained report of whom a node holds."""
+        return f"{_ROOT}/{self.county}/enrolled/{node}"
+
 
 def node_of(topic: str) -> str | None:
     """The node named by an event topic, or None when ``topic`` is not one."""

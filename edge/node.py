@@ -14,6 +14,7 @@ from config.clock import Clock
 from config.desired import DesiredConfig
 from config.errors import UserError
 from config.event import Event
+from config.household import Enrol
 from config.logs import get_logger
 from config.secrets import Secrets
 from config.settings import Settings
@@ -27,6 +28,8 @@ from edge.delivery.publisher import Publisher
 from edge.delivery.uploader import Uploader
 from edge.health.node_health import Resources
 from edge.health.temperature import hottest_c
+from edge.household.household import Household
+from edge.household.link import HouseholdLink
 from edge.live.agent import LiveAgent
 from edge.watching.group import GroupLimits
 from edge.worker import Vision, WatchedCamera, Worker
@@ -140,6 +143,28 @@ class EdgeNode:
         self._clock = clock
         self._seen = seen
         self._secrets, self._installed, self._sees_faces = secrets, cameras, sees_faces
+        self._household = (
+            None
+            if token is None
+            else Household(
+                folder,
+                node=node,
+                token=token,
+                clock=clock,
+                settings=settings,
+                centre_url=centre_url,
+                connect=lambda household: HouseholdLink(
+                    household,
+                    broker_url=settings.broker or "",
+                    county=site.county.id,
+                    node=node,
+                    key=token,
+                    clock=clock,
+                    tls=tls,
+                ),
+            )
+        )
+        self._serve_homes(cameras)
         self._outbox = Outbox.open(
             folder / "outbox.sqlite", node=node, clock=clock, budget_bytes=OUTBOX_BUDGET_BYTES
         )
@@ -154,6 +179,7 @@ class EdgeNode:
                 clock=clock,
                 limits=replace(limits or GroupLimits(), recordings=folder / "recordings"),
                 resources=lambda: self._resources(folder),
+                faces=self._household,
             )
             self._publisher = Publisher(
                 outbox=self._outbox,
@@ -192,6 +218,7 @@ class EdgeNode:
                 token=token,
                 groups=self._worker.groups,
                 clock=clock,
+                enrol=self._enrol,
             )
             self._worker.on_group = self._live.adopt
         else:
@@ -213,7 +240,20 @@ class EdgeNode:
                     remedy="let a camera of its site file have another face policy than 'off', "
                     "and start the node again",
                 )
+        self._serve_homes(cameras)
         self._worker.reconfigure(cameras)
+
+    def _enrol(self, order: Enrol) -> None:
+        if self._household is not None:
+            self._household.enrol(order)
+
+    def _serve_homes(self, cameras: Sequence[WatchedCamera]) -> None:
+        """Tell the household which cameras may recognise it; without a token there is none."""
+        homes = [one.spec.id for one in cameras if one.face is FacePolicy.HOUSEHOLD]
+        if self._household is not None:
+            self._household.serve(homes)
+        elif homes:
+            _LOG.warning("nobody of a household is recognised without a token", cameras=homes)
 
     def _keep(self, event: Event) -> None:
         self._outbox.append(event)
@@ -256,6 +296,8 @@ class EdgeNode:
         """
         self._publisher.start()
         try:
+            if self._household is not None:
+                self._household.start()
             if self._configs is not None:
                 self._configs.start()
             if self._uploader is not None:
@@ -271,6 +313,8 @@ class EdgeNode:
                 self._live.stop()
             if self._uploader is not None:
                 self._uploader.stop()
+            if self._household is not None:
+                self._household.close()
             self._publisher.stop()
             report = self._report()
             self._outbox.close()

@@ -18,7 +18,7 @@ from config.event import Event
 from config.logs import get_logger
 from config.motion_site import MotionHours
 from config.site import Camera, FacePolicy
-from edge.events.pipeline import CameraPipeline, EventSink, EvidenceSink, health_event
+from edge.events.pipeline import CameraPipeline, EventSink, EvidenceSink, Faces, health_event
 from edge.health.camera_health import CameraHealth
 from edge.health.node_health import NodeHealth, Report, Resources
 from edge.recording.shelf import expire
@@ -125,7 +125,9 @@ class Worker:
         clock: Clock,
         limits: GroupLimits | None = None,
         resources: Callable[[], Resources] | None = None,
+        faces: Faces | None = None,
     ) -> None:
+        self._faces = faces
         self._limits = limits or GroupLimits()
         self._node = node
         self._health = NodeHealth()
@@ -201,6 +203,7 @@ class Worker:
             lines=camera.lines,
             motion=camera.motion,
             zone=camera.zone,
+            faces=self._faces,
             clips=_GroupClips(group, camera.spec.id),
         )
 

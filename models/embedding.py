@@ -96,15 +96,16 @@ class FaceEmbedder:
         return np.concatenate(vectors)
 
     def close(self) -> None:
-        """Free the network, and blank the last faces it saw."""
-        self._pixels[:] = 0
+        """Free the network."""
         self.session.close()
 
     def _run(self, crops: Sequence[Image]) -> NDArray[np.float32]:
-        # A fixed batch is filled up with what was there before; only the asked rows are kept.
+        # A fixed batch is filled up with black; only the asked rows are kept.
         for slot, crop in zip(self._pixels, crops, strict=False):
             np.copyto(slot, crop.transpose(2, 0, 1))
         (output,) = self.session.run({self._input_name: self._pixels}).values()
+        # No face stays here until the next one comes.
+        self._pixels[: len(crops)] = 0
         vectors = output.reshape(self._batch, -1)[: len(crops)]
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import cv2
 import numpy as np
@@ -30,29 +31,37 @@ def load_image(path: Path | str) -> Image:
     Raises:
         UserError: the file is absent, not a picture, cut short, too large or too small.
     """
-    path = Path(path)
+    return _load(Path(path), str(path))
+
+
+def decode_image(data: bytes, *, where: str) -> Image:
+    """The same of a picture file in memory; ``where`` names it in errors."""
+    return _load(io.BytesIO(data), where)
+
+
+def _load(source: Path | IO[bytes], where: str) -> Image:
     try:
-        with PillowImage.open(path, formats=_FORMATS) as picture:
-            _check_size(picture.width, picture.height, str(path))
+        with PillowImage.open(source, formats=_FORMATS) as picture:
+            _check_size(picture.width, picture.height, where)
             return _from_pillow(picture)
     except UnidentifiedImageError as error:
         raise UserError(
-            where=str(path),
+            where=where,
             problem="not a picture of a known format",
             remedy="use JPEG, PNG, BMP, TIFF, WebP or GIF",
         ) from error
     except PillowImage.DecompressionBombError as error:
-        raise _too_large(str(path), str(error)) from error
+        raise _too_large(where, str(error)) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
-            where=str(path),
+            where=where,
             problem=f"cannot be read: {reason}",
             remedy="copy the file again; it may be cut short",
         ) from error
     except (SyntaxError, ValueError, EOFError) as error:
         raise UserError(
-            where=str(path),
+            where=where,
             problem=f"is corrupt: {error}",
             remedy="copy the file again",
         ) from error

@@ -49,6 +49,7 @@ class Told:
     confidence: float
     score: float
     ended: bool
+    member: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +101,10 @@ class Visit:
         """All reads as one, or None when the plate was never read."""
         return fuse_reads(self.reads) if self.reads else None
 
+    def member(self) -> str | None:
+        """Whom of a home its best shot shows; None for everybody else."""
+        return self.face.member if self.face is not None else None
+
     def explained(self) -> bool:
         """True when a plate or face on this moving thing has become an event."""
         return any(visit.told is not None for visit in (*self.carries, *self.root().carries))
@@ -127,6 +132,7 @@ class Visit:
             confidence=plate.confidence if plate else 0.0,
             score=self.shot.score,
             ended=ended,
+            member=self.member(),
         )
         kinds = {
             ObjectClass.PLATE: EventKind.PLATE,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
 
 from config.clock import COUNTY_ZONE
 from config.errors import UserError
@@ -27,10 +31,10 @@ from edge.events.clip_times import LONGEST_S, POST_ROLL_S, PRE_ROLL_S
 from edge.events.drafts import Draft
 from edge.events.geometry import Box, clip
 from edge.events.tracker import ObjectClass, Sighting
-from edge.events.visits import PlateItem, Visits
+from edge.events.visits import FaceItem, PlateItem, Visits
 from edge.watching.pictures import Scene, Shot
 from edge.watching.regions import Region, RegionPlan
-from models.planes import PlanarFrame
+from models.planes import Picture, PlanarFrame
 from models.plates.reading import PlateRead
 from models.types import Detections, FaceDetection, PlateSighting
 
@@ -65,13 +69,22 @@ class ClipSource(Protocol):
         """Whether it has come, and the MP4 unless there was nothing to cut."""
 
 
+class Faces(Protocol):
+    """Knows the people of homes (:class:`edge.household.household.Household`)."""
+
+    def who(self, camera: str, picture: Picture, landmarks: NDArray[np.float32]) -> str | None:
+        """The enrolled member that a face is, or None."""
+
+
 class CameraPipeline:
     """Feed it analysed pictures of one camera in order of time. For one thread at a time.
 
     Args:
         node, camera: names that go into the events.
         face: with ``off``, faces are dropped before anything remembers them. The other policies
-            all make events that hold a quality and a picture, never an identity.
+            make events that hold a quality and a picture; only ``household`` asks ``faces`` whom
+            of the home a best shot shows.
+        faces: None knows nobody.
         evidence: None keeps no picture but the thumbnail inside the event.
         motion, zone: when something that only moves is told, in the local time of ``zone``; None:
             always. Zones, lines, plates and faces are told at any time.
@@ -91,8 +104,10 @@ class CameraPipeline:
         clips: ClipSource | None = None,
         motion: Sequence[MotionHours] | None = None,
         zone: ZoneInfo = COUNTY_ZONE,
+        faces: Faces | None = None,
     ) -> None:
         self.camera = camera
+        self._faces = faces
         self._clips = clips
         self._awaiting: list[tuple[Draft, int, datetime]] = []
         self.analysed = 0
@@ -112,9 +127,17 @@ class CameraPipeline:
         height, width = scene.picture.shape[:2]
         sightings = [_plate(plate, width, height) for plate in detections.plates]
         if self._face is not FacePolicy.OFF:
-            sightings += [_face(face, width, height) for face in detections.faces]
+            sightings += [
+                _face(face, width, height, self._who(scene.picture, face))
+                for face in detections.faces
+            ]
         sightings += [Sighting(ObjectClass.MOVER, clip(box), 1.0) for box in moving]
         self._write(self._visits.see(scene, [s for s in sightings if _has_area(s.box)]))
+
+    def _who(self, picture: Picture, face: FaceDetection) -> Callable[[], str | None] | None:
+        if self._faces is None or self._face is not FacePolicy.HOUSEHOLD:
+            return None
+        return partial(self._faces.who, self.camera, picture, face.landmarks)
 
     def retune(
         self,
@@ -128,6 +151,8 @@ class CameraPipeline:
         self._motion = motion
         if face is FacePolicy.OFF and self._face is not FacePolicy.OFF:
             self._visits.forget(ObjectClass.FACE)
+        if face is not FacePolicy.HOUSEHOLD:
+            self._visits.forget_members()
         self._face = face
         self._visits.change_areas(zones, lines)
 
@@ -282,11 +307,13 @@ def _plate(plate: PlateSighting, width: int, height: int) -> Sighting:
     )
 
 
-def _face(face: FaceDetection, width: int, height: int) -> Sighting:
+def _face(
+    face: FaceDetection, width: int, height: int, who: Callable[[], str | None] | None
+) -> Sighting:
     x, y, w, h = (float(value) for value in face.box)
     return Sighting(
         object_class=ObjectClass.FACE,
         box=clip((x / width, y / height, w / width, h / height)),
         score=face.score,
-        item=FaceShot(quality=_share(face.quality), height_px=max(1, round(h))),
+        item=FaceItem(FaceShot(quality=_share(face.quality), height_px=max(1, round(h))), who),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,6 +55,20 @@ class PlateItem:
     width_px: float
 
 
+@dataclass(frozen=True, slots=True)
+class FaceItem:
+    """What a face sighting carries: how well it is seen, and a way to ask whose it is."""
+
+    shot: FaceShot
+    who: Callable[[], str | None] | None = None
+    """None where the camera's policy allows no identity; asked of the best shots only."""
+
+    def told(self) -> FaceShot:
+        """The shot as it is told, with the home's member that it shows."""
+        member = self.who() if self.who is not None else None
+        return self.shot if member is None else self.shot.model_copy(update={"member": member})
+
+
 class Visits:
     """The visits of one camera. All times are frame time (UTC); nothing here reads a clock."""
 
@@ -87,6 +101,12 @@ class Visits:
             if visit in self._waiting:
                 self._waiting.remove(visit)
         self._tracker.drop([one for one in self._tracker.tracks if one.object_class is kind])
+
+    def forget_members(self) -> None:
+        """Nobody's identity may be known any more; who was told as a member is told anew."""
+        for visit in self.open:
+            if visit.member() is not None and visit.face is not None:
+                visit.face = visit.face.model_copy(update={"member": None})
 
     @property
     def open(self) -> tuple[Visit, ...]:
@@ -233,8 +253,8 @@ class Visits:
         better = visit.shot is None or score > visit.shot.score * 1.1
         if better:
             visit.shot = scene.shot(sighting.box, sighting.object_class, score)
-            if isinstance(item, FaceShot):
-                visit.face = item
+            if isinstance(item, FaceItem):
+                visit.face = item.told()
 
     def _area_drafts(self, visit: Visit, sighting: Sighting, scene: Scene) -> list[Draft]:
         if visit.areas is None:
@@ -294,6 +314,8 @@ class Visits:
             return False
         if plate is not None and plate.text != visit.told.text:
             return True
+        if visit.member() != visit.told.member:
+            return True
         if plate is not None and plate.confidence > visit.told.confidence + settings.better:
             return True
         return visit.shot.score > visit.told.score * settings.grown
@@ -333,8 +355,8 @@ def _score(sighting: Sighting) -> float:
         confidence = item.read.confidence if item.read is not None else 0.0
         whole = 0.2 if is_cut_off(sighting.box) else 1.0
         return (0.05 + confidence) * min(1.0, item.width_px / 200) * whole
-    if isinstance(item, FaceShot):
-        return item.quality * (0.5 if is_cut_off(sighting.box) else 1.0)
+    if isinstance(item, FaceItem):
+        return item.shot.quality * (0.5 if is_cut_off(sighting.box) else 1.0)
     width, height = sighting.box[2:]
     return width * height * (0.5 if is_cut_off(sighting.box) else 1.0)
 

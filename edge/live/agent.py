@@ -15,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from config.clock import Clock
 from config.discovery import TryCamera
+from config.household import Enrol
 from config.live import (
     COMMAND_LIMIT_BYTES,
     LINK_PATH,
@@ -143,6 +144,7 @@ class LiveAgent:
         groups: the decode groups; give them before they start.
         clock: the only source of time.
         retry: how long to wait before connecting again.
+        enrol: told of each order to learn a face; returns at once.
     """
 
     def __init__(
@@ -154,7 +156,9 @@ class LiveAgent:
         groups: Sequence[LiveGroup],
         clock: Clock,
         retry: RetryPolicy = RETRY,
+        enrol: Callable[[Enrol], None] = lambda _order: None,
     ) -> None:
+        self._enrol = enrol
         self._errands = Errands(centre_url=centre_url, node=node, token=token)
         self._url = link_url(centre_url)
         self._node = node
@@ -266,6 +270,9 @@ class LiveAgent:
             return
         if isinstance(command, TryCamera):
             self._errands.try_camera(command)
+            return
+        if isinstance(command, Enrol):
+            self._enrol(command)
             return
         if isinstance(command, LiveStop):
             for each in self._ports:

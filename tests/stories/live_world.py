@@ -71,13 +71,13 @@ sign = "门口"
 """
 
 
-def live_site(port: int) -> Site:
+def live_site(port: int, *, home_face: str = "detect") -> Site:
     """Three cameras of one node: a village yard, a masked one, somebody's home."""
-    return parse_site(live_site_text(port), where="live site")
+    return parse_site(live_site_text(port, home_face=home_face), where="live site")
 
 
-def live_site_text(port: int) -> str:
-    """The site file of :func:`live_site`."""
+def live_site_text(port: int, *, home_face: str = "detect") -> str:
+    """The site file of :func:`live_site`; ``home_face`` is the face policy of the home's camera."""
     roles = ("grid_head", "grid_head", "township", "home_owner", "home_owner", "installer")
     grids = {"head": 'grid = "east"', "other-head": 'grid = "west"'}
     people = "".join(
@@ -90,7 +90,7 @@ def live_site_text(port: int) -> str:
         for name, kind, more in (
             ("yard", "village", ""),
             ("masked", "village", masks),
-            ("home", "home", 'owner = "owner"'),
+            ("home", "home", f'owner = "owner"\nface = "{home_face}"'),
         )
     )
     return _SITE + people + cameras
@@ -105,11 +105,14 @@ class LiveWorld:
     names: tuple[str, ...] = ("yard", "masked", "home")
     rtsp_port: int = field(default_factory=lambda: free_port("127.0.0.1"))
     node_thread: threading.Thread | None = None
+    home_face: str = "detect"
+    mirror: Path | None = None
+    """Where networks for faces are; None: plates only."""
 
     def __post_init__(self) -> None:
         one = prepare_file(self.clip, "yard", cache=self.folder / "cache")
         self.sources = [CameraSource(name, one.main, one.sub) for name in self.names]
-        self.site = live_site(self.rtsp_port)
+        self.site = live_site(self.rtsp_port, home_face=self.home_face)
         self.secrets = Secrets(
             people={name: PersonSecret(password=SecretStr(PASSWORD)) for name in PEOPLE},
             nodes={NODE: SecretStr(TOKEN), OTHER_NODE: SecretStr(TOKEN)},
@@ -118,7 +121,9 @@ class LiveWorld:
         self.web_port = free_port("127.0.0.1")
         self.broker_port = free_port("127.0.0.1")
         self.vision = VisionCore.open(
-            models_dir=self.folder / "models", mirror=None, want=frozenset({"plates"})
+            models_dir=self.folder / "models",
+            mirror=self.mirror,
+            want=frozenset({"plates"} if self.mirror is None else {"faces"}),
         )
 
     def start(self) -> None:
@@ -153,7 +158,12 @@ class LiveWorld:
             site=self.site,
             node=NODE,
             secrets=self.secrets,
-            settings=Settings(broker=broker, data_dir=self.folder),
+            settings=Settings(
+                broker=broker,
+                data_dir=self.folder,
+                models_dir=self.folder / "models",
+                models_mirror=self.mirror,
+            ),
             vision=self.vision,
             clock=SystemClock(),
             centre_url=self.url,

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BODY_LIMIT_BYTES = 64 * 1024
 UPLOAD_LIMIT_BYTES = 13_000_000
 """A photo or a list, and the form around it."""
-_UPLOADS = re.compile(r"/alerts/[0-9a-f-]{36}/(arrive|report)|/cameras/import")
+_UPLOADS = re.compile(r"/alerts/[0-9a-f-]{36}/(arrive|report)|/cameras/import|/home/household")
 
 
 class _TooLarge(Exception):  # noqa: N818 - caught here, seen nowhere

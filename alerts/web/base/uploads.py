@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartParser
 
 from alerts.web.base import photos
 from alerts.web.base.errors import Refusal
+from alerts.web.base.limits import UPLOAD_LIMIT_BYTES
 from ingest.media import MediaStore
 
 NOTE_LIMIT = 2000
+MultiPartParser.spool_max_size = UPLOAD_LIMIT_BYTES
+"""What people send stays in memory: a photo of a face must not lie in a temporary file, not even
+for a moment. The largest body that is let in bounds it."""
 
 
 @dataclass(frozen=True, slots=True)

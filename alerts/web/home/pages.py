@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 
@@ -20,9 +21,11 @@ from alerts.web.camera.cameras import is_own
 from alerts.web.context import Web
 from alerts.web.home.answering import answer_for_home, grant_pictures
 from alerts.web.home.fallback_pages import fallback_state, told_alone
+from alerts.web.home.household import household_cameras
 from alerts.web.people.auth import HomeOwner, Visitor, WebParts
 from alerts.web.people.invite import invitation_page
 from config.site import Camera
+from ingest.households import Households
 
 router = APIRouter(include_in_schema=False)
 SNOOZES = (15, 60, 480)
@@ -37,7 +40,8 @@ def home_page(request: Request, web: WebParts, visitor: HomeOwner) -> Response:
     family = web.homes.family(visitor.person.id)
     but = (*visitor.viewer.owners, *(member.person.id for member in family))
     alerts = web.service.open_alerts(visitor.viewer, 20)
-    cameras = [_camera(web, camera, today, but) for camera in own_cameras(web, visitor)]
+    mine = own_cameras(web, visitor)
+    cameras = [_camera(web, camera, today, but) for camera in mine]
     return page(
         request,
         web,
@@ -50,8 +54,17 @@ def home_page(request: Request, web: WebParts, visitor: HomeOwner) -> Response:
         may_invite=not visitor.viewer.homes,
         modes=Mode,
         snoozes=SNOOZES,
+        may_enrol=bool(household_cameras(web, visitor)),
+        labels=_labels(web, mine),
         **fallback_state(web, visitor),
     )
+
+
+def _labels(web: Web, cameras: Sequence[Camera]) -> dict[str, str]:
+    """What this home calls the people whom its cameras recognise; for its own people only."""
+    store = Households(web.engine, web.site, web.clock)
+    owners = {camera.owner for camera in cameras if camera.owner is not None}
+    return {one.id: one.label for owner in owners for one in store.consents(owner)}
 
 
 def own_cameras(web: Web, visitor: Visitor) -> list[Camera]:

@@ -40,5 +40,12 @@ document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || form.method !== "post") return;
   if (form.dataset.sent) event.preventDefault();
   form.dataset.sent = "yes";
+  const busy = form.querySelector("[data-busy]");
+  if (busy && !event.defaultPrevented) {
+    // Some things take a few seconds: say so, and let nobody press twice.
+    busy.textContent = busy.dataset.busy;
+    busy.setAttribute("aria-busy", "true");
+    return;
+  }
   setTimeout(() => delete form.dataset.sent, 4000);
 });
