@@ -17,6 +17,7 @@ from alerts.findings import AUDIT_LOG, CENTRE, duty_subject
 from alerts.quiet_schema import digests
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import gaps
+from alerts.rosters.schema import duty_notes
 from alerts.state import LIVE, State
 from config.clock import Clock, local_text
 from config.legal_class import LegalClass
@@ -130,6 +131,10 @@ class Auditor:
             (sent.c.next_attempt_at, "deliveries are overdue: is the dispatcher running?"),
             (sent.c.fall_over_at, "next ways are overdue: is the part `reach` running?"),
             (digests.c.due_at, "digests are overdue: is the part `digests` running?"),
+            (
+                duty_notes.c.next_attempt_at,
+                "notes about duty are overdue: is `duty-notes` running?",
+            ),
             (routing_queue.c.enqueued_at, "events wait for a decision: is a router running?"),
         )
         found = []

@@ -18,6 +18,7 @@ from alerts.channels.contacts import Contacts
 from alerts.channels.reach import Reach
 from alerts.explain import AlertLine, Explanation, Reason, explain_event
 from alerts.notices import INAPP
+from alerts.rosters.schema import duty_overrides
 from alerts.router import Router
 from alerts.state import LIVE
 from alerts.store import AlertStore
@@ -39,6 +40,7 @@ STEPS = 12
 _CHOICES: tuple[Table, ...] = (
     choices_schema.shift_swaps,
     choices_schema.absences,
+    duty_overrides,
     choices_schema.arming,
     choices_schema.household,
     choices_schema.home_consents,

@@ -132,7 +132,10 @@ def _first(scene: _Scene, arranged: Arrangements) -> Rung:
     others: list[Recipient] = []
     if place.grid is not None:
         people = people_on_duty(site, place.grid, now, arranged)
-        told += [Recipient(name, "当班网格员", "grid worker on duty") for name in people[:1]]
+        zh, en = "当班网格员", "grid worker on duty"
+        if arranged.standing_in(place.grid, now) is not None:
+            zh, en = "顶班的网格员", "entered for this span of duty"
+        told += [Recipient(name, zh, en) for name in people[:1]]
         zh, en = "同班，但本轮首先通知的是别人", "on the shift, but not first in its turn"
         others += [Recipient(name, zh, en) for name in people[1:]]
         others += _not_standing(scene, place.grid, arranged)
@@ -146,10 +149,16 @@ def _first(scene: _Scene, arranged: Arrangements) -> Rung:
 
 
 def _not_standing(scene: _Scene, grid: str, arranged: Arrangements) -> list[Recipient]:
-    """Those whom the roster names and who swapped, or are away."""
-    duty = planned(scene.site, grid, scene.now)
+    """Those whom the roster names and whom others stand in for, or who swapped, or are away."""
+    duty = planned(scene.site, grid, scene.now, arranged)
     if duty is None:
         return []
+    roster = planned(scene.site, grid, scene.now)
+    replaced = [
+        Recipient(name, "这段时间另有人顶班", "others were entered for this span of duty")
+        for name in (roster.people if roster is not None else ())
+        if name not in duty.people
+    ]
     swapped = after_swaps(duty.people, grid, scene.now, arranged)
     gone = [
         Recipient(name, "这一班已换给别人", "gave this turn to somebody else")
@@ -157,7 +166,9 @@ def _not_standing(scene: _Scene, grid: str, arranged: Arrangements) -> list[Reci
         if name not in swapped
     ]
     away = ((name, stand_in(scene.away, name)) for name in swapped)
-    return gone + [_on_leave(scene, name, other) for name, other in away if other != name]
+    return (
+        replaced + gone + [_on_leave(scene, name, other) for name, other in away if other != name]
+    )
 
 
 def _head(grid: Grid | None) -> list[Recipient]:

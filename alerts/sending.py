@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from alerts.answers import KEY_NAME
 from alerts.channels.contacts import Contacts
+from alerts.channels.duty_notes import DutyNotes
 from alerts.channels.opening import open_channels
 from alerts.channels.reach import Reach
-from alerts.dispatcher import Dispatcher
+from alerts.dispatcher import Dispatcher, pause
 from alerts.hub import Bell, Hub
 from alerts.notices import WEBHOOK
 from alerts.web.base.keys import shared_key
@@ -35,6 +36,8 @@ class Sending:
     reach: Reach
     dispatchers: dict[str, Dispatcher]
     """Per channel."""
+    duty_notes: DutyNotes
+    """What people are told about their duty, over the same channels."""
 
     @classmethod
     def open(
@@ -70,6 +73,15 @@ class Sending:
                 )
                 for channel in channels
             },
+            DutyNotes(
+                engine,
+                site,
+                clock,
+                contacts=contacts,
+                channels={channel.name: channel for channel in channels},
+                pause=pause,
+                base_url=base_url,
+            ),
         )
 
     def works(self) -> dict[str, Work]:
@@ -81,12 +93,18 @@ class Sending:
             )
             for name, item in self.dispatchers.items()
         }
-        return {"reach": Work(self.reach.run_once, (Bell.CHANGES, Bell.NOTICES)), **turns}
+        return {
+            "reach": Work(self.reach.run_once, (Bell.CHANGES, Bell.NOTICES)),
+            "duty-notes": Work(self.duty_notes.run_once, (Bell.NOTICES,)),
+            **turns,
+        }
 
     def settle(self) -> int:
         """Do all that is due now, and wait for it; returns how many attempts were made."""
         self.reach.run_once()
-        return sum(dispatcher.run_once() for dispatcher in self.dispatchers.values())
+        return self.duty_notes.run_once() + sum(
+            dispatcher.run_once() for dispatcher in self.dispatchers.values()
+        )
 
     def close(self) -> None:
         """Wait for the attempts under way and close every channel."""

@@ -22,6 +22,7 @@ class Notification:
     ``is_owners`` is True when it is the receiver's own home. ``answer`` is where its receiver
     alone may answer once without a login; None: nowhere.
     ``is_test`` marks a message that a person sent to try a channel.
+    ``is_duty`` marks a note about the receiver's own duty, which is of no alert.
     ``gathered`` are the notices that a digest to a webhook stands for, the loudest first;
     ``left_out`` counts those that are not among them.
     """
@@ -48,6 +49,7 @@ class Notification:
     is_owners: bool = False
     answer: str | None = None
     is_test: bool = False
+    is_duty: bool = False
     gathered: tuple[Notification, ...] = ()
     left_out: int = 0
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, or_, select, update
 
 from alerts import schema
+from alerts.channels.duty_notes import note_duty_receipt
 from config.clock import Clock
 from config.ids import uuid7
 from ingest.engine import reading, writing
@@ -30,7 +31,7 @@ _BEFORE = {
 
 
 def note_receipt(engine: Engine, clock: Clock, *, channel: str, reference: str, fate: Fate) -> bool:
-    """Write down a receipt; False when no notice of ``channel`` has this ``reference``.
+    """Write down a receipt; False when no notice or note has this ``reference``.
 
     ``reference`` is ours or the provider's own id. Delivered or read ends the chain of ways of
     the notice; failed makes it the next way's turn at once.
@@ -40,7 +41,10 @@ def note_receipt(engine: Engine, clock: Clock, *, channel: str, reference: str, 
     with reading(engine) as connection:
         found = connection.execute(select(sent.id, sent.state).where(mine).limit(1)).first()
     if found is None:
-        return False
+        with writing(engine) as connection:
+            return note_duty_receipt(
+                connection, channel=channel, reference=reference, fate=str(fate), now=clock.now()
+            )
     if found.state in _BEFORE[fate]:
         with writing(engine) as connection:
             _write(connection, clock, str(found.id), fate)

@@ -36,6 +36,9 @@ def words_of(note: Notification, zone: ZoneInfo, *, is_sealed: bool = False) -> 
     if note.is_test:
         title = "【测试 TEST】门神消息渠道测试，无需处理"
         return Words(title, f"This is a test of a channel; nothing to do.\n{opened}\n{note.link}")
+    if note.is_duty:
+        title = " ".join(f"【值班 Duty】{note.title_zh} / {note.title_en}".split())
+        return Words(title, note.link)
     if note.gathered:
         return _gathered_words(note, severity, opened)
     if note.is_home and not is_sealed:
@@ -64,6 +67,8 @@ def spoken(note: Notification) -> str:
     """What a voice says: no link, no English, nothing of a home."""
     if note.is_test:
         return "这是门神的测试电话，无需处理。"
+    if note.is_duty:
+        return f"门神值班通知。{note.title_zh}。"
     what = _home_words(note)[0] if note.is_home else note.title_zh
     return f"门神告警，级别{_SEVERITY_ZH[note.severity]}。{what}。请打开门神页面处理。"
 

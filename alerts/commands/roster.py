@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from alerts.commands.looking import EXAMPLE_SITE, SiteOption
+from alerts.commands.roster_overrides import override
 from alerts.database import open_database
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.csv_import import DutyList, as_toml, read_duty
@@ -24,9 +25,10 @@ from config.site import Grid, Site, load_site
 from ingest.engine import reading
 
 roster = typer.Typer(no_args_is_help=True)
+roster.add_typer(override, name="override")
 Days = Annotated[int, typer.Option(min=1, max=400, help="How many days ahead.")]
 AtOption = Annotated[datetime | None, typer.Option(help="From then on, local time.")]
-LiveOption = Annotated[bool, typer.Option(help="Count in the centre's swaps and leave.")]
+LiveOption = Annotated[bool, typer.Option(help="Count in the centre's stand-ins, swaps and leave.")]
 
 
 @roster.callback()

@@ -1,7 +1,8 @@
-"""Reads what people arranged, in the transaction that heeds it: swaps, leave, home terms."""
+"""Reads what people arranged, in the transaction that heeds it: duty, leave, home terms."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from sqlalchemy import Connection, literal, null, select, union_all
@@ -14,13 +15,17 @@ from alerts.choices_schema import (
     shift_swaps,
 )
 from alerts.ladders import NO_TERMS, HomeTerms, Place
-from alerts.rosters.duty import Arrangements, Swap
+from alerts.rosters.duty import Arrangements, StandIn, Swap
+from alerts.rosters.schema import duty_overrides
 from config.duty import Absence
 
 
 def load_arrangements(connection: Connection, now: datetime) -> Arrangements:
-    """Accepted swaps and approved leave that are not over, each in the order it was decided."""
-    swap, leave = shift_swaps.c, absences.c
+    """Swaps, leave and dated duties that hold and are not over.
+
+    Swaps and leave in the order in which they were decided; the latest dated duty first.
+    """
+    swap, leave, entered = shift_swaps.c, absences.c, duty_overrides.c
     # One round trip: every transition of an alert asks.
     rows = connection.execute(
         union_all(
@@ -34,6 +39,10 @@ def load_arrangements(connection: Connection, now: datetime) -> Arrangements:
                 literal("leave"), null(), leave.starts_at, leave.ends_at,
                 leave.person, leave.substitute, leave.decided_at, leave.id,
             ).where(leave.state == "approved", leave.ends_at > now),
+            select(
+                literal("entered"), entered.grid, entered.starts_at, entered.ends_at,
+                entered.people, null(), entered.made_at, entered.id,
+            ).where(entered.ended_at.is_(None), entered.ends_at > now),
         ).order_by("decided_at", "id")
     ).all()  # fmt: skip
     return Arrangements(
@@ -46,6 +55,11 @@ def load_arrangements(connection: Connection, now: datetime) -> Arrangements:
             Absence(row.person, row.starts_at, row.ends_at, row.other)
             for row in rows
             if row.what == "leave"
+        ),
+        stand_ins=tuple(
+            StandIn(row.grid, row.starts_at, row.ends_at, tuple(json.loads(row.person)))
+            for row in reversed(rows)
+            if row.what == "entered"
         ),
     )
 

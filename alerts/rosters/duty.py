@@ -1,4 +1,4 @@
-"""Who is on duty for a grid at a moment: overrides, shifts, then swaps, then leave."""
+"""Who is on duty for a grid at a moment: dated duties, shifts, then swaps, then leave."""
 
 from __future__ import annotations
 
@@ -39,28 +39,55 @@ class Swap:
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """From ``start`` to ``end`` (UTC) ``people`` have the duty of ``grid``, whatever is planned."""
+
+    grid: str
+    start: datetime
+    end: datetime
+    people: tuple[str, ...]
+
+    def holds(self, grid: str, now: datetime) -> bool:
+        """True when it is about ``grid`` and ``now``."""
+        return self.grid == grid and self.start <= now < self.end
+
+
+@dataclass(frozen=True, slots=True)
 class Arrangements:
-    """What people arranged among themselves, beside the site file; applied in order."""
+    """What people arranged among themselves, beside the site file.
+
+    Swaps and absences are applied in order; of several stand-ins the first one holds.
+    """
 
     swaps: tuple[Swap, ...] = ()
     absences: tuple[Absence, ...] = ()
+    stand_ins: tuple[StandIn, ...] = ()
 
     def away(self, site: Site, now: datetime) -> tuple[Absence, ...]:
         """Absences that hold at ``now``, those of the site file first."""
         known = (*site.duty.absences, *self.absences)
         return tuple(absence for absence in known if absence.start <= now < absence.end)
 
+    def standing_in(self, grid: str, now: datetime) -> StandIn | None:
+        """The stand-in that holds for ``grid`` at ``now``."""
+        return next((one for one in self.stand_ins if one.holds(grid, now)), None)
+
 
 NOTHING_ARRANGED = Arrangements()
 
 
-def planned(site: Site, grid_id: str, now: datetime) -> Duty | None:
-    """What the site file plans at ``now`` (timezone-aware), before anybody swaps or is away.
+def planned(
+    site: Site, grid_id: str, now: datetime, arranged: Arrangements = NOTHING_ARRANGED
+) -> Duty | None:
+    """Whose duty it is at ``now`` (timezone-aware), before anybody swaps or is away.
 
-    The first override that covers the moment answers, then the first shift, both in file order.
+    What people entered for the moment answers, then the first override of the site file, then
+    the first shift, both in file order.
     A shift belongs to the local day it starts on. Its bounds are wall-clock times, so a shift
     across a change of daylight saving is an hour longer or shorter, and never leaves a hole.
     """
+    if (entered := arranged.standing_in(grid_id, now)) is not None:
+        return Duty(entered.people, entered.start, entered.end)
     for override in site.duty.overrides.get(grid_id, ()):
         if override.start <= now < override.end:
             return Duty(override.people, override.start, override.end)
@@ -82,7 +109,7 @@ def people_on_duty(
     site: Site, grid_id: str, now: datetime, arranged: Arrangements = NOTHING_ARRANGED
 ) -> tuple[str, ...]:
     """Who really stands there at ``now``: after swaps, and after leave; empty when nobody does."""
-    duty = planned(site, grid_id, now)
+    duty = planned(site, grid_id, now, arranged)
     if duty is None:
         return ()
     away = arranged.away(site, now)
@@ -137,12 +164,13 @@ def turns(
 
     A turn ends where its shift does, or where other people take over.
     """
-    first, last = planned(site, grid_id, start), planned(site, grid_id, end - _INSTANT)
+    first = planned(site, grid_id, start, arranged)
+    last = planned(site, grid_id, end - _INSTANT, arranged)
     low = min(start, first.start) if first is not None else start
     high = max(end, last.end) if last is not None else end
     found: list[tuple[Duty, tuple[str, ...], Duty]] = []
     for begins, ends in _pieces(site, grid_id, low, high, arranged):
-        source = planned(site, grid_id, begins)
+        source = planned(site, grid_id, begins, arranged)
         people = people_on_duty(site, grid_id, begins, arranged)
         if source is None or not people:
             continue
@@ -199,6 +227,9 @@ def _edges(
 ) -> Iterator[datetime]:
     for override in site.duty.overrides.get(grid_id, ()):
         yield from (override.start, override.end)
+    for entered in arranged.stand_ins:
+        if entered.grid == grid_id:
+            yield from (entered.start, entered.end)
     for swap in arranged.swaps:
         if swap.grid == grid_id:
             yield from (swap.start, swap.end)

@@ -1,9 +1,10 @@
-"""``menshen alerts silence``, ``wartime`` and ``precision`` as an operator types them."""
+"""``menshen alerts silence``, ``wartime``, ``precision``, stand-ins as an operator types them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from alerts.cli import app
 from alerts.state import Outcome
-from config.clock import SystemClock
+from config.clock import COUNTY_ZONE, SystemClock
 from config.errors import UserError
 from config.site import Site
 from tests.alerts.county import County, county_at, sqlite_url
@@ -92,3 +93,54 @@ def test_what_people_found_becomes_the_precision_of_a_camera_but_of_no_home(
         ("east-gate-in", 8, 4)
     ]
     assert "east-gate-in" in run("precision")
+
+
+def in_hours(hours: float) -> str:
+    moment = SystemClock().now().astimezone(COUNTY_ZONE) + timedelta(hours=hours)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}"
+
+
+def test_a_stand_in_is_entered_listed_and_ended(county: County) -> None:
+    at_site = ("roster", "override")
+    assert "No stand-in is entered" in run(*at_site, "list")
+    words = ("--as", "wang-fang", "--grid", "east-gate", "--person", "liu-yang", "--person",
+             "chen-jie", "--reason", "除夕")  # fmt: skip
+    made = run(*at_site, "add", *words, "--from", in_hours(-1), "--to", in_hours(7)).strip()
+    county.clock.advance(60)  # commands go by the machine's own clock
+    alert = county.see(county.plate())[0]
+    assert county.told(alert.id) == ["liu-yang"], "the very next alert"
+    # A terminal of a test is narrow: the table's words are broken over its lines.
+    listed = run(*at_site, "list").replace("\n", "")
+    assert "刘洋" in listed
+    assert "除" in listed
+    assert "no longer on duty" in run(*at_site, "end", made, "--as", "wang-fang")
+    assert "No stand-in is entered" in run(*at_site, "list")
+    assert "ended" in run(*at_site, "list", "--past")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--as", "nobody"), "nobody is called"),
+        (("--as", "sun-mei"), "not 孙梅's to change"),
+        (("--as", "wang-fang", "--grid", "nowhere"), "lists no 'nowhere'"),
+        (("--as", "wang-fang", "--to", "2020-01-01T00:00:00"), "is not after the start"),
+        (("--as", "wang-fang", "--person", "police-desk"), "may not stand there"),
+    ],
+)
+def test_a_stand_in_that_may_not_be_is_refused_in_words(
+    county: County, words: tuple[str, ...], problem: str
+) -> None:
+    fit = (
+        "--grid",
+        "east-gate",
+        "--person",
+        "liu-yang",
+        "--from",
+        in_hours(1),
+        "--to",
+        in_hours(2),
+    )
+    with pytest.raises(UserError, match=problem):
+        run("roster", "override", "add", *fit, *words)
+    assert "No stand-in" in run("roster", "override", "list", "--past")

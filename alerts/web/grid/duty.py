@@ -14,11 +14,14 @@ from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
 from alerts.web.context import Web
 from alerts.web.grid.leave_pages import may_enter_for, stand_ins, to_decide
+from alerts.web.grid.override_pages import override_state
+from alerts.web.grid.override_pages import router as override_router
 from alerts.web.people.auth import DutyReader, Visitor, WebParts
 from config.ids import is_uuid7
 from config.site import Grid, Person, Role
 
 router = APIRouter(prefix="/duty", include_in_schema=False)
+router.include_router(override_router)
 AHEAD = timedelta(days=7)
 _GRID_ROLES = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
 
@@ -47,6 +50,7 @@ def duty_page(request: Request, web: WebParts, visitor: DutyReader) -> Response:
         stand_ins=_stand_ins(web, visitor),
         enter_for=may_enter_for(web, visitor),
         asks_for_self=visitor.person.role in _GRID_ROLES,
+        **override_state(web, visitor, grids),
         calendar_since=web.calendars.since(visitor.person.id),
     )
 

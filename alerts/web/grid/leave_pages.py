@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
+from alerts.rosters.notes import Note, span_text
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.context import Web
@@ -38,7 +39,7 @@ def ask_leave(
     With ``person`` somebody above enters it for them (who has fallen ill, say): it holds at once.
     """
     who = _whose(web, visitor, person)
-    begins, ends = _moment(web, start), _moment(web, end)
+    begins, ends = moment_of(web, start), moment_of(web, end)
     now = web.clock.now()
     if not begins < ends or ends <= now or ends - begins > LONGEST:
         raise Refusal(
@@ -55,7 +56,8 @@ def ask_leave(
     span = f"{begins.isoformat()} to {ends.isoformat()}, substitute {substitute or 'nobody'}"
     _audit(web, visitor, "leave-asked", asked, f"of {who.id}: {span}")
     if who.id != visitor.person.id:
-        web.leaves.decide(asked.id, "approved", by=visitor.person.id)
+        tell = _to_substitute(web, asked, "approved")
+        web.leaves.decide(asked.id, "approved", by=visitor.person.id, tell=tell)
         _audit(web, visitor, "leave-approved", asked, f"of {who.id}")
     return RedirectResponse(BACK, status_code=303)
 
@@ -73,10 +75,33 @@ def answer_leave(web: WebParts, visitor: DutyReader, leave_id: str, answer: str)
         if answer == "withdraw"
         else may_decide(web, visitor.person, web.site.person(leave.person))
     )
-    if not may or not web.leaves.decide(leave.id, states[answer], by=visitor.person.id):
+    tell = _to_substitute(web, leave, states[answer])
+    by = visitor.person.id
+    if not may or not web.leaves.decide(leave.id, states[answer], by=by, tell=tell):
         raise errors.not_found()
     _audit(web, visitor, f"leave-{states[answer]}", leave, f"of {leave.person}")
     return RedirectResponse(BACK, status_code=303)
+
+
+def _to_substitute(web: Web, leave: LeaveRequest, state: str) -> list[Note]:
+    """What the substitute is told: that they stand in and until when, or no longer.
+
+    Never why: somebody's reason for leave is nobody else's.
+    """
+    if leave.substitute is None:
+        return []
+    away = web.site.person(leave.person)
+    name = away.name if away is not None else leave.person
+    span = span_text(leave.starts_at, leave.ends_at, web.zone)
+    if state == "approved":
+        zh = f"请您替{name}值班：{span}。到时自动结束"
+        en = f"You stand in for {name}: {span}. It ends by itself then"
+    elif leave.state == "approved":
+        zh = f"不必再替{name}值班：{span}，已取消"
+        en = f"You no longer stand in for {name}: {span}, called off"
+    else:
+        return []
+    return [Note(leave.substitute, f"leave {leave.id}", zh, en)]
 
 
 def may_decide(web: Web, decider: Person, person: Person | None) -> bool:
@@ -129,7 +154,7 @@ def _whose(web: Web, visitor: Visitor, person_id: str) -> Person:
     return person
 
 
-def _moment(web: Web, text: str) -> datetime:
+def moment_of(web: Web, text: str) -> datetime:
     """``2026-10-01T08:00``, as an input of type datetime-local sends it, in the county's zone."""
     try:
         moment = datetime.fromisoformat(text)

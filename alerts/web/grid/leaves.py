@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, insert, or_, select, update
 
 from alerts.choices_schema import absences
+from alerts.rosters.notes import Note, write_notes
 from config.clock import Clock
 from config.ids import uuid7
 from ingest.engine import reading, writing
@@ -58,10 +60,11 @@ class Leaves:
         found = self._find(absences.c.id == leave_id)
         return found[0] if found else None
 
-    def decide(self, leave_id: str, state: str, *, by: str) -> bool:
+    def decide(self, leave_id: str, state: str, *, by: str, tell: Sequence[Note] = ()) -> bool:
         """Approve or decline what is asked, or withdraw what is asked or approved.
 
-        False when it is in no such state, or is over.
+        ``tell`` are notes that go out with the decision. False when it is in no such state, or
+        is over; nobody is told then.
         """
         now = self._clock.now()
         earlier = ("asked", "approved") if state == "withdrawn" else ("asked",)
@@ -72,6 +75,8 @@ class Leaves:
                 .where(absences.c.state.in_(earlier))
                 .values(state=state, decided_at=now, decided_by=by)
             )
+            if result.rowcount == 1:
+                write_notes(connection, tell, now)
         return result.rowcount == 1
 
     def of_person(self, person: str) -> list[LeaveRequest]:

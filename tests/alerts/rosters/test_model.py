@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.rosters.duty import Arrangements, Swap, gaps, on_duty, turns
+from alerts.rosters.duty import Arrangements, StandIn, Swap, gaps, on_duty, turns
 from config.duty import Absence, Leave, Override, Roster, Shift
 from config.holidays import WEEKDAYS, Calendar, Holiday
 from config.site import County, Site
@@ -52,6 +52,7 @@ class Case:
         self.arranged = Arrangements(
             swaps=tuple(self._swap() for _ in range(self._few(3))),
             absences=tuple(self._absence() for _ in range(self._few(3))),
+            stand_ins=tuple(self._stand_in() for _ in range(self._few(2))),
         )
 
     def _few(self, most: int) -> int:
@@ -90,13 +91,18 @@ class Case:
         start, end = self._span()
         return Swap(self.random.choice("gh"), start, end, *self.random.sample(PEOPLE, 2))
 
+    def _stand_in(self) -> StandIn:
+        start, end = self._span()
+        people = self.random.sample(PEOPLE, self.random.randint(1, 2))
+        return StandIn(self.random.choice("gh"), start, end, tuple(people))
+
     def _absence(self) -> Absence:
         leave = self._leave()
         return Absence(leave.person, leave.start, leave.end, leave.substitute)
 
 
 def naive(case: Case) -> Slots:
-    """Paint from what counts least to what counts most: shifts, overrides, swaps, leave."""
+    """Paint from what counts least: shifts, overrides, stand-ins, swaps, leave."""
     slots: Slots = [()] * (96 * DAYS)
     for roster in reversed(case.site.rosters):
         for shift in reversed(roster.shifts):
@@ -106,6 +112,9 @@ def naive(case: Case) -> Slots:
     for override in reversed(case.site.overrides):
         for slot in _slots(case, override.start, override.end):
             slots[slot] = tuple(dict.fromkeys(override.people))
+    for entered in reversed(case.arranged.stand_ins):
+        for slot in _slots(case, entered.start, entered.end) if entered.grid == "g" else ():
+            slots[slot] = entered.people
     for swap in case.arranged.swaps:
         for slot in _slots(case, swap.start, swap.end) if swap.grid == "g" else ():
             swapped = (swap.taker if name == swap.giver else name for name in slots[slot])
