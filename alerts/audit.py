@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, select, update
+from sqlalchemy import Connection, Engine, RowMapping, select
 
+from alerts.counting import Head as Head
+from alerts.counting import move_counters, take_counters
 from alerts.rows import insert_rows
 from alerts.schema import audit, counters
 from config.clock import Clock
@@ -17,6 +20,7 @@ from ingest.engine import reading, writing
 
 GENESIS = "0" * 64
 """What the first row names as the hash before it."""
+_START = Head(0, GENESIS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +32,6 @@ class AuditLine:
     action: str
     object: str
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The end of the chain: how many rows, and the hash of the last."""
-
-    rows: int
-    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +105,17 @@ def append_lines(connection: Connection, lines: Sequence[AuditLine]) -> None:
     """Add lines inside the caller's transaction; call it last, it holds a lock until commit."""
     if not lines:
         return
-    # The update takes the lock; only then is the head read, so no other writer moves it.
-    connection.execute(
-        update(counters)
-        .where(counters.c.name == "audit")
-        .values(value=counters.c.value + len(lines))
-    )
-    head = _head(connection)
-    seq, previous = head.rows - len(lines), head.hash
-    rows = []
-    for line in lines:
-        seq += 1
+    counted = take_counters(connection)
+    rows = chained(counted.audit, lines)
+    insert_rows(connection, audit, rows)
+    move_counters(connection, replace(counted, audit=end_of(rows)))
+
+
+def chained(head: Head, lines: Sequence[AuditLine]) -> list[dict[str, Any]]:
+    """Rows of table ``audit`` for ``lines``, the first following ``head``."""
+    rows: list[dict[str, Any]] = []
+    previous = head.hash
+    for seq, line in enumerate(lines, start=head.rows + 1):
         digest = row_hash(seq, line, previous)
         rows.append(
             {
@@ -134,8 +130,12 @@ def append_lines(connection: Connection, lines: Sequence[AuditLine]) -> None:
             }
         )
         previous = digest
-    insert_rows(connection, audit, rows)
-    connection.execute(update(counters).where(counters.c.name == "audit").values(hash=previous))
+    return rows
+
+
+def end_of(rows: Sequence[Mapping[str, Any]]) -> Head:
+    """Where the chain ends with ``rows``, of which there is at least one."""
+    return Head(rows[-1]["seq"], rows[-1]["hash"])
 
 
 def row_hash(seq: int, line: AuditLine, previous: str) -> str:
@@ -157,7 +157,7 @@ def _first_bad(
     rows: Iterable[RowMapping],
     head: Head,
     checkpoints: Sequence[Head],
-    after: Head = Head(0, GENESIS),
+    after: Head = _START,
 ) -> Finding | None:
     known = {checkpoint.rows: checkpoint.hash for checkpoint in checkpoints}
     expected, previous, sure = after.rows + 1, after.hash, after.rows

@@ -12,6 +12,7 @@ from alerts import schema
 from alerts.inhibition.causes import EXPLAINING, Causes
 from alerts.inhibition.roots import LATE
 from alerts.records import About, to_about, to_alert, to_timer
+from alerts.rows import one_of
 from alerts.state import Alert, State, Timer
 from config.event import EventKind
 
@@ -72,15 +73,17 @@ class Holdings:
         links = schema.alert_events
         rows = self._connection.execute(
             select(links.c.visit, links.c.alert_id)
-            .where(links.c.visit.in_(visits))
+            .where(one_of(self._connection, links.c.visit, visits))
             .order_by(links.c.at, links.c.event_id)
         )
         self._by_visit.update({row.visit: row.alert_id for row in rows})
         alerts = schema.alerts.c
         # What goes on is joined and ended however long ago it was last seen.
         goes_on = alerts.state.in_([str(state) for state in EXPLAINING])
-        recent = and_(alerts.dedup_key.in_(keys), or_(alerts.seen_at >= since, goes_on))
-        wanted = or_(alerts.id.in_(set(self._by_visit.values())), recent)
+        of_keys = one_of(self._connection, alerts.dedup_key, keys)
+        recent = and_(of_keys, or_(alerts.seen_at >= since, goes_on))
+        mine = set(self._by_visit.values())
+        wanted = or_(one_of(self._connection, alerts.id, mine), recent) if mine else recent
         others = causes.condition(now)
         self._load(wanted if others is None else or_(wanted, others))
 
@@ -104,6 +107,8 @@ class Holdings:
 
     def behind(self, subjects: Collection[str], now: datetime) -> Iterator[Held]:
         """Trouble of ``subjects`` that nobody has taken and that began not long before ``now``."""
+        if not subjects:
+            return
         names = set(subjects)
         for held in list(self._held.values()):
             is_theirs = held.about.kind is EventKind.HEALTH and held.about.place.camera in names
@@ -131,12 +136,12 @@ class Holdings:
             return
         timers, sent = schema.timers, schema.deliveries
         for row in self._connection.execute(
-            select(timers).where(timers.c.alert_id.in_(ids))
+            select(timers).where(one_of(self._connection, timers.c.alert_id, ids))
         ).mappings():
             self._held[row["alert_id"]].timer = to_timer(row)
         for told in self._connection.execute(
             select(sent.c.alert_id, sent.c.cycle, sent.c.person)
-            .where(sent.c.alert_id.in_(ids), sent.c.person.is_not(None))
+            .where(one_of(self._connection, sent.c.alert_id, ids), sent.c.person.is_not(None))
             .distinct()
         ):
             held = self._held[told.alert_id]

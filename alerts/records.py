@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
 from alerts.routing import Place
@@ -161,13 +162,12 @@ def to_timer(row: Row) -> Timer:
 
 def dump_row(columns: dict[str, Any]) -> str:
     """A row of ``alerts`` as JSON, times as ISO 8601 in UTC."""
-    return json.dumps(
+    return to_json(
         {
-            name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+            name: value.astimezone(UTC) if isinstance(value, datetime) else value
             for name, value in columns.items()
-        },
-        ensure_ascii=False,
-    )
+        }
+    ).decode()
 
 
 def load_row(text: str) -> dict[str, Any]:

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    delete,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningDelete
 
 from alerts.choices import load_choices
 from alerts.decider import Decider, Queued, key_of
 from alerts.inhibition.causes import causes_of
 from alerts.inhibition.roots import Roots, lock_names, roots_of
 from alerts.journal import Journal
+from alerts.rows import one_of
 from alerts.rules import RuleBook
 from alerts.silences.book import in_force
 from alerts.store import AlertStore
@@ -62,7 +77,8 @@ class Router:
 
     def run_once(self) -> int:
         """Decide about one batch; returns how many events, 0 when none waits."""
-        if not self._has_work():
+        # Behind a backlog there is work, and asking first would only cost a round trip.
+        if not self._is_behind and not self._has_work():
             return 0
         try:
             return self._route(BATCH)
@@ -72,29 +88,19 @@ class Router:
         return sum(self._route_alone(event_id) for event_id in self._waiting(BATCH))
 
     def _has_work(self) -> bool:
-        with reading(self._engine) as connection:
-            return connection.execute(self._due().limit(1)).first() is not None
+        return bool(self._waiting(1))
 
     def _waiting(self, limit: int) -> list[str]:
+        given = {"now": self._clock.now(), "limit": limit}
         with reading(self._engine) as connection:
-            return list(connection.execute(self._due().limit(limit)).scalars())
-
-    def _due(self) -> Select[str]:
-        queue = routing_queue.c
-        return (
-            select(queue.event_id).where(self._free()).order_by(queue.enqueued_at, queue.event_id)
-        )
-
-    def _free(self) -> ColumnElement[bool]:
-        claimed_until = routing_queue.c.claimed_until
-        return or_(claimed_until.is_(None), claimed_until <= self._clock.now())
+            return list(connection.execute(_DUE, given).scalars())
 
     def _urgent(self, connection: Connection, limit: int) -> list[str]:
         """Looked for only behind a backlog, and now and then: it reads the whole queue."""
         now = self._clock.monotonic()
         if not self._is_behind or now - self._looked_at < LOOK_FOR_URGENT_EVERY_S:
             return []
-        found = urgent_ids(connection, self._free(), limit)
+        found = urgent_ids(connection, free_at(self._clock.now()), limit)
         if len(found) < limit:
             self._looked_at = now
         return found
@@ -140,23 +146,52 @@ class Router:
 
     def _claim(self, connection: Connection, limit: int, only: str | None) -> list[Queued]:
         """Lock up to ``limit`` rows that no other router holds, and take them off the queue."""
-        due = self._due().limit(limit).with_for_update(skip_locked=True)
+        given: dict[str, Any] = {"now": self._clock.now(), "limit": limit}
+        take = _TAKE
         if only is not None:
-            due = due.where(routing_queue.c.event_id == only)
+            take, given["these"] = _TAKE_THESE, [only]
         elif urgent := self._urgent(connection, limit):
-            due = due.where(routing_queue.c.event_id.in_(urgent))
-        ids = list(connection.execute(due).scalars())
-        self._is_behind = self._is_behind if only is not None else len(ids) == limit
-        if not ids:
+            take, given["these"] = _TAKE_THESE, urgent
+        since = {row.event_id: row.enqueued_at for row in connection.execute(take, given)}
+        self._is_behind = self._is_behind if only is not None else len(since) == limit
+        if not since:
             return []
-        rows = connection.execute(
-            select(events.c.body, routing_queue.c.enqueued_at)
-            .join(routing_queue, routing_queue.c.event_id == events.c.id)
-            .where(events.c.id.in_(ids))
-            .order_by(routing_queue.c.enqueued_at, events.c.visit, events.c.revision, events.c.id)
-        ).all()
-        connection.execute(delete(routing_queue).where(routing_queue.c.event_id.in_(ids)))
-        return [Queued(Event.model_validate_json(row.body), row.enqueued_at) for row in rows]
+        of_these = one_of(connection, events.c.id, list(since))
+        bodies = connection.execute(select(events.c.body).where(of_these)).scalars()
+        queued = [Queued(event, since[event.id]) for event in map(_event, bodies)]
+        return sorted(queued, key=_turn)
+
+
+def free_at(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    """SQL condition: rows of the queue that nobody has put aside at ``now``."""
+    claimed_until = routing_queue.c.claimed_until
+    return or_(claimed_until.is_(None), claimed_until <= now)
+
+
+def _event(body: str) -> Event:
+    return Event.model_validate_json(body)
+
+
+def _turn(queued: Queued) -> tuple[datetime, str, int, str]:
+    event = queued.event
+    return queued.stored_at, event.visit, event.revision, event.id
+
+
+_queue = routing_queue.c
+_WAITING = select(_queue.event_id).where(free_at(bindparam("now", type_=_queue.claimed_until.type)))
+_DUE = _WAITING.order_by(_queue.enqueued_at, _queue.event_id).limit(bindparam("limit"))
+_THESE = _DUE.where(_queue.event_id.in_(bindparam("these", expanding=True)))
+
+
+def _taking(due: Select[str]) -> ReturningDelete[Any]:
+    """Take what is ``due`` off the queue, except what another router holds."""
+    # As a CTE it is looked up once: a sub-select with a limit might be asked for each row.
+    held = due.with_for_update(skip_locked=True).cte("due")
+    mine = _queue.event_id.in_(select(held.c.event_id))
+    return delete(routing_queue).where(mine).returning(_queue.event_id, _queue.enqueued_at)
+
+
+_TAKE, _TAKE_THESE = _taking(_DUE), _taking(_THESE)
 
 
 def lock_subjects(connection: Connection, names: Iterable[str]) -> None:
@@ -167,10 +202,16 @@ def lock_subjects(connection: Connection, names: Iterable[str]) -> None:
     """
     if connection.dialect.name != "postgresql":
         return
-    # One round trip: the columns of a row are computed from left to right.
     keys = sorted(set(map(_lock_key, names)))
     if keys:
-        connection.execute(select(*(func.pg_advisory_xact_lock(key) for key in keys)))
+        connection.execute(_LOCK, {"keys": keys})
+
+
+# One round trip with one answer; an array is unnested, and so locked, in its order.
+_LOCK = text(
+    "SELECT count(CAST(pg_advisory_xact_lock(key) AS text))"
+    " FROM unnest(CAST(:keys AS bigint[])) AS key"
+)
 
 
 def _lock_names(batch: Sequence[Event], keys: Mapping[str, str], roots: Roots) -> set[str]:

@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, TextClause, insert, text, update
+from pydantic_core import to_json
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Insert,
+    String,
+    Table,
+    TextClause,
+    Update,
+    any_,
+    bindparam,
+    insert,
+    literal,
+    text,
+    update,
+)
+
+Rows = Sequence[dict[str, Any]]
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+def insert_rows(connection: Connection, table: Table, rows: Rows) -> None:
     """Insert ``rows``, which all have the same keys, names of columns; none is fine."""
-    if not rows:
+    insert_all(connection, [(table, rows)])
+
+
+def insert_all(connection: Connection, parts: Sequence[tuple[Table, Rows]]) -> None:
+    """Insert rows of several tables, each at most once, as :func:`insert_rows` does of one.
+
+    On PostgreSQL in one round trip: foreign keys between them are checked at its end.
+    """
+    filled = [(table, rows) for table, rows in parts if rows]
+    if not filled:
         return
     if connection.dialect.name != "postgresql":
-        connection.execute(insert(table), rows)
+        for table, rows in filled:
+            connection.execute(_insert(table), rows)
         return
     # pg8000 sends a list row by row, each a round trip, and reads a long statement letter by
     # letter in Python: one parameter with all rows as JSON costs neither.
-    body = json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
-    connection.execute(_from_json(table, tuple(rows[0])), {"rows": body})
-
-
-@cache
-def _from_json(table: Table, columns: tuple[str, ...]) -> TextClause:
-    # Both come from our own schema, never from data.
-    names = ", ".join(f'"{table.columns[name].name}"' for name in columns)
-    return text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} '  # noqa: S608
-        f'FROM json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows AS json))'
-    )
+    statement = _from_json(tuple((table, tuple(rows[0])) for table, rows in filled))
+    bodies = {f"rows_{number}": _json(rows) for number, (_, rows) in enumerate(filled)}
+    connection.execute(statement, bodies)
 
 
 def update_rows(
     connection: Connection,
     table: Table,
-    rows: Sequence[dict[str, Any]],
+    rows: Rows,
     *,
     fits: Sequence[str],
     only: Mapping[str, str],
@@ -52,10 +70,65 @@ def update_rows(
         return set()
     if connection.dialect.name != "postgresql":
         return {row["id"] for row in rows if _update_one(connection, table, row, fits, only)}
-    body = json.dumps(rows, default=datetime.isoformat, ensure_ascii=False)
-    given = {"rows": body, **{f"only_{name}": value for name, value in only.items()}}
+    given = {"rows": _json(rows), **{f"only_{name}": value for name, value in only.items()}}
     statement = _update_from_json(table, tuple(rows[0]), tuple(fits), tuple(only))
     return set(connection.execute(statement, given).scalars())
+
+
+def swap_versions(
+    connection: Connection, table: Table, rows: Rows, stored: Mapping[str, int]
+) -> bool:
+    """Replace whole rows that are still at the version ``stored`` for their ``id``.
+
+    ``rows`` have all columns of ``table``. False when one has changed meanwhile: undo all then.
+    """
+    if not rows:
+        return True
+    if connection.dialect.name != "postgresql":
+        given = [_renamed(row, stored) for row in rows]
+        return connection.execute(_swap(table), given).rowcount == len(rows)
+    body = _json([{"was": stored[row["id"]], "row": row} for row in rows])
+    return connection.execute(_swap_from_json(table), {"rows": body}).rowcount == len(rows)
+
+
+def one_of(
+    connection: Connection, column: Column[str], values: Collection[str]
+) -> ColumnElement[bool]:
+    """The condition that a column of text has one of ``values``.
+
+    On PostgreSQL they are one parameter: a statement with one per value is new for each number
+    of them, and pg8000 reads it letter by letter.
+    """
+    if connection.dialect.name != "postgresql":
+        return column.in_(values)
+    return column == any_(literal(list(values), ARRAY(String)))
+
+
+def _json(rows: Rows) -> str:
+    return to_json(rows).decode()
+
+
+@cache
+def _insert(table: Table) -> Insert:
+    return insert(table)
+
+
+# Names in the statements below come from our own schema, never from data.
+
+
+@cache
+def _from_json(parts: tuple[tuple[Table, tuple[str, ...]], ...]) -> TextClause:
+    *first, last = [_insert_from_json(number, *part) for number, part in enumerate(parts)]
+    others = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(first))
+    return text(f"WITH {others} {last}" if others else last)
+
+
+def _insert_from_json(number: int, table: Table, columns: tuple[str, ...]) -> str:
+    names = ", ".join(f'"{table.columns[name].name}"' for name in columns)
+    return (
+        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM '  # noqa: S608
+        f'json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows_{number} AS json))'
+    )
 
 
 def _update_one(
@@ -79,11 +152,36 @@ def _update_from_json(
         [f'old."{name}" = new."{name}"' for name in ("id", *fits)]
         + [f'old."{name}" = :only_{name}' for name in only]
     )
-    changed = [name for name in columns if name not in ("id", *fits)]
-    values = ", ".join(f'"{name}" = new."{name}"' for name in changed)
-    # Names come from our own schema, never from data.
+    values = _values(name for name in columns if name not in ("id", *fits))
     return text(
         f'UPDATE "{table.name}" AS old SET {values} '  # noqa: S608
         f'FROM json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows AS json)) AS new '
         f"WHERE {known} RETURNING old.id"
     )
+
+
+@cache
+def _swap(table: Table) -> Update:
+    # What is set are the other keys of the row.
+    same = (table.c.id == bindparam("its_id")) & (table.c.version == bindparam("was"))
+    return update(table).where(same)
+
+
+def _renamed(row: Mapping[str, Any], stored: Mapping[str, int]) -> dict[str, Any]:
+    others = {name: value for name, value in row.items() if name != "id"}
+    return {**others, "its_id": row["id"], "was": stored[row["id"]]}
+
+
+@cache
+def _swap_from_json(table: Table) -> TextClause:
+    values = _values(column.name for column in table.columns if column.name != "id")
+    return text(
+        f'UPDATE "{table.name}" AS old SET {values} '  # noqa: S608
+        "FROM json_array_elements(CAST(:rows AS json)) AS item, "
+        f"""json_populate_record(CAST(NULL AS "{table.name}"), item -> 'row') AS new """
+        "WHERE old.id = new.id AND old.version = CAST(item ->> 'was' AS integer)"
+    )
+
+
+def _values(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}" = new."{name}"' for name in names)

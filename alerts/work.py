@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, delete
 
 from alerts import schema
-from alerts.audit import AuditLine, append_lines
+from alerts.audit import AuditLine, chained, end_of
+from alerts.counting import Counted, move_counters, take_counters
 from alerts.holding import Held, Holdings
 from alerts.inhibition.causes import Causes
 from alerts.inhibition.roots import GRACE
@@ -19,8 +20,8 @@ from alerts.machine import Scene, step
 from alerts.notices import Decision, Notices
 from alerts.records import About, dump_row, to_columns, with_event
 from alerts.rosters.arranged import load_arrangements, load_terms
-from alerts.rows import insert_rows
-from alerts.state import Alert, Command, ParentGone, State, Transition
+from alerts.rows import insert_all, insert_rows, one_of, swap_versions
+from alerts.state import Alert, Command, ParentGone, State, Timer, Transition
 from alerts.storm.brake import Brake, Notice
 from alerts.wartime.orders import load_posture
 from config.event import Event, Severity
@@ -178,14 +179,23 @@ class Work:
 
     def flush(self) -> None:
         """Write everything; call it once, last."""
-        self._write_alerts()
-        self._write_timers()
-        self._insert(schema.alert_events, self._joined)
-        self._insert(schema.decisions, self._notices.decision_rows())
-        append_lines(self._connection, self._audit)
-        # From here on the audit's counter is locked, under which paces and digests are kept.
-        self._write_deliveries()
-        self._write_stream()
+        if self._touched:
+            self._write_alerts()
+        decisions = self._notices.decision_rows()
+        if not self._audit:
+            insert_rows(self._connection, schema.decisions, decisions)
+            return
+        counted = take_counters(self._connection)
+        # From here on both counters are locked; paces and digests are kept under the audit's.
+        audit, stream = chained(counted.audit, self._audit), self._stream_rows(counted.stream)
+        parts = (
+            (schema.decisions, decisions),
+            (schema.audit, audit),
+            (schema.deliveries, self._braked()),
+            (schema.stream, stream),
+        )
+        insert_all(self._connection, parts)
+        move_counters(self._connection, Counted(end_of(audit), stream[-1]["position"]))
 
     def _link(self, held: Held, event: Event, relation: str) -> None:
         held.about = with_event(held.about, event)
@@ -220,72 +230,45 @@ class Work:
 
     def _write_alerts(self) -> None:
         touched = [self._held[alert_id] for alert_id in sorted(self._touched)]
-        new = [to_columns(held.alert, held.about) for held in touched if held.stored is None]
-        self._insert(schema.alerts, new)
-        for held in touched:
-            if held.stored is None:
-                continue
-            result = self._connection.execute(
-                update(schema.alerts)
-                .where(schema.alerts.c.id == held.alert.id)
-                .where(schema.alerts.c.version == bindparam("stored_version"))
-                .values(to_columns(held.alert, held.about)),
-                {"stored_version": held.stored},
-            )
-            if result.rowcount != 1:
-                raise LostRace(f"alert {held.alert.id} is no longer at version {held.stored}")
-
-    def _write_timers(self) -> None:
-        if not self._touched:
-            return
-        timers = schema.timers
-        self._connection.execute(delete(timers).where(timers.c.alert_id.in_(self._touched)))
-        armed = [(alert_id, self._held[alert_id].timer) for alert_id in sorted(self._touched)]
-        self._insert(
-            timers,
-            [
-                {"alert_id": alert_id, "kind": str(timer.kind), "due_at": timer.due_at}
-                for alert_id, timer in armed
-                if timer is not None
-            ],
+        stored = {held.alert.id: held.stored for held in touched if held.stored is not None}
+        rows = [to_columns(held.alert, held.about) for held in touched]
+        changed = [row for row in rows if row["id"] in stored]
+        if not swap_versions(self._connection, schema.alerts, changed, stored):
+            raise LostRace(f"one of {', '.join(stored)} has another version now")
+        if stored:
+            old = one_of(self._connection, schema.timers.c.alert_id, list(stored))
+            self._connection.execute(delete(schema.timers).where(old))
+        parts = (
+            (schema.alerts, [row for row in rows if row["id"] not in stored]),
+            (schema.timers, [_timer_row(held.alert, held.timer) for held in touched if held.timer]),
+            (schema.alert_events, self._joined),
         )
+        insert_all(self._connection, parts)
 
-    def _write_deliveries(self) -> None:
+    def _braked(self) -> list[dict[str, Any]]:
+        """The deliveries, without what is held back for a digest."""
         rows = self._notices.deliveries
         if not rows:
-            return
+            return []
         noisy = {row["alert_id"]: _notice_of(self._held[row["alert_id"]]) for row in rows}
         gather = {hook.id: hook.gather_after for hook in self._site.webhooks}
-        braked = Brake(self._connection, self._site.pace, self._now, gather).apply(rows, noisy)
-        self._insert(schema.deliveries, braked)
+        return Brake(self._connection, self._site.pace, self._now, gather).apply(rows, noisy)
 
-    def _write_stream(self) -> None:
-        """Positions come from a counter whose row stays locked until the commit."""
-        if not self._stream:
-            return
-        counters = schema.counters
-        row = counters.c.name == "stream"
-        self._connection.execute(
-            update(counters).where(row).values(value=counters.c.value + len(self._stream))
-        )
-        last = self._connection.execute(select(counters.c.value).where(row)).scalar_one()
-        first = last - len(self._stream) + 1
-        self._insert(
-            schema.stream,
-            [
-                {
-                    "position": first + index,
-                    "alert_id": alert.id,
-                    "at": self._now,
-                    "body": body,
-                    "version": alert.version,
-                }
-                for index, (alert, body) in enumerate(self._stream)
-            ],
-        )
+    def _stream_rows(self, last: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "position": position,
+                "alert_id": alert.id,
+                "at": self._now,
+                "body": body,
+                "version": alert.version,
+            }
+            for position, (alert, body) in enumerate(self._stream, start=last + 1)
+        ]
 
-    def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        insert_rows(self._connection, table, rows)
+
+def _timer_row(alert: Alert, timer: Timer) -> dict[str, Any]:
+    return {"alert_id": alert.id, "kind": str(timer.kind), "due_at": timer.due_at}
 
 
 def _notice_of(held: Held) -> Notice:

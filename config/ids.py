@@ -25,7 +25,8 @@ def uuid7(moment: datetime) -> str:
     value |= (chance >> 62) << 64
     value |= 0b10 << 62
     value |= chance & (1 << 62) - 1
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def is_uuid7(text: str) -> bool:

@@ -9,11 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from alerts import schema
+from alerts import work as work_module
 from alerts.audit import AuditLog
 from alerts.auditor import Auditor
+from alerts.counting import Counted
 from alerts.router import Router
 from alerts.rows import insert_rows
 from alerts.service import AlertConflict
@@ -105,11 +107,11 @@ def test_a_transaction_that_fails_at_its_end_leaves_nothing_behind(
 ) -> None:
     county.arrive(county.plate())
 
-    def broken(self: Work) -> None:
+    def broken(connection: Connection, to: Counted) -> None:
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Work, "_write_stream", broken)
+        patch.setattr(work_module, "move_counters", broken)
         assert county.router.run_once() == 0
     for table in (schema.alerts, schema.deliveries, schema.timers, schema.audit, schema.stream):
         assert county.count(table) == 0
