@@ -18,6 +18,8 @@ from tests.alerts.walk.walker import Walk
 
 STEPS = int(os.environ.get("MENSHEN_WALK_STEPS", "200"))
 LENGTH = 50 if STEPS < 1000 else 200
+ROUND = 20
+"""Walks after which a long run says how far it has come."""
 
 
 @pytest.mark.timeout(0)
@@ -34,7 +36,7 @@ def test_whatever_happens_in_whatever_order_the_centre_is_as_the_model_says(
         "OneWalk", (Walk,), {"new_engine": staticmethod(engines), "site": example_site, "walked": 0}
     )
     walks = settings(
-        max_examples=max(1, STEPS // LENGTH),
+        max_examples=max(1, min(STEPS // LENGTH, ROUND)),
         stateful_step_count=LENGTH,
         deadline=None,
         database=None,
@@ -42,4 +44,4 @@ def test_whatever_happens_in_whatever_order_the_centre_is_as_the_model_says(
     )
     while walk.walked < STEPS:
         run_state_machine_as_test(walk, settings=walks)
-    print(f"{walk.walked} steps on {database}")
+        print(f"{walk.walked} steps on {database}", flush=True)

@@ -259,6 +259,7 @@ class Walk(RuleBasedStateMachine):
             if orders.posture().orders:
                 orders.end(police, self.order)
             self.order, self.model.is_war = None, False
+        self._compare()
 
     # -- time ------------------------------------------------------------------------------------
 
