@@ -1,9 +1,8 @@
-"""How well a shot shows a face, from its size, pose, sharpness and light; and the best shot."""
+"""How well a shot shows a face, from its size, pose, sharpness and light."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +12,6 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from models.planes import Picture, PlanarFrame
-from models.types import FaceDetection
 
 _CROP: Final = 64
 """Side of the grey crop that sharpness and light are measured on."""
@@ -58,7 +56,7 @@ def face_quality(
         landmarks: float32 (5, 2): eyes, nose tip, mouth corners, left ones of the picture first.
     """
     crop = _grey_crop(image, box)
-    if crop is None or not np.isfinite(landmarks).all():
+    if crop is None or not math.isfinite(float(landmarks.sum())):
         return FaceQuality(0.0, 0.0, 0.0, 0.0)
     mean, contrast = _mean_and_spread(crop)
     return FaceQuality(
@@ -69,20 +67,9 @@ def face_quality(
     )
 
 
-def best_shot(faces: Sequence[FaceDetection]) -> int:
-    """Index of the face worth keeping: highest quality, the detector's score breaking ties.
-
-    Raises:
-        ValueError: there are no faces.
-    """
-    if not faces:
-        raise ValueError("no faces to choose from")
-    return max(range(len(faces)), key=lambda index: (faces[index].quality, faces[index].score))
-
-
 def _grey_crop(image: Picture, box: NDArray[np.float32]) -> NDArray[np.uint8] | None:
     height, width = image.shape[:2]
-    left, top, wide, high = (float(value) for value in box)
+    left, top, wide, high = box.tolist()
     if not math.isfinite(left + top + wide + high):
         return None
     x, right = max(0, math.floor(left)), min(width, math.ceil(left + wide))

@@ -10,12 +10,14 @@ from tests.bench import (
     curves,
     delivery,
     edge,
+    edge_recall,
     edge_soak,
     faces,
     fuzz,
     inference,
     pairs,
     plates,
+    shots,
     storm,
     tracks,
     web,
@@ -27,6 +29,9 @@ app.command("faces", epilog="Example: menshen bench faces --data ../shared/eval/
 )
 app.command("pairs", epilog="Example: menshen bench pairs --data ../shared/eval/face_pairs --json")(
     pairs.bench
+)
+app.command("shots", epilog="Example: menshen bench shots --data ../shared/eval/face_pairs --json")(
+    shots.bench
 )
 app.command(
     "plates", epilog="Example: menshen bench plates --scenes ../shared/eval/plate_street --json"
@@ -55,6 +60,9 @@ app.command(
     epilog="Example: menshen bench edge-soak --clip ../shared/eval/clips/car-detection.mp4 "
     "--cameras 40 --activity 0.1 --seconds 600 --json",
 )(edge_soak.bench)
+app.command(
+    "edge-recall", epilog="Example: menshen bench edge-recall --clips ../shared/eval/clips --json"
+)(edge_recall.bench)
 app.command("chaos", epilog="Example: menshen bench chaos --kills 100 --json")(chaos.bench)
 app.command("fuzz", epilog="Example: menshen bench fuzz --messages 90000 --requests 10000 --json")(
     fuzz.bench

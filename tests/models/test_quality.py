@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.quality import best_shot, face_quality
-from models.types import FaceDetection, Image
+from models.quality import face_quality
+from models.types import Image
 
 BOX = np.array([40, 30, 100, 130], np.float32)
 FRONTAL = np.array([[68, 80], [112, 80], [90, 107], [72, 130], [108, 130]], np.float32)
@@ -90,12 +90,3 @@ def test_any_box_and_landmarks_give_a_share(box: list[float], points: list[float
     landmarks = np.array(points, np.float32).reshape(5, 2)
     value = face_quality(image, np.array(box, np.float32), landmarks).score
     assert 0.0 <= value <= 1.0
-
-
-def test_the_best_shot_is_the_one_of_highest_quality() -> None:
-    faces = [FaceDetection(BOX, FRONTAL, 0.9, quality) for quality in (0.2, 0.8, 0.5)]
-    assert best_shot(faces) == 1
-    tie = [FaceDetection(BOX, FRONTAL, value, 0.5) for value in (0.7, 0.9)]
-    assert best_shot(tie) == 1
-    with pytest.raises(ValueError, match="no faces"):
-        best_shot([])
