@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edge.simulator.loop import AccessUnit
+from edge.simulator.loop import AccessUnit, EncodedLoop
 
 
 class HangUpError(Exception):
@@ -13,6 +13,10 @@ class HangUpError(Exception):
 
 class Behaviour:
     """An honest camera; :mod:`edge.simulator.faults` has others. One object serves one client."""
+
+    def described(self, loop: EncodedLoop) -> EncodedLoop:
+        """What the session description tells of, and how pictures are packed."""
+        return loop
 
     def announced(self, sets: Sequence[bytes]) -> Sequence[bytes]:
         """The parameter sets that the session description shows."""

@@ -84,7 +84,7 @@ class StreamClient:
             self._next_report = unit.send + REPORT_EVERY_TICKS
             report = self.sender.report(self._clock.now(), self._feed.now_ticks())
             self._writer.write(interleaved(self._channels[1], report))
-        parts = payloads(self._feed.loop.codec, unit.nals)
+        parts = payloads(self._behaviour.described(self._feed.loop).codec, unit.nals)
         frames = []
         for packet in self.sender.packets(parts, unit.show):
             sent = self._behaviour.packet(packet)

@@ -156,7 +156,7 @@ class Connection:
         accept = request.headers.get("accept", "application/sdp")
         if not any(kind in accept for kind in ("application/sdp", "application/*", "*/*")):
             raise _RefusalError(406)
-        loop = self._offer.feeds[path].loop
+        loop = self._behaviour(path).described(self._offer.feeds[path].loop)
         sets = self._behaviour(path).announced(loop.parameter_sets)
         address = str(self._writer.get_extra_info("sockname")[0])
         body = describe(loop, name=path, address=address, sets=sets)

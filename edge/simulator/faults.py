@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,7 @@ from edge.simulator.nal import Codec, is_parameter_set
 
 __all__ = [
     "BackwardsTimestamps",
+    "ChangeOfCoding",
     "ChangeOfResolution",
     "CloseMidGop",
     "DropPackets",
@@ -109,6 +111,36 @@ class ChangeOfResolution(Behaviour):
         if self._played < 0 and self._count > self.after and unit.key:
             self._played = 0
         if self._played < 0:
+            return unit
+        substitute = self.other.unit_at(self._played)
+        self._played += 1
+        return replace(unit, nals=substitute.nals, key=substitute.key)
+
+
+@dataclass
+class ChangeOfCoding(Behaviour):
+    """From the first key picture after ``after`` pictures, sends ``other`` in another coding.
+
+    It does not say so: whoever watches is told nothing, whoever connects then is told the truth.
+
+    Args:
+        changed: one for all connections of the camera; set when it changes.
+    """
+
+    other: EncodedLoop
+    after: int
+    changed: threading.Event
+    _count: int = 0
+    _played: int = 0
+
+    def described(self, loop: EncodedLoop) -> EncodedLoop:
+        return self.other if self.changed.is_set() else loop
+
+    def unit(self, unit: AccessUnit) -> AccessUnit | None:
+        self._count += 1
+        if self._count > self.after and unit.key:
+            self.changed.set()
+        if not self.changed.is_set():
             return unit
         substitute = self.other.unit_at(self._played)
         self._played += 1

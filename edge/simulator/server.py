@@ -193,6 +193,9 @@ class RtspServer:
         self._connections[task] = connection
         try:
             await connection.serve()
+        except asyncio.CancelledError:
+            # The server stops; asyncio's own callback would print a trace for each client.
+            _log.debug("simulator_connection_cut")
         except Exception:  # noqa: BLE001
             # One client must never take the cameras away from the others.
             _log.exception("simulator_connection_failed")

@@ -7,13 +7,18 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from config.clock import FakeClock
 from config.errors import UserError
 from config.site import Gate
+from edge.simulator.auth import Credentials
+from edge.simulator.server import RtspServer
+from edge.simulator.source import CameraSource
 from edge.streams.stream import Fault, StreamError, VideoStream
-from edge.watching.camera import CameraSpec, CameraState, CameraThreads
+from edge.watching.camera import CameraSpec, CameraState, CameraThreads, Opener, open_stream
 from tests.edge.cameras import until
+from tests.edge.hostile import loop, smaller_loop
 
 URL = "rtsp://admin:hunter2@10.0.0.5/main"
 
@@ -57,9 +62,9 @@ def run_for(camera: CameraThreads, clock: FakeClock, seconds: float) -> None:
 def threads(clock: FakeClock, told: list[CameraState]) -> Iterator[Any]:
     started: list[CameraThreads] = []
 
-    def start(opener: Refusals, **spec: Any) -> CameraThreads:
+    def start(opener: Opener, **spec: Any) -> CameraThreads:
         camera = CameraThreads(
-            CameraSpec(id="gate", url=URL, **spec),
+            CameraSpec(**{"id": "gate", "url": URL, **spec}),
             sink=Nowhere(),
             tell=told.append,
             clock=clock,
@@ -88,6 +93,26 @@ def test_a_wrong_password_is_tried_three_times_and_then_not_for_ten_minutes(
     assert opener.asked[3] - opener.asked[2] >= 600
     assert {state.fault for state in told} == {Fault.CREDENTIALS}
     assert all("hunter2" not in state.problem for state in told)
+
+
+def test_a_real_camera_is_asked_no_more_often_with_a_wrong_password(
+    clock: FakeClock, threads: Any, told: list[CameraState]
+) -> None:
+    right = Credentials(user="admin", password=SecretStr("another"))
+    source = CameraSource("gate", loop(), smaller_loop())
+    asked: list[str] = []
+
+    def opener(url: str, camera: str) -> VideoStream:
+        asked.append(url)
+        return open_stream(url, camera)
+
+    with RtspServer("127.0.0.1", 0, [source], right) as server:
+        urls = [server.url("gate", role).replace("//", "//admin:hunter2@") for role in
+                ("main", "sub")]  # fmt: skip
+        camera = threads(opener, url=urls[0], sub_url=urls[1])
+        run_for(camera, clock, 120)
+    assert asked == urls[:1] * 3
+    assert {state.fault for state in told} == {Fault.CREDENTIALS}
 
 
 def test_a_camera_that_is_off_is_tried_again_for_ever_ever_more_slowly(
