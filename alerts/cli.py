@@ -23,9 +23,9 @@ from alerts.commands.roster import roster
 from alerts.commands.silence import app as silence
 from alerts.commands.wartime import app as wartime
 from alerts.journal import Journal
-from alerts.loops import SWITCH_INTERVAL_S
 from config.clock import SystemClock
 from config.errors import UserError
+from config.interpreter import prepare_to_serve
 from config.logs import configure_logs
 from config.secrets import load_secrets
 from config.settings import load_settings
@@ -76,9 +76,7 @@ def run(
     configure_logs(style=settings.log_style, level=settings.log_level)
     for chatty in ("amqtt", "transitions", "alembic", "uvicorn.error", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # Each loop waits for the database and then for the interpreter's lock, which by default
-    # another thread may keep for 5 ms: that would be most of the way from event to notice.
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    prepare_to_serve()
     clock = SystemClock()
     plan = Plan(
         site=load_site(site),

@@ -10,8 +10,6 @@ from config.logs import get_logger
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may keep the interpreter's lock from the others."""
 STOP_S = 30.0
 """How long a piece of work in progress may take to end; longer than any send."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, select, text, tuple_, update
@@ -54,8 +55,12 @@ _COLUMNS = (
     "plate_text, body"
 )
 """The columns of an event, in the order in which :class:`ingest.store.EventStore` gives them."""
-_SQLITE_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
-_SQLITE_QUEUE = "INSERT INTO routing_queue (event_id, enqueued_at) VALUES (?, ?)"
+_SQLITE_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES "  # noqa: S608
+_SQLITE_QUEUE = "INSERT INTO routing_queue (event_id, enqueued_at) VALUES "
+_SQLITE_ROWS = (1000, 50, 1)
+"""Rows of one INSERT. The driver gives Python's lock away for each statement, and must wait to have
+it back while :mod:`ingest.subscriber` reads the next group: with a thousand rows in a statement it
+waits seldom. Few sizes, so that their prepared statements are found again."""
 
 
 class SqliteStatements:
@@ -75,8 +80,8 @@ class SqliteStatements:
             now = _sqlite_moment(fresh[0]["received_at"])
             for row in fresh:
                 row |= {"captured_at": _sqlite_moment(row["captured_at"]), "received_at": now}
-            connection.exec_driver_sql(_SQLITE_INSERT, [tuple(row.values()) for row in fresh])
-            connection.exec_driver_sql(_SQLITE_QUEUE, [(row["id"], now) for row in fresh])
+            _insert_many(connection, _SQLITE_INSERT, [tuple(row.values()) for row in fresh])
+            _insert_many(connection, _SQLITE_QUEUE, [(row["id"], now) for row in fresh])
         return {row["id"] for row in fresh}
 
     def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, SequenceRow]:
@@ -95,9 +100,21 @@ class SqliteStatements:
         connection.execute(statement, renamed)
 
 
+def _insert_many(connection: Connection, into: str, rows: list[tuple[Any, ...]]) -> None:
+    """Insert ``rows``, all of one length, in as few statements as their sizes allow."""
+    marks = f"({', '.join('?' * len(rows[0]))})"
+    start = 0
+    for size in _SQLITE_ROWS:
+        statement = into + ", ".join([marks] * size)
+        while len(rows) - start >= size:
+            values = tuple(chain.from_iterable(rows[start : start + size]))
+            connection.exec_driver_sql(statement, values)
+            start += size
+
+
 def _sqlite_moment(moment: datetime) -> str:
-    """UTC as :class:`ingest.schema.UtcDateTime` has it written in SQLite."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    """A moment in UTC as :class:`ingest.schema.UtcDateTime` has it written in SQLite."""
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 _POSTGRES_INSERT = text("""

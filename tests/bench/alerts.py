@@ -19,7 +19,7 @@ from sqlalchemy import Engine, distinct, func, select, text
 
 from alerts import schema
 from alerts.hub import Bell, Hub
-from alerts.loops import SWITCH_INTERVAL_S, Loop
+from alerts.loops import Loop
 from alerts.router import Router
 from alerts.sending import Sending, Work
 from alerts.store import AlertStore
@@ -28,6 +28,7 @@ from config.clock import SystemClock
 from config.errors import UserError
 from config.event import Event, Severity
 from config.ids import uuid7
+from config.interpreter import prepare_to_serve
 from config.secrets import Secrets
 from config.site import Site
 from config.wire import EventBatch, Numbered
@@ -144,8 +145,7 @@ def bench(
     as_json: JsonFlag = False,
 ) -> None:
     """Real store, router, timers, hand-over and database, for a county of full size."""
-    # As `menshen centre run` does.
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    prepare_to_serve()  # as `menshen centre run` does
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="menshen-bench-")))
         address = database_address(stack, folder, database)

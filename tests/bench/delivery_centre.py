@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from config.clock import Clock, SystemClock
+from config.interpreter import prepare_to_serve
 from config.logs import configure_logs
 from config.wire import EventBatch, Receipt
 from ingest.engine import open_engine
@@ -49,6 +50,7 @@ class NotingStore(EventStore):
 def main(database: str, broker: str, county: str, ledger: str, share: str | None = None) -> None:
     """Store until SIGTERM."""
     configure_logs(level="warning")
+    prepare_to_serve()  # as `menshen centre run` does
     engine = open_engine(database)
     clock = SystemClock()
     store = NotingStore(engine, clock, Path(ledger))
