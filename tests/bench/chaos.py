@@ -23,16 +23,42 @@ from sqlalchemy import Engine, func, select
 from alerts.schema import alert_events, decisions
 from config.logs import configure_logs
 from ingest.accounting import Accounting, account
-from ingest.engine import open_engine, reading
+from ingest.engine import reading
 from ingest.schema import dead_letters, events, routing_queue
 from tests.bench import nursery
-from tests.bench.chaos_plan import Step, schedule
+from tests.bench.alerts_gateway import Arrivals, gateway
+from tests.bench.chaos_notices import PageWatch, notices, wait_for_notices
+from tests.bench.chaos_plan import ROLL_OUT, Step, schedule
 from tests.bench.chaos_watch import ReceiptWatch, Verdict
 from tests.bench.chaos_world import PRELOADED, World
 from tests.bench.report import JsonFlag, finish, show
+from tests.small_disk import can_mount
 
 _DRAIN_S = 300.0
 _BUILDING = threading.Lock()  # Alembic keeps its migration in module globals
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What nodes and people saw, and each thing that was wrong with it, in words."""
+
+    roll_outs: int = 0
+    configs_applied: int = 0
+    notices: int = 0
+    page_changes: int = 0
+    told_full: int = 0
+    """How often an ingest said that the disk of its database was full."""
+    wrong: tuple[str, ...] = ()
+
+    @property
+    def notices_twice(self) -> int:
+        """Notices that somebody saw twice."""
+        return sum(line.startswith("told twice") for line in self.wrong)
+
+    def __add__(self, other: Seen) -> Seen:
+        """The sums."""
+        names = [part.name for part in fields(self)]
+        return Seen(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +74,7 @@ class Outcome:
     """Stored events that no router has decided about."""
     decided_twice: int
     verdict: Verdict
+    seen: Seen
 
     @property
     def lost(self) -> int:
@@ -56,14 +83,14 @@ class Outcome:
 
     @property
     def duplicates(self) -> int:
-        """Rows stored twice, and events decided about twice."""
-        return self.result.duplicates + self.decided_twice
+        """Rows stored twice, events decided about twice, and notices that people saw twice."""
+        return self.result.duplicates + self.decided_twice + self.seen.notices_twice
 
     @property
     def is_good(self) -> bool:
         """Nothing is wrong."""
         wrong = (self.lost, self.duplicates, self.undecided, self.result.dead_letters)
-        return not any(wrong) and not self.verdict.early
+        return not any(wrong) and not self.verdict.early and not self.seen.wrong
 
 
 def bench(
@@ -81,6 +108,10 @@ def bench(
     limit_s: Annotated[
         float, typer.Option("--limit-s", min=1, help="Kill nobody any more after so long.")
     ] = 86_400.0,
+    settle_s: Annotated[
+        float,
+        typer.Option("--settle-s", help="Wait for notices that a killed router had in hand."),
+    ] = 150.0,
     worlds: Annotated[
         int, typer.Option(min=1, max=16, help="Share the kills among so many systems at a time.")
     ] = 1,
@@ -89,10 +120,12 @@ def bench(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Kill edge, broker, ingest, router and database; break the network, the disk, the clock.
+    """Kill edge, broker, ingest, router and database; break the network, the disks, the clock.
 
-    Exits with 1 when an event was lost, shown twice, never decided about, or receipted before it
-    was committed.
+    Meanwhile configurations are rolled out, and people are told. Exits with 1 when an event was
+    lost, shown twice, never decided about, or receipted before it was committed; when a node ran
+    half a configuration or refused one; or when a notice or a change of an alert was seen twice
+    or never. To fill the centre's disk it mounts a small one, as root; others go without.
     """
     # Our own connection to a database that is killed says so at length.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL + 1)
@@ -107,11 +140,13 @@ def bench(
             pause_s=pause,
             is_sqlite=database == "sqlite",
             is_long=long_cuts,
+            without=frozenset() if can_mount() else frozenset({"centre-full"}),
         )
         for number in range(worlds)
     ]
     with ThreadPoolExecutor(worlds) as pool:
-        run = partial(_one_world, nodes=nodes, rate=rate, database=database, limit_s=limit_s)
+        run = partial(_one_world, nodes=nodes, rate=rate, database=database)
+        run = partial(run, limit_s=limit_s, settle_s=settle_s)
         outcomes = list(pool.map(run, plans, repeat(Log(log)), range(worlds)))
     outcome = together(outcomes)
     _report(outcome, time.monotonic() - started, database=database, as_json=as_json)
@@ -138,6 +173,7 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
             checked=sum(outcome.verdict.checked for outcome in outcomes),
             early=[line for outcome in outcomes for line in outcome.verdict.early],
         ),
+        seen=sum((outcome.seen for outcome in outcomes), Seen()),
     )
 
 
@@ -167,26 +203,44 @@ def _one_world(
     rate: float,
     database: str,
     limit_s: float,
+    settle_s: float,
 ) -> Outcome:
     """Everything from a first start to a count, in a folder, a broker and a database of its own."""
-    with tempfile.TemporaryDirectory(prefix="menshen-chaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="menshen-chaos-") as folder, gateway() as arrivals:
         with _BUILDING:
-            world = World(Path(folder), nodes=nodes, rate=rate, is_sqlite=database == "sqlite")
-        engine = open_engine(world.database)
-        watch = ReceiptWatch(world.broker.url, engine)
+            is_sqlite = database == "sqlite"
+            world = World(Path(folder), arrivals.url, nodes=nodes, rate=rate, is_sqlite=is_sqlite)
+        watch = ReceiptWatch(world.broker.url, world.engine)
+        pages = PageWatch(world.engine, world.site)
         try:
             world.start()
             watch.start()
+            pages.start()
             for name in world.actors:
                 world.wait_ready(name)
             count = _play(world, steps, watch, log, number, limit_s)
             world.drain(_DRAIN_S)
-            _wait_for_router(engine)
-            return _count(world, engine, count, watch.stop())
+            _wait_for_router(world.engine)
+            wait_for_notices(world.engine, arrivals, settle_s)
+            pages.stop()
+            return _count(world, count, watch.stop(), _seen(world, pages, arrivals))
         finally:
             watch.stop()
-            engine.dispose()
+            pages.stop()
             world.stop()
+
+
+def _seen(world: World, pages: PageWatch, arrivals: Arrivals) -> Seen:
+    world.actors["router"].kill()  # so that nothing is sent while it is counted
+    told, wrong = notices(world.engine, arrivals)
+    return Seen(
+        roll_outs=world.configs.done,
+        configs_applied=world.configs.applied,
+        notices=told,
+        page_changes=pages.read(),
+        told_full=world.told_full,
+        wrong=(*wrong, *pages.wrong, *world.configs.verdict()),
+    )
 
 
 def _play(
@@ -215,7 +269,7 @@ def _play(
             "receipts_checked": watch.verdict.checked,
             "receipts_wrong": len(watch.verdict.early),
         }
-        if not step.is_kill:
+        if not step.is_kill and step.action != ROLL_OUT:
             line |= {"strength": round(step.strength, 2), "lasts_s": round(step.lasts_s, 1)}
         log.write(line)
     return kills
@@ -233,7 +287,8 @@ def _wait_for_router(engine: Engine) -> None:
         time.sleep(0.2)
 
 
-def _count(world: World, engine: Engine, kills: int, verdict: Verdict) -> Outcome:
+def _count(world: World, kills: int, verdict: Verdict, seen: Seen) -> Outcome:
+    engine = world.engine
     result = account(sorted(world.outboxes.glob("*.sqlite")), engine)
     of_event = select(decisions.c.event_id).where(decisions.c.stage == "rule")
     with reading(engine) as connection:
@@ -257,7 +312,8 @@ def _count(world: World, engine: Engine, kills: int, verdict: Verdict) -> Outcom
         buried = connection.execute(select(dead_letters.c.reason)).scalars().all()
     verdict.early.extend(f"dead letter: {reason}" for reason in buried)
     missing = sum(1 for promise in world.promised if promise not in stored)
-    return Outcome(kills, len(world.promised), result, missing, int(undecided), len(twice), verdict)
+    promised = len(world.promised)
+    return Outcome(kills, promised, result, missing, int(undecided), len(twice), verdict, seen)
 
 
 def _report(outcome: Outcome, seconds: float, *, database: str, as_json: bool) -> None:
@@ -272,10 +328,15 @@ def _report(outcome: Outcome, seconds: float, *, database: str, as_json: bool) -
         ("never decided about", outcome.undecided),
         ("receipts compared with the store", outcome.verdict.checked),
         ("receipts or letters that should not be", len(outcome.verdict.early)),
+        ("an ingest said that the database's disk is full", outcome.seen.told_full),
+        ("configurations rolled out", outcome.seen.roll_outs),
+        ("changes of alerts on the pages", outcome.seen.page_changes),
+        ("notices at the gateway", outcome.seen.notices),
+        ("configurations, changes, notices that are wrong", len(outcome.seen.wrong)),
         ("seconds", round(seconds)),
     ]
     show(f"Chaos on {database}", ("what", "count"), [(name, str(n)) for name, n in rows])
-    for line in outcome.verdict.early[:20]:
+    for line in (*outcome.verdict.early, *outcome.seen.wrong)[:20]:
         typer.echo(line, err=True)
     finish(
         {
@@ -284,6 +345,13 @@ def _report(outcome: Outcome, seconds: float, *, database: str, as_json: bool) -
             "lost": outcome.lost,
             "duplicates": outcome.duplicates,
             "kills": outcome.kills,
+            "receipts": outcome.verdict.checked,
+            "centre_full_told": outcome.seen.told_full,
+            "roll_outs": outcome.seen.roll_outs,
+            "configs_applied": outcome.seen.configs_applied,
+            "page_changes": outcome.seen.page_changes,
+            "notices": outcome.seen.notices,
+            "wrong": len(outcome.verdict.early) + len(outcome.seen.wrong),
         },
         as_json=as_json,
     )

@@ -3,116 +3,69 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from multiprocessing.process import BaseProcess
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
+from config.site import parse_site
 from ingest.engine import open_engine
 from ingest.migrate import upgrade
-from tests.bench import nursery
-from tests.bench.chaos_plan import Step
-from tests.bench.chaos_site import site_text
+from tests.bench.chaos_actor import Actor
+from tests.bench.chaos_configs import LINE, RollOuts
+from tests.bench.chaos_plan import ROLL_OUT, Step
+from tests.bench.chaos_site import secrets_text, site_text
 from tests.bench.nursery import Program
 from tests.bench.proxy import Proxy, Weather
 from tests.servers import Mosquitto, Postgres
+from tests.small_disk import SmallDisk, can_mount
 
 PRELOADED = ("tests.bench.chaos_edge", "tests.bench.chaos_ingest", "menshen", "alerts.cli")
 _LOOK_S = 0.1
-_RESTART_AFTER_S = 0.5
 _READY_S = 20.0
 _RUTHLESS = 0.15
-
-
-@dataclass(slots=True)
-class Actor:
-    """A process that is started again whenever it has ended, killed or not."""
-
-    program: Program
-    environment: dict[str, str] = field(default_factory=dict)
-    reads: Callable[[str], None] = lambda _line: None
-    process: BaseProcess | None = None
-    started_at: float = 0.0
-    is_ready: bool = False
-    """It has printed a line since its start: it works."""
-    may_end: bool = False
-    """It has done its work when it ends with 0."""
-    _reader: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Start it."""
-        self.started_at = time.monotonic()
-        self.is_ready = False
-        self.process, output = nursery.start(self.program, self.environment)
-        self._reader = threading.Thread(target=self._read, args=(output,))
-        self._reader.start()
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id while it runs."""
-        return self.process.pid if self.process is not None and self.process.is_alive() else None
-
-    def is_due(self) -> bool:
-        """True when it has ended, and not just after its start."""
-        is_over = self.pid is None and not self.is_done()
-        return is_over and time.monotonic() - self.started_at > _RESTART_AFTER_S
-
-    def is_done(self) -> bool:
-        """True when it has ended because its work was done."""
-        return self.may_end and self.process is not None and self.process.exitcode == 0
-
-    def send(self, number: int) -> bool:
-        """Send it a signal; False when it does not run."""
-        pid = self.pid
-        if pid is None:
-            return False
-        os.kill(pid, number)
-        return True
-
-    def kill(self) -> bool:
-        """``kill -9``; True when it ran. What it has printed is read to the end."""
-        was_running = self.send(signal.SIGKILL)
-        if self.process is not None:
-            self.process.join()
-        if self._reader is not None:
-            self._reader.join()
-        return was_running
-
-    def _read(self, output: IO[str]) -> None:
-        with output:
-            for line in output:
-                self.is_ready = True
-                if line.endswith("\n"):  # the last line of a killed process may be cut short
-                    self.reads(line)
+_DISK_MB = 512
+"""Of the centre: room for everything, until something else takes it."""
 
 
 class World:
-    """Starts everything, keeps it running, and breaks it as it is told."""
+    """Starts everything, keeps it running, and breaks it as it is told.
 
-    def __init__(self, folder: Path, *, nodes: int, rate: float, is_sqlite: bool) -> None:
+    Args:
+        gateway_url: who is told of alerts.
+    """
+
+    def __init__(
+        self, folder: Path, gateway_url: str, *, nodes: int, rate: float, is_sqlite: bool
+    ) -> None:
         self.folder, self.nodes = folder, nodes
         self.promised: list[tuple[str, int, str]] = []
+        self.told_full = 0
+        """How often an ingest has said that the disk of its database is full."""
         self.outboxes = folder / "edge"
         self.outboxes.mkdir()
         (folder / "broker").mkdir()
         self.broker = Mosquitto(folder / "broker", is_verbose=False, is_persistent=True)
         self.broker.start()
-        self.server = None if is_sqlite else _postgres(folder)
+        self._disk = SmallDisk(folder / "centre", megabytes=_DISK_MB) if can_mount() else None
+        centre = folder / "centre"
+        centre.mkdir(exist_ok=True)
+        self.server = None if is_sqlite else _postgres(folder, centre)
         self.database = (
-            self.server.new_database() if self.server else f"sqlite:///{folder / 'centre.db'}"
+            self.server.new_database() if self.server else f"sqlite:///{centre / 'centre.db'}"
         )
-        engine = open_engine(self.database)
-        upgrade(engine)
-        engine.dispose()
+        self.engine = open_engine(self.database)
+        upgrade(self.engine)
+        text = site_text(nodes, gateway_url)
+        (folder / "site.toml").write_text(text, encoding="utf-8")
+        self.site = parse_site(text, where="chaos")
+        self.configs = RollOuts(self.site, self.engine, self.broker.url)
         self.proxies = {name: Proxy(self.broker.port) for name in ("edge", "centre")}
         self.actors = self._actors(rate, replicas=1 if is_sqlite else 2)
         self._edge_is_full = False
+        self._centre_is_full = False
         self._ending = False
         self._lock = threading.Lock()
         self._keeper = threading.Thread(target=self._keep, name="chaos-keeper")
@@ -122,12 +75,16 @@ class World:
         for actor in self.actors.values():
             actor.start()
         self._keeper.start()
+        self.configs.start()
 
     def do(self, step: Step) -> bool:
         """End the last fault, then do ``step``; False when its victim did not run.
 
-        Most kills wait until their victim works; the weakest meet it wherever it is.
+        Most kills wait until their victim works; the weakest meet it wherever it is. A roll-out
+        ends no fault: it is to be met by it.
         """
+        if step.action == ROLL_OUT:
+            return self.configs.want(step.strength)
         self.heal()
         if step.strength > _RUTHLESS and step.action in self.actors:
             self.wait_ready(step.action)
@@ -138,8 +95,7 @@ class World:
                 return self._kill_broker(is_wiped=step.action == "broker-wiped")
             if step.action == "database":
                 return self._kill_database()
-        self._harm(step)
-        return True
+        return self._harm(step)
 
     def wait_ready(self, name: str) -> None:
         """Wait until the actor works, but not for ever: it may have nobody to work with."""
@@ -154,9 +110,18 @@ class World:
                 proxy.set(Weather())
         if self._edge_is_full:
             self._limit_files(resource.RLIM_INFINITY)
+        if self._centre_is_full and self._disk is not None:
+            self._centre_is_full = False
+            self._disk.make_room()
+            if self.server is not None and not self.server.is_running:
+                # It gives up where it cannot write its log; a service manager starts it again.
+                self.server.start()
 
     def drain(self, timeout_s: float) -> bool:
-        """Let no node see anything more; True when every outbox has become empty in time."""
+        """Let no node see anything more; True when all that waits is settled in time.
+
+        That is: every outbox is empty, and every node has said what became of its configuration.
+        """
         self.heal()
         with self._lock:
             edge = self.actors["edge"]
@@ -165,11 +130,12 @@ class World:
             edge.program, edge.may_end = replace(edge.program, arguments=words), True
             edge.start()
         until = time.monotonic() + timeout_s
-        while time.monotonic() < until:
-            if edge.is_done():
-                return True
+        while not self.configs.is_settled() and time.monotonic() < until:
             time.sleep(_LOOK_S)
-        return False
+        (self.outboxes / "settled").touch()
+        while not edge.is_done() and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+        return edge.is_done()
 
     def stop(self) -> None:
         """Kill what runs."""
@@ -178,23 +144,33 @@ class World:
             self._keeper.join()
         for actor in self.actors.values():
             actor.kill()
+        self.configs.stop()
         for proxy in self.proxies.values():
             proxy.close()
         self.broker.kill()
+        self.engine.dispose()
         if self.server is not None:
             self.server.stop()
+        if self._disk is not None:
+            self._disk.close()
 
     def _actors(self, rate: float, *, replicas: int) -> dict[str, Actor]:
         urls = {name: f"mqtt://127.0.0.1:{proxy.port}" for name, proxy in self.proxies.items()}
         edge = (str(self.outboxes), urls["edge"], str(self.nodes), str(rate))
         share = ("ingest",) if replicas > 1 else ()
-        ingest = Program("tests.bench.chaos_ingest:main", (self.database, urls["centre"], *share))
-        site = self.folder / "site.toml"
-        site.write_text(site_text(self.nodes), encoding="utf-8")
-        router = ("centre", "run", "--site", str(site), "--only", "router")
+        words = (self.database, urls["centre"], str(self.nodes), *share)
+        ingest = Program("tests.bench.chaos_ingest:main", words)
+        secrets = self.folder / "secrets.toml"
+        secrets.touch(0o600)
+        secrets.write_text(secrets_text(), encoding="utf-8")
+        site = ("--site", str(self.folder / "site.toml"), "--secrets", str(secrets))
+        router = ("centre", "run", *site, "--only", "router")
         return {
             "edge": Actor(Program("tests.bench.chaos_edge:main", edge), reads=self._promise),
-            **{f"ingest-{number}": Actor(ingest) for number in range(replicas)},
+            **{
+                f"ingest-{number}": Actor(ingest, reads=self._hear_ingest)
+                for number in range(replicas)
+            },
             "router": Actor(
                 Program("menshen:main", router, is_command=True),
                 {
@@ -207,8 +183,14 @@ class World:
         }
 
     def _promise(self, line: str) -> None:
+        if line.startswith(LINE):
+            self.configs.heard(line)
+            return
         node, seq, event = line.split()
         self.promised.append((node, int(seq), event))
+
+    def _hear_ingest(self, line: str) -> None:
+        self.told_full += "disk of the database is full" in line
 
     def _keep(self) -> None:
         while not self._ending:
@@ -232,7 +214,7 @@ class World:
         self.server.start()
         return True
 
-    def _harm(self, step: Step) -> None:
+    def _harm(self, step: Step) -> bool:
         bad = step.strength
         weather = {
             "latency": Weather(latency_s=0.05 + bad),
@@ -247,11 +229,15 @@ class World:
                 proxy.reset()
         if step.action == "disk-full":
             self._limit_files(1)
+        elif step.action == "centre-full" and self._disk is not None:
+            self._centre_is_full = True
+            self._disk.fill()
         elif step.action == "clock-step":
             number = signal.SIGUSR1 if bad < 0.5 else signal.SIGUSR2
             for actor in self.actors.values():
-                if _has_handlers(actor):
+                if actor.has_handlers():
                     actor.send(number)
+        return step.action != "centre-full" or self._disk is not None
 
     def _limit_files(self, most: int) -> None:
         """Make every file of the nodes refuse to grow beyond ``most`` bytes, or allow it again."""
@@ -264,21 +250,11 @@ class World:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
 
-def _has_handlers(actor: Actor) -> bool:
-    """True once the process catches SIGUSR1, which would end it before."""
-    try:
-        status = Path(f"/proc/{actor.pid}/status").read_text()
-    except OSError:
-        return False
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
-    return bool(int(caught.split()[1], 16) >> (signal.SIGUSR2 - 1) & 1)
-
-
-def _postgres(folder: Path) -> Postgres:
-    place = folder / "postgres"
+def _postgres(folder: Path, centre: Path) -> Postgres:
+    place = centre / "postgres"
     place.mkdir()
     folder.chmod(0o755)
-    server = Postgres(place)
+    server = Postgres(place, "max_wal_size=64MB", "min_wal_size=32MB")
     server.create()
     server.start()
     return server
