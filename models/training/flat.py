@@ -31,7 +31,7 @@ SHARES: Final[dict[PlateKind, float]] = {
 }  # fmt: skip
 """Rare kinds are trained more often than the road shows them."""
 
-_ALIKE: Final = "0DQ8B2Z5S7T1U6GE"
+ALIKE: Final = "0DQ8B2Z5S7T1U6GE"
 """Characters that a blurred picture makes alike; letters are rarer than digits on real plates, and
 a network that only sees real shares reads every D as 0."""
 
@@ -75,7 +75,7 @@ def _any_serial(plate: PlateText, rng: np.random.Generator) -> PlateText:
     pattern = RULES[plate.kind].patterns[0]
     if len(pattern) != len(plate.text):
         return plate
-    pool = SERIAL if rng.random() < 0.5 else _ALIKE
+    pool = SERIAL if rng.random() < 0.5 else ALIKE
     text = "".join(
         pool[int(rng.integers(len(pool)))] if slot in (SERIAL, SERIAL[:10]) else character
         for character, slot in zip(plate.text, pattern, strict=True)

@@ -19,11 +19,15 @@ from models.training import backdrops, effects
 from models.training.backdrops import plain_background, read_picture
 from models.training.flat import random_flat
 from models.training.glyphs import GlyphBank
-from models.training.swap import swap_province
+from models.training.straighten import Straightener
+from models.training.swap import swap_characters
 
 UNKNOWN_COLOUR: Final = -1
 SWAPPED: Final = 0.5
-"""Share of real plates that are shown with another province."""
+"""Share of real plates that are shown with another province and some other characters."""
+MILD: Final = 0.45
+"""Share of drawn plates that weather and camera spare in part: most plates on the road are seen
+well, and a network shown ruins alone learns to guess."""
 _COLOURS: Final = tuple(PlateColour)
 
 
@@ -43,13 +47,18 @@ class ReaderSample:
 
 @dataclass(frozen=True, slots=True)
 class RealPlate:
-    """A labelled plate: a picture around it, its four corners there, its text."""
+    """A labelled plate: a picture around it, its four corners there, its text.
+
+    ``loose`` says that the corners are those of an upright box; ``straight`` are then the plate's
+    own as well as they could be found, or None.
+    """
 
     picture: NDArray[np.uint8]
     corners: NDArray[np.float32]
     text: str
     colour: int
     loose: bool
+    straight: NDArray[np.float32] | None = None
 
 
 class ReaderData:
@@ -88,15 +97,18 @@ class ReaderData:
 
     def _real(self, plate: RealPlate, rng: np.random.Generator) -> ReaderSample:
         picture, corners, text = plate.picture, plate.corners, plate.text
-        if rng.random() < SWAPPED and len(text) in (7, 8):
-            picture, text = swap_province(picture, corners, text, self._bank, rng)
+        own = plate.straight if plate.loose else corners
+        if own is not None and rng.random() < SWAPPED and len(text) in (7, 8):
+            picture, text = swap_characters(picture, own, text, self._bank, rng)
         strength = 0.35 if plate.loose else 0.7
         if not plate.loose and rng.random() < 0.4:
             factor = float(rng.uniform(0.25, 0.9))
             shrunk = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
             picture, corners = np.asarray(shrunk, dtype=np.uint8), corners * factor
         used = jitter(corners, rng)
-        if plate.loose:
+        if plate.loose and own is not None and rng.random() < 0.4:
+            used = jitter(own, rng)
+        elif plate.loose:
             shake = rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
             used = np.asarray(corners + shake, dtype=np.float32)
         picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
@@ -112,8 +124,9 @@ class ReaderData:
         if flat.rows == 2:
             height *= 1.5
         picture, corners = place(flat.picture, flat.corners, height, self._background, rng)
-        picture = effects.apply(picture, rng, effects.ON_THE_ROAD)
-        picture = effects.apply(picture, rng, effects.IN_THE_CAMERA)
+        strength = float(rng.uniform(0.2, 0.7)) if rng.random() < MILD else 1.0
+        picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
+        picture = effects.apply(picture, rng, effects.IN_THE_CAMERA, strength)
         used = jitter(corners, rng)
         strip = rectify(picture, used[None], [flat.rows])[0]
         offsets = corner_offsets(corners, used) if flat.rows == 1 else None
@@ -207,14 +220,15 @@ def jitter(corners: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
 
 def load_crops(folder: Path) -> list[RealPlate]:
     """Tight crops whose file names are their texts; texts outside the alphabet are left out."""
-    plates = []
+    plates, straightener = [], Straightener()
     for path in sorted(folder.glob("*.jpg")):
         picture = read_picture(path)
         if picture is None or any(c not in CHARACTER_INDEX for c in path.stem):
             continue
         height, width = picture.shape[:2]
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
-        plates.append(RealPlate(picture, corners, path.stem, UNKNOWN_COLOUR, True))
+        straight = straightener.corners(picture, corners, path.stem)
+        plates.append(RealPlate(picture, corners, path.stem, UNKNOWN_COLOUR, True, straight))
     return plates
 
 

@@ -86,6 +86,7 @@ def run_options(description: str | None, *, steps: int, batch: int, fresh: float
     parser.add_argument("--minutes", type=float, help="end, annealed, after so many minutes")
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--warm-up", type=int, default=200, help="steps until the full rate")
     parser.add_argument("--fresh", type=float, default=fresh)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)

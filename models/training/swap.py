@@ -1,4 +1,4 @@
-"""Gives real plates other provinces, which real training plates have few of."""
+"""Gives real plates other characters: provinces and letters that few photographs show."""
 
 from __future__ import annotations
 
@@ -8,60 +8,104 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.plates.alphabet import PROVINCES
+from models.plates.alphabet import DIGITS, LETTERS, PROVINCES, SERIAL
+from models.plates.grammar import PlateKind, PlateText
+from models.plates.render import Cell, Layout, plate_layout
+from models.training.flat import ALIKE
 from models.training.glyphs import GlyphBank
 
-_CELL: Final = {7: (15.5 / 440, 60.5 / 440), 8: (15.5 / 480, 60.5 / 480)}
-"""Left and right edge of the province by the number of characters, in shares of the plate."""
-_TOP, _BOTTOM = 25 / 140, 115 / 140
+_LAYOUTS: Final = {
+    7: plate_layout(PlateText(PlateKind.BLUE, "京A12345")),
+    8: plate_layout(PlateText(PlateKind.GREEN_SMALL, "京AD12345")),
+}
+"""Where characters stand on plates of one row, by how many there are."""
 _GLYPH: Final = (36, 72)
+_SPARE: Final = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32) * np.array(
+    [0.008, 0.06], np.float32
+)
+"""How far beyond a cell its old character is covered, in shares of the plate."""
 
 
-def swap_province(
+def swap_characters(
     picture: NDArray[np.uint8],
     corners: NDArray[np.float32],
     text: str,
     bank: GlyphBank,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], str]:
-    """Paints another province over a real plate's own.
+    """Paints another province, and often one or two other letters or digits, over a real plate's.
 
     A network that saw some provinces only drawn and others also photographed takes every
-    photographed plate for one of the latter. Ink and field take their colours from the plate.
+    photographed plate for one of the latter; so it is with letters that photographs rarely show.
+    Ink and field take their colours from the plate.
 
     Args:
         picture: uint8 (H, W, 3) BGR; not changed.
         corners: float32 (4, 2), the plate in it.
         text: its 7 or 8 characters.
-        bank: where the new character's ink comes from.
-        rng: draws the province and its hand.
+        bank: where the new characters' ink comes from.
+        rng: draws the characters and their hand.
 
     Returns the new picture and text.
     """
-    province = PROVINCES[int(rng.integers(len(PROVINCES)))]
-    left, right = _CELL[len(text)]
+    layout = _LAYOUTS[len(text)]
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     plate = np.asarray(cv2.getPerspectiveTransform(unit, corners.astype(np.float32)), np.float64)
-    cell = np.array([[left, _TOP], [right, _TOP], [right, _BOTTOM], [left, _BOTTOM]], np.float32)
-    grown = cell + np.array([[-0.008, -0.06], [0.008, -0.06], [0.008, 0.06], [-0.008, 0.06]])
-    cell = cell + rng.normal(0, 1, 2).astype(np.float32) * np.array([0.004, 0.015], np.float32)
     field, ink = _colours(picture, plate, bright_ink=len(text) == 7)
-    size = (picture.shape[1], picture.shape[0])
-    cover: NDArray[np.float32] = np.zeros(picture.shape[:2], np.float32)
-    outline = cv2.perspectiveTransform(grown[None].astype(np.float32), plate)[0]
-    cv2.fillConvexPoly(cover, outline.round().astype(np.int32), 1.0)
+    glyphs = bank.source(rng, double=False, green=len(text) == 8)
     soft = float(rng.uniform(0.4, 1.0)) * max(0.5, float(np.ptp(corners[:, 1])) / 40)
-    hidden = np.asarray(cv2.GaussianBlur(cover, (0, 0), soft), np.float32)[..., None]
-    mask = bank.source(rng, double=False, green=len(text) == 8)(province, *_GLYPH)
-    own = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * _GLYPH
-    place = cv2.getPerspectiveTransform(
-        own.astype(np.float32), cv2.perspectiveTransform(cell[None], plate)[0]
-    )
-    drawn = cv2.warpPerspective(mask, place, size, flags=cv2.INTER_AREA)
-    drawn = cv2.GaussianBlur(drawn, (0, 0), soft)[..., None]
-    values = picture * (1 - hidden) + field * hidden
-    values = values * (1 - drawn) + ink * drawn
-    return np.clip(values, 0, 255).astype(np.uint8), province + text[1:]
+    slip = rng.normal(0, 1, 2).astype(np.float32) * np.array([0.004, 0.015], np.float32)
+    values, characters = picture.astype(np.float32), list(text)
+    serial = [place for place in range(1, len(text)) if text[place] in SERIAL]
+    for place in [0, *rng.permutation(serial).tolist()[: int(rng.choice([0, 0, 1, 2]))]]:
+        pool = _pool(text[place], rng)
+        characters[place] = pool[int(rng.integers(len(pool)))]
+        cell = _outline(layout, layout.cells[place])
+        hidden = _mask(picture.shape, cell + _SPARE, plate, soft)
+        drawn = _ink(picture.shape, cell + slip, plate, soft, glyphs(characters[place], *_GLYPH))
+        values = values * (1 - hidden) + field * hidden
+        values = values * (1 - drawn) + ink * drawn
+    return np.clip(values, 0, 255).astype(np.uint8), "".join(characters)
+
+
+def _pool(character: str, rng: np.random.Generator) -> str:
+    """What may stand where a character stands; half of the digits turn into what looks alike."""
+    if character in LETTERS:
+        return LETTERS
+    if character in DIGITS:
+        return SERIAL if rng.random() < 0.5 else ALIKE
+    return PROVINCES
+
+
+def _outline(layout: Layout, cell: Cell) -> NDArray[np.float32]:
+    """The corners (4, 2) of a cell in shares of the plate."""
+    left, right = cell.x / layout.width, (cell.x + cell.width) / layout.width
+    top, bottom = cell.y / layout.height, (cell.y + cell.height) / layout.height
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+
+
+def _mask(
+    shape: tuple[int, ...], cell: NDArray[np.float32], plate: NDArray[np.float64], soft: float
+) -> NDArray[np.float32]:
+    """Where a cell lies in the picture, 0 to 1, with soft edges; (H, W, 1)."""
+    cover = np.zeros(shape[:2], np.float32)
+    outline = cv2.perspectiveTransform(cell[None], plate)[0]
+    cv2.fillConvexPoly(cover, outline.round().astype(np.int32), 1.0)
+    return np.asarray(cv2.GaussianBlur(cover, (0, 0), soft), np.float32)[..., None]
+
+
+def _ink(
+    shape: tuple[int, ...],
+    cell: NDArray[np.float32],
+    plate: NDArray[np.float64],
+    soft: float,
+    glyph: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """A character's ink where its cell lies in the picture, 0 to 1; (H, W, 1)."""
+    own = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * np.array(_GLYPH, np.float32)
+    place = cv2.getPerspectiveTransform(own, cv2.perspectiveTransform(cell[None], plate)[0])
+    drawn = cv2.warpPerspective(glyph, place, (shape[1], shape[0]), flags=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(drawn, (0, 0), soft), np.float32)[..., None]
 
 
 def _colours(

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.training.detector_data import SIDE, DetectorData, DetectorSample
 from models.training.detector_net import STRIDES, PlateDetectorNet
-from models.training.schedule import (
-    Average,
-    Budget,
-    learning_rate,
-    load_checkpoint,
-    run_options,
-    save_checkpoint,
-)
+from models.training.replay import Batch, Sample
+from models.training.run import Run, Task
+from models.training.schedule import run_options
 
-Batch = tuple[Tensor, Tensor, Tensor]
 WIDTHS: Final = ((0.0, 100.0), (60.0, 240.0), (160.0, 1e9))
 """Plate widths in pixels each stride answers for; they overlap on purpose."""
 
@@ -83,37 +74,10 @@ def _inside(quad: NDArray[np.float32], growth: float) -> NDArray[np.bool_]:
     return np.asarray((cross >= 0).all(1) | (cross <= 0).all(1))
 
 
-class DetectorBatches(IterableDataset[Batch]):
-    """Endless batches; part of each is drawn again from a ring of earlier samples."""
-
-    def __init__(self, shared: Path | None, *, seed: int, batch: int, fresh: float) -> None:
-        self._shared, self._seed, self._batch, self._fresh = shared, seed, batch, fresh
-
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        cv2.setNumThreads(1)
-        seed = self._seed * 1000 + (worker.id if worker else 0)
-        samples = DetectorData(self._shared).stream(seed)
-        rng = np.random.default_rng(seed + 1)
-        size = 24 * self._batch
-        ring_x = np.zeros((size, SIDE, SIDE, 3), np.uint8)
-        ring_y = np.zeros((size, len(CENTRES), TARGET_CHANNELS), np.float32)
-        filled = 0
-        while True:
-            new = self._batch if filled < self._batch else max(1, int(self._batch * self._fresh))
-            for _ in range(new):
-                sample = next(samples)
-                ring_x[filled % size] = sample.picture
-                ring_y[filled % size] = targets(sample)
-                filled += 1
-            newest = (filled - 1 - np.arange(new)) % size
-            older = rng.integers(0, min(filled, size), self._batch - new)
-            pick = np.concatenate([newest, older])
-            yield (
-                torch.from_numpy(ring_x[pick]),
-                torch.from_numpy(ring_y[pick]),
-                torch.tensor(filled),
-            )
+def samples(shared: Path | None, seed: int) -> Iterator[Sample]:
+    """Endless pictures with what every cell should answer."""
+    for sample in DetectorData(shared).stream(seed):
+        yield sample.picture, targets(sample)
 
 
 def loss_of(outputs: tuple[Tensor, Tensor, Tensor], wanted: Tensor) -> tuple[Tensor, ...]:
@@ -144,67 +108,28 @@ def loss_of(outputs: tuple[Tensor, Tensor, Tensor], wanted: Tensor) -> tuple[Ten
     return score_loss, corner_loss, row_loss
 
 
-def train(options: argparse.Namespace) -> None:
-    """Runs to ``options.steps``, resuming from the work folder's checkpoint when there is one."""
-    torch.manual_seed(options.seed)
-    torch.set_num_threads(options.threads)
-    device = options.device
-    network = PlateDetectorNet().to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=1e-3)
-    average = Average(network)
-    start, path = 0, options.work / "detector.pt"
-    if path.exists():
-        parts = load_checkpoint(path, device)
-        network.load_state_dict(parts["network"])
-        optimiser.load_state_dict(parts["optimiser"])
-        average.state, start = parts["average"], int(parts["step"])
-    elif options.init is not None:
-        network.load_state_dict(load_checkpoint(options.init, device)["average"])
-        average = Average(network)
-    data = DetectorBatches(
-        options.shared, seed=options.seed + start, batch=options.batch, fresh=options.fresh
-    )
-    loader = DataLoader(data, batch_size=None, num_workers=options.workers, prefetch_factor=4)
-
-    def save(done: int) -> None:
-        save_checkpoint(
-            path,
-            network=network.state_dict(),
-            optimiser=optimiser.state_dict(),
-            average=average.state,
-            step=done,
-        )
-
-    budget = Budget(start=start, steps=options.steps, minutes=options.minutes)
-    clock, seen = time.monotonic(), []
-    for step, (pictures, wanted, _) in enumerate(loader, start):
-        progress = budget.progress(step)
-        if progress >= 1:
-            save(step)
-            break
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(progress, peak=options.rate, step=step)
-        with torch.autocast(device, torch.bfloat16):
-            outputs = network(pictures.to(device))
-        score, corner, row = loss_of(outputs, wanted.to(device))
-        loss = score + 10.0 * corner + 0.3 * row
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-        optimiser.step()
-        average.update(network)
-        seen.append([score.item(), corner.item(), row.item()])
-        if (step + 1) % options.report == 0:
-            pace = (time.monotonic() - clock) / len(seen)
-            means = " ".join(f"{v:.4f}" for v in np.mean(seen, 0))
-            print(f"step {step + 1} score/corner/row {means} {pace:.3f} s/step", flush=True)
-            clock, seen = time.monotonic(), []
-            save(step + 1)
+def judge(network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[float, float, float]]:
+    """The loss, and its parts to report."""
+    pictures, wanted = batch
+    with torch.autocast(pictures.device.type, torch.bfloat16):
+        outputs = network(pictures)
+    score, corner, row = loss_of(outputs, wanted)
+    return score + 10.0 * corner + 0.3 * row, (score.item(), corner.item(), row.item())
 
 
 def main() -> None:
     """Parses the command line and trains."""
-    train(run_options(__doc__, steps=12000, batch=16, fresh=0.5).parse_args())
+    options = run_options(__doc__, steps=12000, batch=16, fresh=0.5).parse_args()
+    task = Task(
+        name="detector",
+        network=PlateDetectorNet(),
+        samples=partial(samples, options.shared),
+        ring=24,
+        judge=judge,
+        told="score/corner/row",
+        clip=10.0,
+    )
+    Run(options, task).train()
 
 
 if __name__ == "__main__":
