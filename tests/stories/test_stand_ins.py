@@ -206,7 +206,7 @@ def test_the_head_enters_and_ends_one_on_the_page_and_it_is_in_the_audit_log(
         assert post(client, "/duty/overrides", **form).status_code == 303
         page = client.get("/duty").text
         assert "顶班中" in page
-        assert "孙梅、陈洁" in page
+        assert "孙梅、陈杰" in page
         (made,) = book(village).find()
         become(client, "sun-mei")
         assert post(client, f"/duty/overrides/{made.id}/end").status_code == 403
