@@ -26,12 +26,22 @@ class Answers:
         self._people: dict[str, Person] = {}
         self._due: dict[str, tuple[float, str]] = {}
         self._left_alone: str | None = None
+        self._has_climbed = False
+
+    @property
+    def awaits_escalation(self) -> bool:
+        """True while the alert that was left alone has yet to climb."""
+        return self._left_alone is not None and not self._has_climbed
 
     def notice(self, line: Line) -> None:
         """Take note of a line of the journal."""
         if line["line"] != "alert":
             return
         alert, told = line["alert_id"], line["told"]
+        if alert == self._left_alone and not self._has_climbed:
+            self._has_climbed = line["what"] == "escalated"
+            if line["state"] != State.OPEN:  # over by itself, as a camera's trouble may be
+                self._left_alone = None
         if line["what"] == "opened" and self._left_alone is None:
             self._left_alone = alert
         elif line["what"] in {"opened", "escalated", "reopened"} and told:

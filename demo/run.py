@@ -104,6 +104,7 @@ class Demo:
             _stop_all(nodes, patience_s=_DRAIN_S + 10)
             self._relay(reader, narrator, answers)
             if self.headless:
+                self._see_it_climb(reader, narrator, answers)
                 answers.act(everything=True)
                 self.clock.wait(threading.Event(), _LOOK_S)
                 self._relay(reader, narrator, answers)
@@ -118,6 +119,14 @@ class Demo:
             answers.notice(line)
         if self.headless:
             answers.act()
+
+    def _see_it_climb(self, reader: JournalReader, narrator: Narrator, answers: Answers) -> None:
+        """Give an alert that came late, as it does on a busy machine, the time to escalate."""
+        deadline = self.clock.monotonic() + ESCALATE_AFTER_S
+        while answers.awaits_escalation and self.clock.monotonic() < deadline:
+            if self.clock.wait(self._stopping, _LOOK_S):
+                return
+            self._relay(reader, narrator, answers)
 
     def _wait_for(self, ready: Callable[[], bool], process: Process) -> None:
         deadline = self.clock.monotonic() + _START_PATIENCE_S

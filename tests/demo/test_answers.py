@@ -71,3 +71,19 @@ def test_what_somebody_else_took_is_not_answered_again(people: Answers, clock: F
     people.act()
     people.act(everything=True)
     assert Recorder.taken == []
+
+
+def test_an_alert_that_is_over_by_itself_leaves_its_part_to_the_next(
+    people: Answers, clock: FakeClock
+) -> None:
+    people.notice(alert("trouble", "opened", "open", "liu"))
+    assert people.awaits_escalation
+    people.notice(alert("trouble", "closed", "closed"))
+    assert not people.awaits_escalation
+    people.notice(alert("b", "opened", "open", "liu"))
+    clock.advance(PATIENCE_S + 1)
+    people.act()
+    assert Recorder.taken == []
+    assert people.awaits_escalation
+    people.notice(alert("b", "escalated", "open", "wang"))
+    assert not people.awaits_escalation
