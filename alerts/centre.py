@@ -52,6 +52,9 @@ from ingest.households import Households
 from ingest.letters.reading import DeadLetter
 from ingest.live import LiveRelay
 from ingest.live_door import live_door
+from ingest.live_links import EVERY_S as LINKS_EVERY_S
+from ingest.live_links import LinkBook, reachable
+from ingest.live_peers import Peers, peer_door
 from ingest.media.http import media_router
 from ingest.media.opening import open_media
 from ingest.migrate import upgrade
@@ -120,7 +123,7 @@ class Centre:
     """Address of the pages once started; None without the part ``web``."""
     broker_url: str | None = None
     relay: LiveRelay = field(default_factory=LiveRelay)
-    """Live streams of the nodes that are connected to this process."""
+    """Live streams that are watched in this process."""
     troubles: Troubles = field(init=False)
     """Which parts of this process cannot store just now, and why."""
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -172,6 +175,7 @@ class Centre:
             routers=[
                 media_router(events, media, tokens, self.troubles),
                 live_door(self.relay, tokens),
+                peer_door(self.relay, tokens, self.clock),
                 live_router(self.relay),
                 discovery_router(self.relay, tokens),
                 household_router(self.relay, tokens),
@@ -184,6 +188,9 @@ class Centre:
         # Streams wait at the doorbell: it must let them go before the server can stop.
         self._stack.callback(self.hub.close)
         self.url = server.url
+        book = LinkBook(engine, self.clock, plan.settings.peer_url or reachable(server.url))
+        self.relay.elsewhere = Peers(book, tokens, self.clock)
+        self._run_slowly("live-links", book.refresh, LINKS_EVERY_S)
 
     def _start_router(self, engine: Engine) -> None:
         plan = self.plan

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     absent: ``audit-checkpoints.jsonl`` in ``data_dir``."""
     audit_checkpoint_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/\S*)?$")
     """Address outside that is sent the same lines by POST. Absent: nobody."""
+    peer_url: str | None = Field(default=None, pattern=r"^https?://[^/\s@]+$")
+    """``http://host:port`` at which the other web processes reach this one, when there are
+    several; absent: where it listens, with this machine's name for "every address"."""
     log_style: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -66,6 +66,8 @@ class LiveChannel:
     viewers: set[LiveViewer] = field(default_factory=set)
     code: StateCode | None = None
     ending: asyncio.TimerHandle | None = None
+    pulling: asyncio.Task[None] | None = None
+    """Gets the stream from another process, where that has the node's link."""
     _init: LiveFrame | None = None
     _gop: list[LiveFrame] = field(default_factory=list)
     _gop_bytes: int = 0
@@ -96,6 +98,12 @@ class LiveChannel:
             self._drop_gop()
         for viewer in self.viewers:
             viewer.say(code)
+
+    def stop_pulling(self) -> None:
+        """The stream comes from the node itself now, or is not wanted any more."""
+        if self.pulling is not None:
+            self.pulling.cancel()
+            self.pulling = None
 
     def _keep(self, frame: LiveFrame) -> None:
         if frame.kind is FrameKind.INIT:
