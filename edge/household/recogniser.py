@@ -57,6 +57,7 @@ class Recogniser:
         The vector of a face exists only inside this call: it is compared and given up, whoever
         it was.
         """
+        self._book.expire()
         if not self._book.held():
             self._rest()
             return None
