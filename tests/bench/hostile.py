@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from config.ids import uuid7
 from tests.events import MOMENT, motion
 
+COUNTY = "demo"
 _TOPICS = (
     "menshen/v1/demo/evt/node-1/cam-1",
     "menshen/v1/demo/evt/node-2/cam-1",
