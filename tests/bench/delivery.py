@@ -24,7 +24,9 @@ from edge.simulator.nodes import FleetPlan, node_names
 from ingest.accounting import Accounting, account
 from ingest.engine import open_engine
 from ingest.migrate import upgrade
-from tests.bench import bare
+from tests.bench.bare import messages_per_s
+from tests.bench.bare_inserts import inserts_per_s, sample_rows
+from tests.bench.bare_pipeline import Pipeline, pipeline
 from tests.bench.process_stats import cpu_seconds, family, rss_mb
 from tests.bench.report import JsonFlag, finish, show
 from tests.servers import Mosquitto, Postgres
@@ -250,10 +252,11 @@ def _books(folder: Path, begun: float, run: FleetRun) -> Books:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Events a second of the bare parts, and the sizes they were measured with."""
+    """Events a second of the bare parts, each and in a row, and the sizes they were measured with."""
 
     mqtt: float
     inserts: float
+    pipeline: Pipeline
     events_per_message: float
     events_per_group: float
 
@@ -268,12 +271,23 @@ def _limits(
 ) -> Limits:
     per_message = sum(books.groups) / max(books.messages, 1)
     per_group = fmean(books.groups) if books.groups else 1.0
-    rows = bare.sample_rows(address)
+    rows = sample_rows(address)
     body_bytes = fmean([len(row[-1]) for row in rows]) if rows else 700.0
-    messages = bare.messages_per_s(broker.url, round(body_bytes * per_message), seconds)
-    fresh = server.new_database() if server else f"sqlite:///{folder / 'bare.db'}"
-    inserts = bare.inserts_per_s(fresh, rows, max(1, round(per_group)), seconds)
-    return Limits(messages * per_message, inserts, per_message, per_group)
+    messages = messages_per_s(broker.url, round(body_bytes * per_message), seconds)
+    per_commit = max(1, round(per_group))
+    inserts = inserts_per_s(_empty(server, folder, "bare"), rows, per_commit, seconds)
+    both = pipeline(
+        broker.url,
+        _empty(server, folder, "pipeline"),
+        rows,
+        per_message=max(1, round(per_message)),
+        per_group=per_commit,
+    )
+    return Limits(messages * per_message, inserts, both, per_message, per_group)
+
+
+def _empty(server: Postgres | None, folder: Path, name: str) -> str:
+    return server.new_database() if server else f"sqlite:///{folder / name}.db"
 
 
 def _report(
@@ -287,8 +301,9 @@ def _report(
 ) -> None:
     times = books.latencies()
     reached = books.events_per_s()
-    limit = min(limits.mqtt, limits.inserts)
+    limit, both = min(limits.mqtt, limits.inserts), limits.pipeline
     used = sum(usage.cpu.values())
+    ours_us = (usage.cpu["edge"] + usage.cpu["ingest"]) / max(len(books.centre), 1) * 1e6
     rows = [
         ("events stored", f"{len(books.centre)}"),
         ("events/s", f"{reached:.0f}"),
@@ -304,7 +319,11 @@ def _report(
         ),
         ("bare mosquitto, events/s", f"{limits.mqtt:.0f}"),
         (f"bare {database} inserts, events/s", f"{limits.inserts:.0f}"),
-        ("reached of the lower bare limit", f"{reached / limit:.0%}" if limit else "–"),
+        ("reached of the lower bare limit", f"{share(reached, limit):.0%}"),
+        ("bare pipeline, events/s", f"{both.events_per_s:.0f}"),
+        ("reached of the bare pipeline", f"{share(reached, both.events_per_s):.0%}"),
+        ("nodes and ingest, processor µs per event", f"{ours_us:.0f}"),
+        ("bare clients of the pipeline, µs per event", f"{both.cpu_us_per_event:.0f}"),
         ("events per core second", f"{len(books.centre) / used:.0f}" if used else "–"),
         *((f"core seconds of {name}", f"{value:.1f}") for name, value in usage.cpu.items()),
         ("memory of ingest, MB", _memory(usage.memory)),
@@ -318,13 +337,22 @@ def _report(
             "lost": result.lost,
             "duplicates": result.duplicates,
             "bare_limit_per_s": round(limit, 1),
-            "of_bare_limit": round(reached / limit, 3) if limit else 0.0,
+            "of_bare_limit": round(share(reached, limit), 3),
+            "bare_pipeline_per_s": round(both.events_per_s, 1),
+            "of_bare_pipeline": round(share(reached, both.events_per_s), 3),
+            "cpu_us_per_event": round(ours_us, 1),
+            "bare_cpu_us_per_event": round(both.cpu_us_per_event, 1),
             "events_per_core_s": round(len(books.centre) / used, 1) if used else 0.0,
             "ingest_mb": [round(part, 1) for part in tenths(usage.memory)],
             "load": [round(one, 1) for one in os.getloadavg()],
         },
         as_json=as_json,
     )
+
+
+def share(reached: float, limit: float) -> float:
+    """``reached`` as a part of ``limit``; 0 where that was not measured."""
+    return reached / limit if limit else 0.0
 
 
 def quantile(ordered: list[float], share: float) -> float:
