@@ -25,6 +25,7 @@ from config.site import FacePolicy, Gate, load_site
 from edge.events.event_text import event_json, event_line
 from edge.metrics import MetricsServer
 from edge.node import EdgeNode, open_evidence, watched_cameras
+from edge.recording.recordings_cli import recordings_command
 from edge.streams.stream import public_url
 from edge.tools.discover_cli import discover_command
 from edge.tools.probe import probe as look_at
@@ -318,6 +319,12 @@ app.command(
     epilog="Examples: menshen edge discover --interface 192.168.1.10 --login admin  ·  "
     "menshen edge discover --centre https://centre:8080 --node node-east --secrets secrets.toml",
 )(discover_command)
+
+
+app.command(
+    "recordings",
+    epilog="Example: menshen edge recordings --node node-east",
+)(recordings_command)
 
 
 def _yes(value: bool) -> str:

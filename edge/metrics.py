@@ -23,7 +23,14 @@ _COUNTERS = (
     ("frames_analysed", "frames_analysed", "Pictures that went through the networks"),
     ("frames_dropped", "frames_dropped", "Pictures dropped because inference was behind"),
     ("packets_damaged", "packets_damaged", "Coded pictures that could not be decoded whole"),
+    ("record_errors", "recording_errors", "Gaps in the recording: a disk full, absent or too slow"),
 )
+_RECORDINGS = (
+    ("bytes", "bytes", "Bytes of recorded segments on the disk"),
+    ("segments", "segments", "Recorded segments on the disk"),
+    ("oldest_age_s", "oldest_age_seconds", "Age of the oldest recorded segment"),
+)
+"""Of cameras that are recorded no longer too, until their last segment is dropped."""
 _STAGES = ("decode_s", "motion_s", "picture_s", "inference_s", "events_s")
 
 
@@ -43,6 +50,13 @@ class EdgeCollector:
                 family.add_metric([camera], float(item[key]))
             yield family
         yield from self._of_cameras(cameras)
+        for key, name, help_text in _RECORDINGS:
+            gauge = GaugeMetricFamily(
+                f"menshen_edge_recording_{name}", help_text, labels=["camera"]
+            )
+            for camera, item in report["recordings"].items():
+                gauge.add_metric([camera], float(item[key]))
+            yield gauge
         yield from self._of_node(report)
 
     def _of_cameras(self, cameras: dict[str, Report]) -> Iterator[Metric]:

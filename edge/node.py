@@ -31,6 +31,7 @@ from edge.health.temperature import hottest_c
 from edge.household.household import Household
 from edge.household.link import HouseholdLink
 from edge.live.agent import LiveAgent
+from edge.recording.shelf import folder_of
 from edge.watching.group import GroupLimits
 from edge.worker import Vision, WatchedCamera, Worker
 
@@ -177,7 +178,7 @@ class EdgeNode:
                 emit=self._keep,
                 evidence=self._evidence,
                 clock=clock,
-                limits=replace(limits or GroupLimits(), recordings=folder / "recordings"),
+                limits=replace(limits or GroupLimits(), recordings=folder_of(folder)),
                 resources=lambda: self._resources(folder),
                 faces=self._household,
             )

@@ -21,6 +21,7 @@ from config.site import Camera, FacePolicy
 from edge.events.pipeline import CameraPipeline, EventSink, EvidenceSink, Faces, health_event
 from edge.health.camera_health import CameraHealth
 from edge.health.node_health import NodeHealth, Report, Resources
+from edge.recording.kept import Stock
 from edge.recording.shelf import expire
 from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
@@ -136,6 +137,7 @@ class Worker:
         self._tidied_s: float | None = None
         self._vision = vision
         self._clock = clock
+        self._stock = Stock(self._limits.recordings, clock)
         self._emit = emit
         self._unsent: deque[Event] = deque()
         self._evidence = evidence
@@ -373,6 +375,7 @@ class Worker:
                 "frames_analysed": watched.pipeline.analysed,
                 "frames_dropped": counters.dropped,
                 "packets_damaged": counters.corrupt,
+                "record_errors": counters.record_errors,
                 "decode_s": round(counters.decode_s, 3),
                 "motion_s": round(counters.motion_s, 3),
                 "picture_s": round(counters.picture_s, 3),
@@ -387,5 +390,6 @@ class Worker:
             "events_not_kept": len(self._unsent),
             "pictures_waiting": sum(group.waiting for group in self._groups),
             "group_restarts": {group.name: group.restarts for group in self._groups},
+            "recordings": self._stock.report(),
             "cameras": cameras,
         }

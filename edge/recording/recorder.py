@@ -27,6 +27,8 @@ class _Feed:
     segments: Segments
     source: Source | None = None
     """None until a key frame: set by the camera's thread, and back when the queue was full."""
+    gaps: int = 0
+    """Times that the queue was full."""
 
 
 _Work = tuple[Segments, Source | None, StreamPacket | None] | None
@@ -38,8 +40,17 @@ class Recorder:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._feeds: dict[str, _Feed] = {}
+        self._refused: set[str] = set()
         self._queue: queue.Queue[_Work] = queue.Queue(_QUEUE)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+
+    def errors(self, camera: str) -> int:
+        """Gaps of a camera's recording that the disk is to blame for: it took nothing, or was slow.
+
+        A folder that cannot be used at all is one.
+        """
+        feed = self._feeds.get(camera)
+        return int(camera in self._refused) if feed is None else feed.gaps + feed.segments.errors
 
     def add(self, camera: str, wanted: Recording) -> None:
         """Record a camera; call before :meth:`start`. A folder that cannot be used is told."""
@@ -53,6 +64,7 @@ class Recorder:
             _LOG.error(
                 "not recorded: its folder cannot be used", camera=camera, problem=error.strerror
             )
+            self._refused.add(camera)
             return
         self._feeds[camera] = _Feed(Segments(shelf))
 
@@ -80,6 +92,7 @@ class Recorder:
         except queue.Full:
             _LOG.error("recording has a gap: the disk is too slow", camera=camera)
             feed.source = None
+            feed.gaps += 1
 
     def lost(self, camera: str) -> None:
         """The stream went away: what comes next is another file."""

@@ -40,6 +40,8 @@ class Segments:
         self._rest_until_ms = 0
         self._size = 0
         self._gathered: list[bytes] = []
+        self.errors = 0
+        """Times that the disk took nothing."""
 
     def feed(self, source: Source, picture: CodedPicture) -> None:
         """The next packet of the camera."""
@@ -53,6 +55,7 @@ class Segments:
                 folder=str(self._shelf.folder),
                 problem=error.strerror,
             )
+            self.errors += 1
             self._give_up()
             self._rest_until_ms = picture.at_ms + _REST_MS
 

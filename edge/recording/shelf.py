@@ -34,6 +34,18 @@ def began_s(segment: Path) -> float | None:
     return None
 
 
+def folder_of(node: Path) -> Path:
+    """Where a node records, below the folder of its data."""
+    return node / "recordings"
+
+
+def days_of(folder: Path) -> int | None:
+    """The days that one camera's folder keeps; None: it does not tell."""
+    with suppress(OSError, ValueError):
+        return int((folder / _DAYS).read_text(encoding="ascii"))
+    return None
+
+
 def segments(folder: Path) -> list[Path]:
     """The segments in one camera's folder, oldest first."""
     return sorted(path for path in folder.iterdir() if began_s(path) is not None)

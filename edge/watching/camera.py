@@ -233,6 +233,7 @@ class CameraThreads:
                     self._connected(role, stream)
                 if role == "main" and self._recorder is not None:
                     self._recorder.packet(self.spec.id, stream, packet)
+                    self.counters.record_errors = self._recorder.errors(self.spec.id)
                 tap = self._tap
                 watched = tap is not None and tap.packet(self.spec.id, role, stream, packet)
                 stream.hurry(watcher.packet(stream, packet) or watched)

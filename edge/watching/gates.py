@@ -61,6 +61,7 @@ class Counters:
     decode_s: float = 0.0
     motion_s: float = 0.0
     picture_s: float = 0.0
+    record_errors: int = 0
 
 
 @dataclass(slots=True)

@@ -169,6 +169,7 @@ def test_a_disk_that_takes_nothing_is_tried_again(
     folder.rmdir()  # as a disk that was pulled
     for picture in pictures:
         recorded.feed(SOURCE, picture)
+    assert recorded.errors == 1, "one gap, however many packets fall into it"
     folder.mkdir()
     for picture in later(pictures, 15.0):
         recorded.feed(SOURCE, picture)
