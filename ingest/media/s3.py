@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
@@ -99,7 +100,10 @@ class S3Store(MediaStore):
                     if error.code in _ABSENT:
                         continue
                     raise
-            return StoredMedia(sha256, media_type, about.size or 0)
+            if not about.size:
+                # No file of ours is empty: a node that was told it is here would delete its own.
+                raise _silent(sha256, "it names a file without bytes")
+            return StoredMedia(sha256, media_type, about.size)
         return None
 
     def open(self, sha256: str) -> BinaryIO:
@@ -109,7 +113,7 @@ class S3Store(MediaStore):
             raise FileNotFoundError(f"no evidence of sha256 {sha256[:64]!r}")
         with _answering(sha256):
             answer = self._client.get_object(self._bucket, self._key(sha256, found.media_type))
-        return cast("BinaryIO", io.BufferedReader(_Body(answer)))
+        return cast("BinaryIO", io.BufferedReader(_Body(answer, sha256)))
 
     def keep(self, half: Path, sha256: str, media_type: str) -> None:
         """Send the file, then ask for its size: only what the store has counts."""
@@ -171,14 +175,15 @@ class S3Store(MediaStore):
 class _Body(io.RawIOBase):
     """The bytes of one answer; closing gives the connection back."""
 
-    def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
-        self._answer = answer
+    def __init__(self, answer: urllib3.BaseHTTPResponse, sha256: str) -> None:
+        self._answer, self._sha256 = answer, sha256
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._answer.read(len(buffer))
+        with _answering(self._sha256):
+            data = self._answer.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
@@ -193,7 +198,14 @@ class _Body(io.RawIOBase):
 def _answering(sha256: str) -> Iterator[None]:
     try:
         yield
-    except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
+    # The client raises ValueError and ParseError for answers that are no S3 at all.
+    except (
+        MinioException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+        ValueError,
+        ParseError,
+    ) as error:
         raise _silent(sha256, _brief(error)) from None
 
 
