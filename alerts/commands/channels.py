@@ -134,8 +134,10 @@ def _wanted(
     if not wanted:
         raise UserError(
             where="--channel" if only else "channels",
-            problem=f"there is no way {only!r} for them" if only else "none is set up",
-            remedy=f"set up are: {', '.join(by_name) or 'none'}; docs/channels.md says how",
+            problem=f"there is no way {only!r} for them" if only else "none is set up for them",
+            remedy=f"choose from: {', '.join(by_name)}"
+            if by_name
+            else "docs/channels.md says how; until then they are told on the pages alone",
         )
     return wanted
 

@@ -146,6 +146,8 @@ def _secrets(path: Path | None) -> Secrets | None:
 def read_event(path: Path, now: datetime) -> Event:
     """An event from a JSON file; ``id``, ``visit``, ``node`` and times may be missing.
 
+    Of a plate its ``text`` is enough.
+
     Raises:
         UserError: the file cannot be read, is no JSON object, or a field is wrong (named).
     """
@@ -169,6 +171,8 @@ def read_event(path: Path, now: datetime) -> Event:
     moment = now.isoformat()
     given: dict[str, Any] = {"id": own, "visit": own, "node": "rehearsal"}
     given |= {"started_at": moment, "captured_at": moment, **body}
+    if isinstance(given.get("plate"), dict):
+        given["plate"] = _whole_plate(given["plate"])
     try:
         return Event.model_validate_json(json.dumps(given))
     except ValidationError as error:
@@ -179,6 +183,12 @@ def read_event(path: Path, now: datetime) -> Event:
             problem=str(first["msg"]).removeprefix("Value error, "),
             remedy="correct it; docs/delivery.md explains events",
         ) from None
+
+
+def _whole_plate(given: dict[str, Any]) -> dict[str, Any]:
+    """A plate of which ``text`` is enough, as if it had been read beyond doubt."""
+    sure: dict[str, Any] = {"raw": given.get("text"), "confidence": 1.0, "characters": []}
+    return {**sure, "colour": "blue", "plate_kind": "blue", **given}
 
 
 def why(found: Rehearsed, site: Site, person_id: str) -> str:
@@ -206,6 +216,11 @@ def _print_rehearsed(found: Rehearsed, site: Site, zone: ZoneInfo) -> None:
         + (f", {event.severity}" if event.severity is not None else ""),
         soft_wrap=True,
     )
+    if site.camera(event.camera) is None:
+        console.print(
+            f"The site lists no camera {event.camera!r}: its events have neither grid nor home, "
+            "so they begin at the township.", soft_wrap=True,
+        )  # fmt: skip
     _print_decisions(console, event.decisions, "Path and reasons", zone)
     if found.told:
         _print_told(found, "Told, if nobody answers")

@@ -33,8 +33,12 @@ def _override() -> None:
 def add(
     by: ByOption,
     grid: Annotated[str, typer.Option(help="Whose duty.")],
-    start: Annotated[datetime, typer.Option("--from", help="From then on, local time.")],
-    end: Annotated[datetime, typer.Option("--to", help="Until then, local time.")],
+    start: Annotated[
+        datetime, typer.Option("--from", help="From then on, local time: 2026-02-16T20:00.")
+    ],
+    end: Annotated[
+        datetime, typer.Option("--to", help="Until then, local time: 2026-02-17T08:00.")
+    ],
     person: Annotated[
         list[str], typer.Option(help="Who stands in; repeat it, who is told first comes first.")
     ],

@@ -90,6 +90,9 @@ def list_all(site: SiteOption = _EXAMPLE_SITE) -> None:
         clock = SystemClock()
         book = SilenceBook(engine, county, clock, store=AlertStore(engine, county, clock))
         kept = book.kept()
+    if not kept:
+        typer.echo("Nothing is silenced, and nothing was.")
+        return
     table = Table("id", "state", "owner", "until", "hides", "about", "reason")
     for item in kept:
         silence = item.silence

@@ -66,6 +66,9 @@ def list_all(site: SiteOption = _EXAMPLE_SITE) -> None:
     with opened(site) as (engine, county):
         clock = SystemClock()
         found, now = WartimeOrders(engine, county, clock).recent(), clock.now()
+    if not found:
+        typer.echo("Peace: nobody has ordered or asked for wartime.")
+        return
     table = Table("id", "state", "where", "asked by", "confirmed by", "until", "reason")
     for order in found:
         where = "、".join(sorted(order.townships)) or "全县"
