@@ -25,6 +25,8 @@ class FrameTimer:
     jumps: int = 0
     late_s: float = 30.0
     """Packets late by more than ``jump_s`` for so long are not late: the stream's time stood."""
+    _before: tuple[float, float] | None = None
+    """When the last jump came, and the offset until then."""
     _late_since_s: float | None = None
     _arrival_s: float = 0.0
     _pts_s: float = 0.0
@@ -40,6 +42,7 @@ class FrameTimer:
         if self.offset_s is None:
             self.offset_s = difference
         elif self._jumped(pts_s, arrival_s) or self._stood(difference, arrival_s):
+            self._before = (arrival_s, self.offset_s)
             self.offset_s = difference
             self.jumps += 1
         else:
@@ -59,6 +62,18 @@ class FrameTimer:
     def _jumped(self, pts_s: float, arrival_s: float) -> bool:
         step = pts_s - self._pts_s
         return step < -self.back_s or step - (arrival_s - self._arrival_s) > self.jump_s
+
+    def unix_s(self, pts_s: float, arrival_s: float) -> float:
+        """The moment a picture was taken, of a packet that may have come before the last jump.
+
+        Raises:
+            ValueError: nothing was observed yet.
+        """
+        if self.offset_s is None:
+            raise ValueError("no packet was observed yet")
+        if self._before is not None and arrival_s < self._before[0]:
+            return pts_s + self._before[1]
+        return pts_s + self.offset_s
 
     def utc(self, pts_s: float) -> datetime:
         """The moment a picture was taken, as far as arrival can tell.

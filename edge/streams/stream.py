@@ -30,6 +30,7 @@ _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETD
 
 _RTP_TICK = Fraction(1, CLOCK_RATE)
 _LONGEST_PIECE_S = 1.0
+_APART_S = 0.001
 _STRANGE_PACKETS = 8
 _LONGEST_GOP_S = 30.0
 """No key frame for so long: the camera has changed what it sends, and is asked anew."""
@@ -276,13 +277,16 @@ class CameraStream(VideoStream):
         """What was read in one piece, each picture at its own moment: the last has just come."""
         pictures, self._done = self._done, []
         now, unix = time.monotonic(), time.time()
-        packets = []
+        packets: list[StreamPacket] = []
+        age = -_APART_S
+        for picture in reversed(pictures):
+            since = (pictures[-1].ticks - picture.ticks) / CLOCK_RATE
+            # Whatever the stream's own time does, each came before the next.
+            age = max(age + _APART_S, since if since <= _LONGEST_PIECE_S else 0.0)
+            packets.append(_coded(picture, at_s=now - age, arrived_s=unix - age))
         for picture in pictures:
             self._know(picture)
-            age = (pictures[-1].ticks - picture.ticks) / CLOCK_RATE
-            age = age if 0 <= age <= _LONGEST_PIECE_S else 0.0
-            packets.append(_coded(picture, at_s=now - age, arrived_s=unix - age))
-        return packets
+        return packets[::-1]
 
     def _know(self, picture: CodedPicture) -> None:
         """Learn the size from a key frame whose parameter sets are new.

@@ -341,4 +341,4 @@ def _utc_s(timer: FrameTimer, pts_s: float | None, packet: StreamPacket) -> floa
     """Unix seconds of a picture; a stream without time stamps is timed by arrival."""
     if pts_s is None or timer.offset_s is None:
         return packet.arrived_s
-    return pts_s + timer.offset_s
+    return timer.unix_s(pts_s, packet.arrived_s)

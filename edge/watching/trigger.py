@@ -49,8 +49,9 @@ class Trigger:
     def saw(self, motion: Motion, *, at_s: float, utc_s: float) -> None:
         """Note what moved in a picture that arrived at ``at_s`` and was taken at ``utc_s``."""
         with self._lock:
+            # Looks that found nothing too: what came after one was not there before it.
+            self._boxes.append((utc_s, motion.boxes))
             if motion.boxes:
-                self._boxes.append((utc_s, motion.boxes))
                 self._present_until_s = at_s + LINGER_S
             if motion.active:
                 if self._started_s is None or at_s > self._until_s:

@@ -40,6 +40,18 @@ def test_a_jump_of_the_cameras_clock_is_followed_at_once(jump: float) -> None:
     assert timer.jumps == 1
 
 
+@pytest.mark.parametrize("jump", [-10.0, 3600.0])
+def test_a_picture_that_came_before_the_jump_keeps_its_time(jump: float) -> None:
+    timer = FrameTimer()
+    for i in range(10):
+        timer.observe(i * 0.1, T0 + i * 0.1)
+    for i in range(10, 20):
+        timer.observe(i * 0.1 + jump, T0 + i * 0.1)
+    assert timer.unix_s(0.9, T0 + 0.9) == pytest.approx(T0 + 0.9, abs=0.01)
+    assert timer.unix_s(1.0 + jump, T0 + 1.0) == pytest.approx(T0 + 1.0, abs=0.01)
+    assert timer.unix_s(1.9 + jump, T0 + 1.9) == pytest.approx(T0 + 1.9, abs=0.01)
+
+
 def test_a_machine_that_was_busy_for_seconds_does_not_move_the_time_of_what_it_saw() -> None:
     timer = FrameTimer()
     for i in range(100):
@@ -59,3 +71,5 @@ def test_a_camera_whose_time_stood_still_is_followed_after_half_a_minute() -> No
 def test_without_a_packet_there_is_no_time() -> None:
     with pytest.raises(ValueError, match="no packet"):
         FrameTimer().utc(1.0)
+    with pytest.raises(ValueError, match="no packet"):
+        FrameTimer().unix_s(1.0, T0)

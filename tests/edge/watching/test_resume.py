@@ -185,7 +185,7 @@ def test_whatever_one_of_two_streams_does_pictures_go_on_at_their_time() -> None
     with watched(faults) as eyes:
         for one in eyes.values():
             until(partial(spans, one.times, 10), seconds=100)
-        ended = datetime.now(UTC).timestamp()
+    ended = datetime.now(UTC).timestamp()
     for name, one in eyes.items():
         assert begun - 5 < min(one.times), name
         assert max(one.times) < ended + 1, name
