@@ -95,13 +95,14 @@ class Decider:
         is_wanted = verdict.is_alert or case is not None or event.kind is EventKind.HEALTH
         if held is not None or not is_wanted:
             return held
-        same = self.work.of_key(self.keys[event.id])
-        if same is None:
-            return None
         if event.kind is EventKind.HEALTH:
             # Trouble that had ended and is there again must not join what is closed: nobody
             # would hear of it.
-            return same if same.alert.state in _ENDS else None
+            trouble = self.work.of_trouble(self.keys[event.id])
+            return trouble if trouble is not None and trouble.alert.state in _ENDS else None
+        same = self.work.of_key(self.keys[event.id])
+        if same is None:
+            return None
         window = timedelta(seconds=verdict.dedup_window_s)
         return same if self.now - same.alert.seen_at < window else None
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
 
 from alerts import schema
 from alerts.inhibition.causes import EXPLAINING, Causes
 from alerts.inhibition.roots import LATE
 from alerts.records import About, to_about, to_alert, to_timer
-from alerts.rows import one_of
+from alerts.rows import OfThese, one_of
 from alerts.state import Alert, State, Timer
 from config.event import EventKind
 
@@ -53,11 +55,9 @@ class Holdings:
 
     def load(self, alert_id: str, roots: Collection[str] = ()) -> Held | None:
         """The alert of that id, what it hides, and alerts of the keys ``roots``."""
-        alerts = schema.alerts.c
-        hidden = and_(alerts.parent == alert_id, alerts.state == str(State.SUPPRESSED))
-        mine = or_(alerts.id == alert_id, hidden)
         explaining = Causes(roots=frozenset(roots)).condition(datetime.min)
-        self._load(mine if explaining is None else or_(mine, explaining))
+        statement = _ONE if explaining is None else _locked(or_(_MINE, explaining))
+        self._load(statement, {"alert_id": alert_id})
         return self._held.get(alert_id)
 
     def load_candidates(
@@ -85,7 +85,7 @@ class Holdings:
         mine = set(self._by_visit.values())
         wanted = or_(one_of(self._connection, alerts.id, mine), recent) if mine else recent
         others = causes.condition(now)
-        self._load(wanted if others is None else or_(wanted, others))
+        self._load(_locked(wanted if others is None else or_(wanted, others)))
 
     def of_visit(self, visit: str) -> Held | None:
         """The alert that a visit belongs to."""
@@ -94,16 +94,27 @@ class Holdings:
 
     def of_key(self, key: str) -> Held | None:
         """The alert of a de-duplication key that was seen last."""
-        same = [held for held in self._held.values() if held.about.dedup_key == key]
-        return max(same, key=lambda held: held.alert.seen_at, default=None)
+        return max(self._all_of(key), key=_seen, default=None)
+
+    def of_trouble(self, key: str) -> Held | None:
+        """As :meth:`of_key`, but of trouble: what goes on comes before what has ended.
+
+        An older alert may go on beyond a newer one: somebody has taken it up again.
+        """
+        same = self._all_of(key)
+        going_on = [held for held in same if held.alert.state in EXPLAINING]
+        return max(going_on or same, key=_seen, default=None)
 
     def root(self, keys: Sequence[str]) -> Held | None:
         """The first of the alerts ``keys`` that explains trouble now."""
         for key in keys:
-            held = self.of_key(key)
+            held = self.of_trouble(key)
             if held is not None and held.alert.state in EXPLAINING:
                 return held
         return None
+
+    def _all_of(self, key: str) -> list[Held]:
+        return [held for held in self._held.values() if held.about.dedup_key == key]
 
     def behind(self, subjects: Collection[str], now: datetime) -> Iterator[Held]:
         """Trouble of ``subjects`` that nobody has taken and that began not long before ``now``."""
@@ -122,10 +133,10 @@ class Holdings:
             if held.alert.parent == alert_id and held.alert.state is State.SUPPRESSED:
                 yield held
 
-    def _load(self, condition: ColumnElement[bool]) -> None:
-        alerts = schema.alerts
-        statement = select(alerts).where(condition).order_by(alerts.c.id).with_for_update()
-        rows = self._connection.execute(statement).mappings().all()
+    def _load(
+        self, statement: Select[Any], given: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        rows = self._connection.execute(statement, given).mappings().all()
         fresh = [row for row in rows if row["id"] not in self._held]
         for row in fresh:
             self._held[row["id"]] = Held(to_alert(row), to_about(row), stored=row["version"])
@@ -134,16 +145,35 @@ class Holdings:
     def _load_children(self, ids: Sequence[str]) -> None:
         if not ids:
             return
-        timers, sent = schema.timers, schema.deliveries
-        for row in self._connection.execute(
-            select(timers).where(one_of(self._connection, timers.c.alert_id, ids))
-        ).mappings():
+        timers, told = _TIMERS.of(self._connection, ids), _TOLD.of(self._connection, ids)
+        for row in timers.mappings():
             self._held[row["alert_id"]].timer = to_timer(row)
-        for told in self._connection.execute(
-            select(sent.c.alert_id, sent.c.cycle, sent.c.person)
-            .where(one_of(self._connection, sent.c.alert_id, ids), sent.c.person.is_not(None))
-            .distinct()
-        ):
-            held = self._held[told.alert_id]
-            if told.cycle == held.alert.cycle:
-                held.told.add(told.person)
+        for one in told:
+            held = self._held[one.alert_id]
+            if one.cycle == held.alert.cycle:
+                held.told.add(one.person)
+
+
+def _seen(held: Held) -> datetime:
+    return held.alert.seen_at
+
+
+# What every transition asks is built once.
+
+
+def _locked(condition: ColumnElement[bool]) -> Select[Any]:
+    alerts = schema.alerts
+    return select(alerts).where(condition).order_by(alerts.c.id).with_for_update()
+
+
+_alerts, _sent = schema.alerts.c, schema.deliveries.c
+_MINE = or_(
+    _alerts.id == bindparam("alert_id"),
+    and_(_alerts.parent == bindparam("alert_id"), _alerts.state == str(State.SUPPRESSED)),
+)
+_ONE = _locked(_MINE)
+_TIMERS = OfThese(select(schema.timers), schema.timers.c.alert_id)
+_TOLD = OfThese(
+    select(_sent.alert_id, _sent.cycle, _sent.person).where(_sent.person.is_not(None)).distinct(),
+    _sent.alert_id,
+)

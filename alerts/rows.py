@@ -12,7 +12,9 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    CursorResult,
     Insert,
+    Select,
     String,
     Table,
     TextClause,
@@ -102,6 +104,21 @@ def one_of(
     if connection.dialect.name != "postgresql":
         return column.in_(values)
     return column == any_(literal(list(values), ARRAY(String)))
+
+
+class OfThese:
+    """A statement, built once, whose rows have in ``column`` one of some texts."""
+
+    def __init__(self, statement: Select[Any], column: Column[str]) -> None:
+        array = column == any_(bindparam("these", type_=ARRAY(String)))
+        self._of_array = statement.where(array)
+        self._of_list = statement.where(column.in_(bindparam("these", expanding=True)))
+
+    def of(self, connection: Connection, these: Collection[str]) -> CursorResult[Any]:
+        """Run it for ``these`` (see :func:`one_of`)."""
+        is_array = connection.dialect.name == "postgresql"
+        statement = self._of_array if is_array else self._of_list
+        return connection.execute(statement, {"these": list(these)})
 
 
 def _json(rows: Rows) -> str:

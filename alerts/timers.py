@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, bindparam, select
 
 from alerts import schema
 from alerts.state import Fire, Refused, TimerKind
@@ -13,6 +13,13 @@ from ingest.engine import reading
 
 BATCH = 100
 
+_timers = schema.timers.c
+_DUE = (
+    select(_timers.alert_id, _timers.kind)
+    .where(_timers.due_at <= bindparam("now", type_=_timers.due_at.type))
+    .order_by(_timers.due_at)
+    .limit(BATCH)
+)
 _log = get_logger(__name__)
 
 
@@ -30,14 +37,8 @@ class Timers:
 
     def run_once(self) -> int:
         """Fire what is due, oldest first, at most 100; returns how many fired."""
-        timers = schema.timers
         with reading(self._engine) as connection:
-            due = connection.execute(
-                select(timers.c.alert_id, timers.c.kind)
-                .where(timers.c.due_at <= self._clock.now())
-                .order_by(timers.c.due_at)
-                .limit(BATCH)
-            ).all()
+            due = connection.execute(_DUE, {"now": self._clock.now()}).all()
         return sum(self._fire(row.alert_id, TimerKind(row.kind)) for row in due)
 
     def _fire(self, alert_id: str, kind: TimerKind) -> int:

@@ -90,6 +90,10 @@ class Work:
         """The loaded alert of a de-duplication key that was seen last."""
         return self._held.of_key(key)
 
+    def of_trouble(self, key: str) -> Held | None:
+        """The loaded alert of trouble of that key, the one that goes on before any that ended."""
+        return self._held.of_trouble(key)
+
     def root(self, keys: Sequence[str]) -> Held | None:
         """The loaded alert that explains trouble of these root keys, the widest first."""
         return self._held.root(keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from sqlalchemy import Connection, literal, null, select, union_all
+from sqlalchemy import Connection, String, bindparam, literal, null, select, union_all
 
 from alerts.choices_schema import (
     absences,
@@ -25,26 +25,7 @@ def load_arrangements(connection: Connection, now: datetime) -> Arrangements:
 
     Swaps and leave in the order in which they were decided; the latest dated duty first.
     """
-    swap, leave, entered = shift_swaps.c, absences.c, duty_overrides.c
-    # One round trip: every transition of an alert asks.
-    rows = connection.execute(
-        union_all(
-            select(
-                literal("swap").label("what"), swap.grid.label("grid"),
-                swap.starts_at.label("starts_at"), swap.ends_at.label("ends_at"),
-                swap.giver.label("person"), swap.taker.label("other"),
-                swap.decided_at.label("decided_at"), swap.id.label("id"),
-            ).where(swap.state == "accepted", swap.ends_at > now),
-            select(
-                literal("leave"), null(), leave.starts_at, leave.ends_at,
-                leave.person, leave.substitute, leave.decided_at, leave.id,
-            ).where(leave.state == "approved", leave.ends_at > now),
-            select(
-                literal("entered"), entered.grid, entered.starts_at, entered.ends_at,
-                entered.people, null(), entered.made_at, entered.id,
-            ).where(entered.ended_at.is_(None), entered.ends_at > now),
-        ).order_by("decided_at", "id")
-    ).all()  # fmt: skip
+    rows = connection.execute(_ARRANGED, {"now": now}).all()
     return Arrangements(
         swaps=tuple(
             Swap(row.grid, row.starts_at, row.ends_at, row.person, row.other)
@@ -68,20 +49,47 @@ def load_terms(connection: Connection, place: Place, alert_id: str) -> HomeTerms
     """What the owner of ``place`` lets others know of this alert; nothing unless they said so."""
     if not place.is_home or place.owner is None:
         return NO_TERMS
-    agreed = connection.execute(
-        select(home_consents.c.agreed).where(home_consents.c.owner == place.owner)
-    ).scalar_one_or_none()
-    called = connection.execute(
-        select(owner_calls.c.alert_id).where(owner_calls.c.alert_id == alert_id)
-    ).scalar_one_or_none()
-    asked = home_neighbours.c
-    neighbours = connection.execute(
-        select(asked.neighbour)
-        .where(asked.owner == place.owner, asked.state == "accepted")
-        .order_by(asked.decided_at, asked.neighbour)
-    ).scalars()
+    rows = connection.execute(_TERMS, {"owner": place.owner, "alert_id": alert_id}).all()
+    agreed = any(row.what == "agreed" for row in rows)
     return HomeTerms(
-        agreed=bool(agreed),
-        neighbours=tuple(neighbours) if agreed else (),
-        called=called is not None,
+        agreed=agreed,
+        neighbours=tuple(row.who for row in rows if row.what == "neighbour") if agreed else (),
+        called=any(row.what == "called" for row in rows),
     )
+
+
+# Built once, and one round trip each: every transition of an alert asks.
+
+_swap, _leave, _entered = shift_swaps.c, absences.c, duty_overrides.c
+_NOW = bindparam("now", type_=_swap.ends_at.type)
+_ARRANGED = union_all(
+    select(
+        literal("swap").label("what"), _swap.grid.label("grid"),
+        _swap.starts_at.label("starts_at"), _swap.ends_at.label("ends_at"),
+        _swap.giver.label("person"), _swap.taker.label("other"),
+        _swap.decided_at.label("decided_at"), _swap.id.label("id"),
+    ).where(_swap.state == "accepted", _swap.ends_at > _NOW),
+    select(
+        literal("leave"), null(), _leave.starts_at, _leave.ends_at,
+        _leave.person, _leave.substitute, _leave.decided_at, _leave.id,
+    ).where(_leave.state == "approved", _leave.ends_at > _NOW),
+    select(
+        literal("entered"), _entered.grid, _entered.starts_at, _entered.ends_at,
+        _entered.people, null(), _entered.made_at, _entered.id,
+    ).where(_entered.ended_at.is_(None), _entered.ends_at > _NOW),
+).order_by("decided_at", "id")  # fmt: skip
+
+_asked, _consent, _call = home_neighbours.c, home_consents.c, owner_calls.c
+_OWNER = bindparam("owner", type_=String)
+_TERMS = union_all(
+    select(
+        literal("neighbour").label("what"), _asked.neighbour.label("who"),
+        _asked.decided_at.label("at"),
+    ).where(_asked.owner == _OWNER, _asked.state == "accepted"),
+    select(literal("agreed"), _consent.owner, null()).where(
+        _consent.owner == _OWNER, _consent.agreed.is_(True)
+    ),
+    select(literal("called"), _call.alert_id, null()).where(
+        _call.alert_id == bindparam("alert_id", type_=String)
+    ),
+).order_by("at", "who")  # fmt: skip

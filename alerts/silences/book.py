@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from alerts import schema
 from alerts.audit import AuditLine, append_lines
@@ -41,10 +51,16 @@ class Kept:
 
 def in_force(connection: Connection, now: datetime) -> tuple[Silence, ...]:
     """Silences that hold at ``now``, for the router."""
-    column = silences.c
-    holds = and_(column.starts_at <= now, column.ends_at > now, column.ended_at.is_(None))
-    rows = connection.execute(select(silences).where(holds).order_by(column.id))
-    return tuple(_silence(row) for row in rows)
+    return tuple(_silence(row) for row in connection.execute(_IN_FORCE, {"now": now}))
+
+
+_NOW = bindparam("now", type_=silences.c.ends_at.type)
+# Built once: every batch of the router asks.
+_IN_FORCE = (
+    select(silences)
+    .where(silences.c.starts_at <= _NOW, silences.c.ends_at > _NOW, silences.c.ended_at.is_(None))
+    .order_by(silences.c.id)
+)
 
 
 class SilenceBook:

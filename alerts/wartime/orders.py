@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from alerts.audit import AuditLine, append_lines
 from alerts.moves import SYSTEM
@@ -21,17 +21,19 @@ from ingest.engine import reading, writing
 
 MAY_ORDER = frozenset({Role.POLICE, Role.ADMIN, Role.TOWNSHIP})
 _REASON_LIMIT = 500
+_NOW = bindparam("now", type_=wartime_orders.c.ends_at.type)
+# Built once: every transition of an alert asks.
+_IN_FORCE = (
+    select(wartime_orders)
+    .where(wartime_orders.c.ended_at.is_(None), wartime_orders.c.ends_at > _NOW)
+    .where(wartime_orders.c.confirmed_at <= _NOW)
+    .order_by(wartime_orders.c.id)
+)
 
 
 def load_posture(connection: Connection, site: Site, now: datetime) -> Posture:
     """Peace or war as of ``now``, for a transaction that heeds it."""
-    column = wartime_orders.c
-    rows = connection.execute(
-        select(wartime_orders)
-        .where(column.ended_at.is_(None), column.ends_at > now)
-        .where(column.confirmed_at <= now)
-        .order_by(column.id)
-    )
+    rows = connection.execute(_IN_FORCE, {"now": now})
     return Posture(site, tuple(_order(row) for row in rows))
 
 

@@ -192,6 +192,28 @@ def test_a_node_behind_another_root_still_explains_its_cameras(county: County) -
     assert states(county)["shop-0 offline"] is State.SUPPRESSED, "behind its own node now"
 
 
+def test_an_older_outage_that_somebody_took_up_again_goes_on_beyond_a_newer_one(
+    county: County,
+) -> None:
+    def node(*, is_silent: bool) -> None:
+        county.clock.advance(1)
+        county.see(county.health(active=is_silent, camera="node-east", condition="node_silent"))
+
+    node(is_silent=True)
+    (older,) = county.service.open_alerts(county.viewer("police-desk"))
+    node(is_silent=False)
+    node(is_silent=True)
+    node(is_silent=False)
+    county.service.reopen(county.viewer("police-desk"), older.id)
+    county.see(county.health(active=True, camera="east-gate-in"))
+    assert states(county)["east-gate-in offline"] is State.SUPPRESSED, "it still explains them"
+    node(is_silent=True)
+    (joined,) = county.service.open_alerts(county.viewer("police-desk"))
+    assert (joined.id, joined.sightings) == (older.id, 2), "no third alert of one outage"
+    node(is_silent=False)
+    assert county.service.open_alerts(county.viewer("police-desk")) == [], "its end ends it"
+
+
 def test_a_node_that_only_restarts_is_told_of_to_nobody(county: County) -> None:
     signs(county, "offline", "node-east")
     county.clock.advance(10)

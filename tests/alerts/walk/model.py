@@ -83,7 +83,7 @@ class Model:
 
     def health(self, camera: str, condition: str, severity: str, *, active: bool) -> None:
         key = f"health|{camera}||{condition}"
-        newest = self._newest(key)
+        newest = self._newest_trouble(key)
         goes_on = newest is not None and newest.state in LIVE | {"suppressed"}
         if not active:
             if newest is not None and goes_on:
@@ -98,6 +98,15 @@ class Model:
     def _newest(self, key: str) -> Thing | None:
         same = [thing for thing in self.things if thing.key == key]
         return max(same, key=lambda thing: thing.seen) if same else None
+
+    def _newest_trouble(self, key: str) -> Thing | None:
+        """What goes on, even when something newer has ended meanwhile."""
+        going_on = [
+            thing
+            for thing in self.things
+            if thing.key == key and thing.state in LIVE | {"suppressed"}
+        ]
+        return max(going_on, key=lambda thing: thing.seen) if going_on else self._newest(key)
 
     def _raise(self, key: str, kind: str, camera: str, severity: str) -> Thing:
         thing = Thing(key, kind, camera, severity, self.now, self.now)
@@ -121,7 +130,7 @@ class Model:
     def _root_of(self, thing: Thing) -> Thing | None:
         if thing.kind != "health" or thing.camera not in BEHIND:
             return None
-        root = self._newest(ROOT)
+        root = self._newest_trouble(ROOT)
         if root is None or root.state not in LIVE | {"suppressed"}:
             return None
         return root if RANKS[thing.severity] <= RANKS[root.severity] else None
