@@ -9,12 +9,18 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+from alembic.util import CommandError
 from sqlalchemy import inspect
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import UserError
 from ingest.engine import open_engine
 from ingest.migrate import upgrade
+
+_VERSION_TABLE = "alembic_version"
+"""What every database of ours has."""
+_FOREIGN = "is a database, but none of Menshen's"
 
 
 def back_up(database: str, target: Path) -> None:
@@ -51,7 +57,8 @@ def restore(database: str, source: Path) -> None:
     """Fill an empty database from a backup, then bring it to the newest schema.
 
     Raises:
-        UserError: the database is not empty, or ``source`` is no backup for it; nothing is kept.
+        UserError: the database is not empty, or ``source`` is no backup for it: nothing is kept.
+            Also when it is of a newer version, which is found only then: empty it again.
     """
     engine = open_engine(database)
     try:
@@ -65,14 +72,21 @@ def restore(database: str, source: Path) -> None:
         if database.startswith("sqlite"):
             _copy_sqlite(source, Path(make_url(database).database or ""))
         else:
+            if _VERSION_TABLE not in _run("pg_restore", "--list", str(source), database=database):
+                raise _problem(source, _FOREIGN, "give the path of a backup")
             _run(
                 *("pg_restore", "--exit-on-error", "--single-transaction", "--no-owner"),
                 *(f"--dbname={_plain(database)}", str(source)),
                 database=database,
             )
         upgrade(engine)
-    except (OSError, sqlite3.Error) as error:
-        raise _problem(source, f"cannot be restored ({error})", "give a backup's path") from None
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        told = type(error).__name__ if isinstance(error, SQLAlchemyError) else str(error)[:200]
+        raise _problem(source, f"cannot be restored ({told})", "give a backup's path") from None
+    except CommandError:
+        raise _problem(
+            source, "is of a newer version of Menshen", "restore it with that version"
+        ) from None
     finally:
         engine.dispose()
 
@@ -86,6 +100,9 @@ def _copy_sqlite(source: Path, target: Path) -> None:
         (answer,) = old.execute("PRAGMA integrity_check").fetchone()
         if answer != "ok":
             raise sqlite3.DatabaseError(str(answer)[:200])
+        wanted = "SELECT 1 FROM sqlite_master WHERE name = ?"
+        if not old.execute(wanted, (_VERSION_TABLE,)).fetchone():
+            raise _problem(source, _FOREIGN, "give the path of a backup")
         old.backup(new)
 
 
@@ -95,7 +112,7 @@ def _plain(database: str) -> str:
     return address._replace(password=None).render_as_string()
 
 
-def _run(program: str, *arguments: str, database: str) -> None:
+def _run(program: str, *arguments: str, database: str) -> str:
     password = make_url(database).password
     environment = {**os.environ, **({"PGPASSWORD": password} if password else {})}
     found = shutil.which(program)
@@ -119,6 +136,7 @@ def _run(program: str, *arguments: str, database: str) -> None:
             problem=lines[0][:300] if lines else f"ended with {done.returncode}",
             remedy="check the file, the address, and that the versions fit",
         )
+    return done.stdout
 
 
 def _problem(path: Path, problem: str, remedy: str) -> UserError:

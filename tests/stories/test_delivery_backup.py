@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from typer.testing import CliRunner
 
 from config.clock import SystemClock
@@ -86,6 +86,33 @@ def test_what_is_no_backup_is_refused_in_words(urls: tuple[str, str], tmp_path: 
         restore(urls[1], tmp_path / "junk")
     with pytest.raises(UserError):
         restore(urls[1], tmp_path / "absent")
+
+
+def test_a_foreign_database_is_not_taken_for_ours(urls: tuple[str, str], tmp_path: Path) -> None:
+    engine = open_engine(urls[0])
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE events (surprise TEXT)"))
+    engine.dispose()
+    if urls[0].startswith("sqlite"):
+        (tmp_path / "one.db").rename(tmp_path / "foreign")
+    else:
+        back_up(urls[0], tmp_path / "foreign")
+    with pytest.raises(UserError, match="none of Menshen's"):
+        restore(urls[1], tmp_path / "foreign")
+    target = open_engine(urls[1])
+    assert inspect(target).get_table_names() == [], "it can be restored into"
+    target.dispose()
+
+
+def test_a_backup_of_a_newer_version_is_said_so(urls: tuple[str, str], tmp_path: Path) -> None:
+    engine = open_engine(urls[0])
+    upgrade(engine)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999_future'"))
+    engine.dispose()
+    back_up(urls[0], tmp_path / "newer")
+    with pytest.raises(UserError, match="newer version"):
+        restore(urls[1], tmp_path / "newer")
 
 
 # == files of evidence
