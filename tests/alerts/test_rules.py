@@ -53,6 +53,46 @@ def test_the_first_match_answers_and_the_passed_over_say_why(example_site: Site)
     }
 
 
+HOLIDAY = {"calendar": {"holidays": [
+    {"name": "国庆节", "first": "2026-03-02", "last": "2026-03-02"}]}}  # fmt: skip
+"""For once on the Monday of these tests."""
+
+
+@pytest.mark.parametrize(
+    ("fits", "differs", "why"),
+    [
+        ({"kinds": ("plate",)}, {"kinds": ("face",)}, "kind is plate, not one of face"),
+        ({"severities": ("info",)}, {"severities": ("critical",)}, "severity is info"),
+        ({"zones": ("yard",)}, {"zones": ("street",)}, "zone is yard, not one of street"),
+        ({"cameras": ("east-gate-in",)}, {"cameras": ("lixiang-road",)}, "camera is east-gate-in"),
+        ({"grids": ("east-gate",)}, {"grids": ("lixiang",)}, "grid is east-gate"),
+        ({"townships": ("城关镇",)}, {"townships": ("李巷乡",)}, "township is 城关镇"),
+        ({"legal_classes": ("gated",)}, {"legal_classes": ("home",)}, "legal class is gated"),
+        ({"plates": ("*345", "京*")}, {"plates": ("冀A?",)}, "plate"),
+        ({"days": ("holiday",)}, {"days": ("workday",)}, "Mon"),
+        ({"days": ("restday",), "after": "11:30", "before": "12:30"},
+         {"days": ("restday",), "after": "12:30", "before": "11:30"}, "Mon 12:00"),
+        ({"windows": ({"after": "22:00", "before": "06:00"}, {"days": ("holiday",)})},
+         {"windows": ({"after": "22:00", "before": "06:00"}, {"days": ("sat",)})}, "Mon 12:00"),
+    ],
+)  # fmt: skip
+def test_each_matcher_lets_in_what_fits_and_says_why_not(
+    example_site: Site, fits: dict[str, Any], differs: dict[str, Any], why: str
+) -> None:
+    site = Site.model_validate(
+        {**example_site.model_dump(), **HOLIDAY,
+         "rules": [{"id": "yes", **fits}, {"id": "rest"}]}
+    )  # fmt: skip
+    seen = event(zone="yard", severity=Severity.INFO)
+    assert RuleBook(site).judge(seen, NOON).rule_id == "yes"
+    other = Site.model_validate(
+        {**site.model_dump(), "rules": [{"id": "no", **differs}, {"id": "rest"}]}
+    )
+    verdict = RuleBook(other).judge(seen, NOON)
+    assert verdict.rule_id == "rest"
+    assert why in dict(verdict.passed_over)["no"]
+
+
 def test_a_changed_site_forgets_the_rules_it_was_copied_from(example_site: Site) -> None:
     assert example_site.routes
     assert book(example_site, Rule(id="only")).site.routes.keys() >= {"only"}
