@@ -125,7 +125,12 @@ def keep(page: Page, name: str) -> None:
     """A picture of the page, where ``MENSHEN_PICTURES`` names a folder for it."""
     folder = os.environ.get("MENSHEN_PICTURES")
     if folder is not None:
-        (Path(folder) / f"{name}.png").write_bytes(page.screenshot(full_page=True))
+        # As tall as it is: the menu at the bottom edge would lie across its middle.
+        page.set_viewport_size(
+            {"width": 360, "height": page.evaluate("document.documentElement.scrollHeight")}
+        )
+        (Path(folder) / f"{name}.png").write_bytes(page.screenshot())
+        page.set_viewport_size({"width": 360, "height": 740})
 
 
 def everything(folder: Path) -> bytes:
