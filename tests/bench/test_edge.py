@@ -6,7 +6,10 @@ import os
 
 import pytest
 
-from tests.bench.edge_score import Seen, compare
+from edge.simulator.loop import TICKS_PER_SECOND, AccessUnit, EncodedLoop
+from edge.simulator.nal import Codec
+from tests.bench.edge_recall import LoopStream, Tally
+from tests.bench.edge_score import Score, Seen, compare
 from tests.bench.edge_soak import lost_visits, rate_change, summary
 from tests.bench.processes import cpu_s, family, memory_mb
 
@@ -69,3 +72,22 @@ def test_what_the_others_send_is_compared_before_and_after() -> None:
                for i in range(6)]  # fmt: skip
     assert rate_change(samples, ["b"]) == 0.0
     assert rate_change(samples, ["a"]) == -100.0
+
+
+def test_a_loop_comes_in_pieces_each_picture_at_its_moment() -> None:
+    tick = TICKS_PER_SECOND // 10
+    units = tuple(AccessUnit(n * tick, n * tick, (b"e",), n % 5 == 0) for n in range(20))
+    stream = LoopStream(EncodedLoop(Codec.H264, 64, 48, 20 * tick, (), units))
+    first, second = stream.until(0.35), stream.until(0.75)
+    assert [packet.is_keyframe for packet in first] == [True, False, False, False]
+    assert [round(packet.at_s, 2) for packet in second] == [0.45, 0.55, 0.65, 0.75]
+    assert len(stream.until(0.75)) == 0
+    assert len(list(stream.packets())) == 12
+
+
+def test_recall_counts_visits_of_all_clips_and_nothing_has_none() -> None:
+    tally = Tally()
+    assert tally.recall is None
+    tally.add(Score(3, 3, 100.0), Score(4, 3, None))
+    tally.add(Score(1, 0, None), Score(0, 0, None))
+    assert (tally.visits, tally.recall, tally.extra) == (4, 0.75, 1)
