@@ -25,6 +25,8 @@ from edge.tools.discover import discover
 from edge.tools.discovery_report import search, send
 from ingest.engine import open_engine
 from tests.alerts.web.conftest import csrf_of, form_login
+from tests.alerts.web.pages import PHONE, faults
+from tests.alerts.web.test_every_page import keep
 from tests.edge.cameras import encode_clip, until
 from tests.edge.onvif_device import PASSWORD as CAMERA_PASSWORD
 from tests.edge.onvif_device import USER, OnvifDevice, Profile
@@ -213,6 +215,36 @@ def test_a_homes_new_camera_works_but_is_not_looked_through(installer, found):
     assert "/picture" not in page
     assert "320×240" in page
     assert "legal_class = &#34;home&#34;" in page
+
+
+def test_the_page_before_and_after_is_whole_on_a_phone_and_on_a_wall(world, found, chromium):
+    page = chromium.new_context(viewport=PHONE).new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{world.url}/login")
+    page.fill("#account", "fitter")
+    page.fill("#password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url(lambda url: "/login" not in url)
+    problems = {}
+    page.goto(f"{world.url}/discovery")
+    problems["found"] = faults(page)
+    keep(page, "installer-searched")
+    page.click(f"a[href='{found}']")
+    page.wait_for_selector("#legal_class")
+    problems["form"] = faults(page)
+    keep(page, "installer-found")
+    for name, text in DESCRIBED.items():
+        if name in ("grid", "legal_class"):
+            page.select_option(f"#{name}", text)
+        else:
+            page.fill(f"#{name}", text)
+    page.click("main form button[type=submit]")
+    page.wait_for_selector("img.trial")
+    page.wait_for_function("() => document.querySelector('img.trial').naturalWidth === 320")
+    problems["result"] = faults(page)
+    keep(page, "installer-tried")
+    page.context.close()
+    assert {name: said for name, said in problems.items() if said} == {}
 
 
 def test_only_what_was_found_can_be_tried_and_never_a_homes(world, installer, found):
