@@ -209,6 +209,7 @@ def test_the_head_enters_and_ends_one_on_the_page_and_it_is_in_the_audit_log(
         assert "孙梅、陈杰" in page
         (made,) = book(village).find()
         become(client, "sun-mei")
+        assert "孙梅、陈杰" in client.get("/duty").text, "of another grid, and hers to see"
         assert post(client, f"/duty/overrides/{made.id}/end").status_code == 403
         become(client, "town-chengguan")
         assert post(client, f"/duty/overrides/{made.id}/end").status_code == 303

@@ -29,12 +29,15 @@ _WORDS = {
 
 
 def override_state(web: Web, visitor: Visitor, grids: list[Grid]) -> dict[str, Any]:
-    """What the page of duty shows: stand-ins of these grids, who was told, and the form."""
+    """What the page of duty shows: stand-ins of these grids and of oneself, who was told, and
+    the form."""
     mine = [grid for grid in web.site.grids if _is_theirs(web, visitor, grid)]
-    shown = {grid.id: grid for grid in (*grids, *mine)}
-    coming = _book(web).find(grids=tuple(shown)) if shown else []
+    theirs = {grid.id for grid in mine}
+    shown = {grid.id for grid in grids} | theirs
+    me = visitor.person.id
+    coming = [one for one in _book(web).find() if one.grid in shown or me in one.people]
     return {
-        "overrides": [(one, _told(web, one), one.grid in {g.id for g in mine}) for one in coming],
+        "overrides": [(one, _told(web, one), one.grid in theirs) for one in coming],
         "name_of": {grid.id: grid.name for grid in web.site.grids},
         "override_grids": mine,
         "override_people": _people(web, mine),
