@@ -20,6 +20,7 @@ from edge.watching.group import GroupLimits
 from tests.bench.processes import cpu_s, family, memory_mb
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
+_ONLINE_S: Final = 300.0
 _BARE: Final = "import edge.watching.child, sys; print('ready', flush=True); sys.stdin.read()"
 
 
@@ -71,13 +72,16 @@ class EdgeProcess:
         """Until every camera sends pictures.
 
         Raises:
-            RuntimeError: the worker ended.
+            RuntimeError: the worker ended, or some camera is not there after five minutes.
         """
+        limit = time.monotonic() + _ONLINE_S
         while not (self._folder / "base.json").exists():
             if self._process.poll() is not None:
                 raise RuntimeError("the worker under test ended before it began")
             time.sleep(0.1)
-        while self.state()["stages"]["online"] < self._cameras:
+        while (online := self.state()["stages"]["online"]) < self._cameras:
+            if time.monotonic() > limit:
+                raise RuntimeError(f"only {online} of {self._cameras} cameras send pictures")
             time.sleep(0.5)
 
     def state(self) -> dict[str, Any]:
@@ -89,7 +93,7 @@ class EdgeProcess:
         answer = self._folder / "state.json"
         answer.unlink(missing_ok=True)
         self._process.send_signal(signal.SIGUSR1)
-        for _ in range(200):
+        for _ in range(1200):
             if answer.exists():
                 state: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
                 return state

@@ -86,8 +86,8 @@ def test_a_loop_comes_in_pieces_each_picture_at_its_moment() -> None:
 
 
 def test_recall_counts_visits_of_all_clips_and_nothing_has_none() -> None:
+    assert Tally().recall is None
     tally = Tally()
-    assert tally.recall is None
     tally.add(Score(3, 3, 100.0), Score(4, 3, None))
     tally.add(Score(1, 0, None), Score(0, 0, None))
     assert (tally.visits, tally.recall, tally.extra) == (4, 0.75, 1)
