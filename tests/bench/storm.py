@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -22,20 +21,13 @@ from alerts.quiet_schema import digests
 from alerts.storm.brake import DIGESTED, HELD
 from alerts.storm.digests import Digests
 from config.event import Event, Severity
+from config.interpreter import prepare_to_serve
 from config.pace_site import Pace
 from config.site import Camera, Site
-from ingest.engine import open_engine, reading
-from ingest.migrate import upgrade
-from tests.bench.alerts import (
-    World,
-    at_rate,
-    database_address,
-    database_version,
-    latencies,
-    settle,
-    until,
-)
+from ingest.engine import reading
+from tests.bench.alerts import latencies, settle, until
 from tests.bench.alerts_site import full_site, plate_event
+from tests.bench.alerts_world import World, at_rate, database_version, opened
 from tests.bench.delivery import quantile
 from tests.bench.report import JsonFlag, finish, show
 
@@ -71,12 +63,9 @@ def bench(
     as_json: JsonFlag = False,
 ) -> None:
     """A storm over a tenth of a county of full size, through the real router and digests."""
+    prepare_to_serve()  # as `menshen centre run` does
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="menshen-bench-")))
-        address = database_address(stack, folder, database)
-        engine = open_engine(address)
-        stack.callback(engine.dispose)
-        upgrade(engine)
+        engine, address = stack.enter_context(opened(database))
         site = full_site().model_copy(update={"pace": Pace(window_s=window)})
         world = World(engine, address, site, make=partial(stormy_event, stricken(site)))
         sending = Digests(engine, site, world.clock, hub=world.hub)
@@ -84,6 +73,7 @@ def bench(
         slow.start()
         stack.callback(slow.join)
         stack.callback(slow.ask_to_stop)
+        begun = time.process_time()
         with world.running("router", "timers", "reach"):
             reached = at_rate(world, alerts / seconds, seconds)
             settle(world)
@@ -91,7 +81,7 @@ def bench(
             settle(world)
         critical = latencies(world, Severity.CRITICAL)
         books = count(engine, set(world.committed))
-        version = database_version(engine)
+        version, used = database_version(engine), time.process_time() - begun
     rows = [
         ("alerts / in seconds", f"{len(world.committed)} / {len(world.committed) / reached:.0f}"),
         ("critical among them", f"{len(critical)}"),
@@ -99,6 +89,7 @@ def bench(
         ("critical: commit to handed over, p99", f"{quantile(critical, 0.99) * 1000:.0f} ms"),
         ("notices handed over / alerts inside digests", f"{books.notices} / {books.digested}"),
         ("digests", f"{books.digests}"),
+        ("processor time per alert", f"{used / len(world.committed) * 1000:.1f} ms"),
         ("lost / still waiting / unaccounted", f"{books.lost} / {books.waiting} / "
          f"{books.unaccounted}"),
     ]  # fmt: skip

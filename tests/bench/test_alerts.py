@@ -14,8 +14,9 @@ from alerts import schema
 from config.site import Role
 from ingest.engine import open_engine, writing
 from ingest.migrate import upgrade
-from tests.bench.alerts import World, count, latencies
+from tests.bench.alerts import count, latencies
 from tests.bench.alerts_site import full_site
+from tests.bench.alerts_world import World
 from tests.bench.cli import app
 
 KEYS = {"alerts_per_s", "p50_ms", "p99_ms", "lost", "repeated"}

@@ -14,8 +14,8 @@ from alerts.quiet_schema import digests
 from config.pace_site import Pace
 from ingest.engine import open_engine, writing
 from ingest.migrate import upgrade
-from tests.bench.alerts import World
 from tests.bench.alerts_site import full_site
+from tests.bench.alerts_world import World
 from tests.bench.storm import StormBooks, count, stormy_event, stricken
 
 

@@ -22,8 +22,8 @@ from config.site import Person, Role, Site
 from ingest.engine import open_engine
 from ingest.media.disk import DiskStore
 from ingest.migrate import upgrade
-from tests.bench.alerts import World, at_rate
 from tests.bench.alerts_site import full_site
+from tests.bench.alerts_world import World, at_rate
 
 COMMITTED = "committed.json"
 DATABASE = "centre.db"
