@@ -8,12 +8,12 @@ import sys
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter's lock from the others; Python's own value is ten
 times that, and each loop waits for the lock after each answer of the database."""
-COLLECT_AFTER = (50_000, 10, 10)
+COLLECT_AFTER = (200_000, 10, 10)
 """New containers, and rounds of each younger generation, before the collector looks for circles.
 
 A group of 4,000 events is about 120,000 containers, none of which is in a circle. After 700 new
-ones, as is Python's own value, the collector went through all of them again and again: half of the
-time of reading a group.
+ones, as is Python's own value, the collector went through all of them again and again, which was
+half of the time of reading a group.
 """
 
 

@@ -34,6 +34,12 @@ class Share:
         elif known is None:
             self.events[seq] = event
 
+    def within(self, numbers: SeqSet) -> list[int]:
+        """The numbers of its events that ``numbers`` covers; mostly none, as numbers only grow."""
+        if not self.events or min(self.events) > numbers.highest():
+            return []
+        return [seq for seq in self.events if numbers.covers(seq)]
+
     def contradicts(self, seq: int, reason: str) -> None:
         """Event ``seq`` cannot be stored beside what is stored already."""
         self._bury(seq, self.events[seq], reason)
@@ -44,11 +50,7 @@ class Share:
         ``skipped`` counts what is covered without having come; an event that the node had
         declared as shed, and that still arrives, is taken off it.
         """
-        late = sum(
-            1
-            for seq, event in self.events.items()
-            if event.id in new_ids and before.numbers.covers(seq)
-        )
+        late = sum(1 for seq in self.within(before.numbers) if self.events[seq].id in new_ids)
         received = before.numbers.including(self.received)
         numbers: SeqSet = received.filled_to(self.oldest - 1)
         return SequenceRow(numbers, before.skipped + numbers.count() - received.count() - late)

@@ -225,7 +225,7 @@ def _settled(connection: Connection, share: Share, before: SequenceRow) -> froze
     Any other number that is covered but has no row was declared as shed, and its event comes
     late: it is not settled, and so it is stored.
     """
-    covered = [seq for seq in share.events if before.numbers.covers(seq)]
+    covered = share.within(before.numbers)
     if not covered:
         return frozenset()
     places = places_of_seqs(connection, share.key, covered)

@@ -252,7 +252,7 @@ def _books(folder: Path, begun: float, run: FleetRun) -> Books:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Events a second of the bare parts, each and in a row, and the sizes they were measured with."""
+    """Events a second of the bare parts, each and in a row, and the sizes used for them."""
 
     mqtt: float
     inserts: float
