@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -73,9 +74,9 @@ class PageWatch:
 
 
 def wait_for_notices(engine: Engine, arrivals: Arrivals, seconds: float) -> None:
-    """Wait until all that is due has been handed over; a router that was killed held some back."""
+    """Wait until all have been handed over, those too that a killed router had in hand."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until and _unheard(engine, arrivals):
+    while time.monotonic() < until and any(_missing(engine, arrivals)):
         time.sleep(_LOOK_S)
 
 
@@ -105,17 +106,17 @@ def notices(engine: Engine, arrivals: Arrivals) -> tuple[int, list[str]]:
 
 def _unheard(engine: Engine, arrivals: Arrivals) -> list[str]:
     """Notices that have not arrived although there is nothing left to wait for."""
+    now, missing = SystemClock().now(), _missing(engine, arrivals)
+    return [name for name, due_at in missing.items() if due_at is None or due_at <= now]
+
+
+def _missing(engine: Engine, arrivals: Arrivals) -> dict[str, datetime | None]:
+    """Notices that have not arrived, and when their next turn is."""
     sent = schema.deliveries.c
-    now = SystemClock().now()
     statement = select(sent.id, sent.next_attempt_at).where(sent.channel == NAME)
     try:
         with reading(engine) as connection:
             rows = connection.execute(statement).all()
     except (SQLAlchemyError, OSError):
-        return ["the database does not answer"]
-    return [
-        row.id
-        for row in rows
-        if row.id not in arrivals.times
-        and (row.next_attempt_at is None or row.next_attempt_at <= now)
-    ]
+        return {"the database does not answer": None}
+    return {row.id: row.next_attempt_at for row in rows if row.id not in arrivals.times}
