@@ -7,7 +7,9 @@ import os
 import time
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
+from urllib.parse import urlsplit
 
+from config.errors import UserError
 from edge.health.camera_health import SKEW_LIMIT_S
 from edge.streams.stream import Fault, StreamError, StreamInfo, StreamPacket, VideoStream
 from edge.tools.optics import (
@@ -170,7 +172,9 @@ def probe(url: str, *, seconds: float = 12.0, scene_m: float | None = None) -> P
 
     Raises:
         StreamError: the stream cannot be opened; says why and what to do, without credentials.
+        UserError: ``url`` is no RTSP address.
     """
+    check_address(url)
     report = report_of_answer(_watch(url, seconds), scene_m)
     guess = guess_sub_stream(url)
     if guess is None:
@@ -180,6 +184,26 @@ def probe(url: str, *, seconds: float = 12.0, scene_m: float | None = None) -> P
     except StreamError:
         return report
     return replace(report, sub_stream=f"{info.width}x{info.height} {_name(info)}")
+
+
+def check_address(url: str) -> None:
+    """Refuse what no camera can be asked by, before it looks like a camera that is off.
+
+    Raises:
+        UserError: it does not begin with ``rtsp://`` or ``rtsps://``, or its host or port is none.
+    """
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("rtsp", "rtsps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise UserError(
+            where="the camera's address",
+            problem="is no RTSP address",  # not quoted: it may hold a password
+            remedy="write it as rtsp://user:password@10.0.0.5:554/path, with @ and : in a "
+            "password as %40 and %3A",
+        )
 
 
 def report_of_answer(answer: Answer, scene_m: float | None) -> ProbeReport:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.errors import UserError
 from edge.streams.stream import StreamInfo, StreamPacket
 from edge.tools.optics import guess_sub_stream, pixels, widest_for_plates
-from edge.tools.probe import Measure, report_of
+from edge.tools.probe import Measure, check_address, report_of
 
 
 def test_a_gate_four_metres_wide_is_enough_and_a_square_is_not() -> None:
@@ -63,3 +64,13 @@ def test_what_to_change_on_the_camera() -> None:
     text = " ".join(bad.advice)
     for word in ("I-frame interval", "pictures a second", "NTP", "zoom in", "face"):
         assert word in text
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.5", "http://10.0.0.5/x", "rtsp://u:p4ss@10.0.0.5:port/x", "rtsp:///x", ""]
+)
+def test_what_is_no_rtsp_address_is_refused_without_quoting_it(address: str) -> None:
+    with pytest.raises(UserError, match="rtsp://user:password@") as caught:
+        check_address(address)
+    assert "p4ss" not in str(caught.value)
+    check_address("rtsp://u:p%40ss@[fd00::5]:554/stream1")
