@@ -43,6 +43,8 @@ PROVEN_OTHERWISE = {
     "POST /api/v1/receipts/webpush",
     "PUT /v1/discovery",
     "PUT /v1/trials/{trial_id}",
+    "GET /v1/household/{ticket}",
+    "POST /v1/household/{ticket}",
 }
 """What no session opens, but a secret in the address, a signature, or a node's token."""
 
