@@ -94,7 +94,11 @@ class County:
             media=self.media,
             clock=self.clock,
             hasher=HASHER,
-            routers=[household_router(self.relay, {}), discovery_router(self.relay, {}), found_router(self.relay, {})],
+            routers=[
+                household_router(self.relay, {}),
+                discovery_router(self.relay, {}),
+                found_router(self.relay, {}),
+            ],
         )
 
     def viewer(self, person_id: str) -> Viewer:
