@@ -59,7 +59,7 @@ test: test-setup  ## All tests, with real servers and a real browser.
 
 WALK_STEPS ?= 100000
 walk: test-setup  ## The random walks over alerts at full length: WALK_STEPS steps on each database.
-	MENSHEN_WALK_STEPS=$(WALK_STEPS) $(RUN)/pytest -s tests/alerts/test_machine.py tests/alerts/walk
+	MENSHEN_WALK_STEPS=$(WALK_STEPS) $(RUN)/pytest -s tests/alerts/life/test_machine.py tests/alerts/walk
 
 bench: setup  ## Inference speed, and accuracy where labelled data lies beside the checkout.
 	$(RUN)/menshen bench inference

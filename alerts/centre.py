@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from alerts.alarm import Alarm
-from alerts.audit import AuditLog
-from alerts.auditor import Auditor
-from alerts.checkpoints import EVERY_S as CHECKPOINT_EVERY_S
-from alerts.checkpoints import FILE_NAME, CheckpointExport
+from alerts.auditing.alarm import Alarm
+from alerts.auditing.audit import AuditLog
+from alerts.auditing.auditor import Auditor
+from alerts.auditing.checkpoints import EVERY_S as CHECKPOINT_EVERY_S
+from alerts.auditing.checkpoints import FILE_NAME, CheckpointExport
+from alerts.auditing.heartbeat import EVERY_S, Heartbeat, Pulse
 from alerts.database import database_url
-from alerts.heartbeat import EVERY_S, Heartbeat, Pulse
+from alerts.deciding.router import Router
 from alerts.hub import Bell, Hub
 from alerts.inhibition.node_watch import NodeWatch
 from alerts.journal import Journal
 from alerts.loops import Loop
 from alerts.retention.job import EVERY_S as RETENTION_EVERY_S
 from alerts.retention.job import RetentionJob
-from alerts.router import Router
-from alerts.sending import Sending
-from alerts.service import AlertService
+from alerts.seeing.service import AlertService
 from alerts.silences.book import SilenceBook
-from alerts.store import AlertStore
+from alerts.store.applying import AlertStore
 from alerts.storm.digests import Digests
+from alerts.telling.sending import Sending
 from alerts.timers import Timers
 from alerts.wartime.orders import WartimeOrders
 from alerts.web.app import create_app

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from alerts.arming import Arming, silenced
-from alerts.choices_schema import arming, watch_entries, watch_votes
+from alerts.store.choices_schema import arming, watch_entries, watch_votes
 from config.event import Event
 from config.site import Camera, LegalClass, Site
 from ingest.households import known_members, recognises

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
-from alerts.state import State
-from alerts.work import Happened
+from alerts.life.state import State
+from alerts.store.work import Happened
 from config.clock import Clock
 from config.errors import UserError
 from config.logs import redact_event
 
 if TYPE_CHECKING:
-    from alerts.decider import Routed
+    from alerts.deciding.decider import Routed
 
 
 class Journal:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, bindparam, select
 
-from alerts import schema
-from alerts.state import Fire, Refused, TimerKind
-from alerts.store import AlertStore
+from alerts.life.state import Fire, Refused, TimerKind
+from alerts.store import schema
+from alerts.store.applying import AlertStore
 from config.clock import Clock
 from config.logs import get_logger
 from ingest.engine import reading

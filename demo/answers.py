@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alerts.state import State
+from alerts.life.state import State
 from config.clock import Clock
 from demo.journal import Line
 from demo.person import Person

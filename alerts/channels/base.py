@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from alerts.channels.budget import Budget
-from alerts.state import State
+from alerts.life.state import State
 from config.event import EventKind, Severity
 
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 
-from alerts import schema
 from alerts.channels.base import Channel
 from alerts.channels.budget import look, spend
-from alerts.records import Row, load_row
+from alerts.store import schema
+from alerts.store.records import Row, load_row
 
 CLAIM = timedelta(seconds=120)
 """A delivery claimed by a dispatcher that died is free again after this; longer than any send."""

@@ -15,8 +15,8 @@ from alerts.channels.base import Attempt, Channel, Notification
 from alerts.channels.budget import look, spend
 from alerts.channels.chain import Rules, choose
 from alerts.channels.contacts import Contacts
+from alerts.life.state import State
 from alerts.rosters.schema import duty_notes
-from alerts.state import State
 from config.clock import Clock
 from config.event import EventKind, Severity
 from config.logs import get_logger

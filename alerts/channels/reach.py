@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, select, update
 
-from alerts import schema
 from alerts.channels.chain import Choice, Reachable, Rules, choose
 from alerts.channels.contacts import Contacts
 from alerts.hub import Bell, Hub
-from alerts.notices import INAPP
-from alerts.rows import insert_rows
-from alerts.state import UNANSWERED
+from alerts.life.state import UNANSWERED
+from alerts.store import schema
+from alerts.store.rows import insert_rows
+from alerts.telling.notices import INAPP
 from config.clock import Clock
 from config.event import Severity
 from config.ids import uuid7

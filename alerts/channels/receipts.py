@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, or_, select, update
 
-from alerts import schema
 from alerts.channels.duty_notes import note_duty_receipt
+from alerts.store import schema
 from config.clock import Clock
 from config.ids import uuid7
 from ingest.engine import reading, writing

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from alerts.audit import AuditLog
-from alerts.checkpoints import FILE_NAME, parse_head, verify_against
+from alerts.auditing.audit import AuditLog
+from alerts.auditing.checkpoints import FILE_NAME, parse_head, verify_against
 from alerts.database import open_database
 from config.clock import SystemClock
 from config.errors import UserError

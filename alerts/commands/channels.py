@@ -18,7 +18,7 @@ from alerts.channels.contacts import Contacts
 from alerts.channels.opening import open_channels
 from alerts.channels.push import new_private_key
 from alerts.database import open_database
-from alerts.state import State
+from alerts.life.state import State
 from config.clock import SystemClock
 from config.errors import UserError
 from config.event import EventKind, Severity

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from alerts.auditor import Auditor, unheard_homes
+from alerts.auditing.auditor import Auditor, unheard_homes
 from alerts.database import open_database
-from alerts.explain import Explanation, Reason, explain_event
-from alerts.ladders import STEP_NAMES
-from alerts.rehearsal import Rehearsed, rehearse, rehearse_on
+from alerts.deciding.explain import Explanation, Reason, explain_event
+from alerts.deciding.rehearsal import Rehearsed, rehearse, rehearse_on
+from alerts.life.ladders import STEP_NAMES
 from config.clock import SystemClock, local_text
 from config.errors import UserError
 from config.event import Event

@@ -14,7 +14,7 @@ from rich.table import Table
 from alerts.commands.open_book import opened, person_of
 from alerts.silences.book import SilenceBook
 from alerts.silences.matching import Matchers
-from alerts.store import AlertStore
+from alerts.store.applying import AlertStore
 from config.clock import SystemClock, local_text
 from config.errors import UserError
 from config.event import EventKind, Severity

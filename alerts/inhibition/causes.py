@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from alerts.inhibition.roots import LATE, Roots
-from alerts.schema import alerts
-from alerts.state import LIVE, State
+from alerts.life.state import LIVE, State
+from alerts.store.schema import alerts
 from config.event import Event, EventKind
 
 EXPLAINING = LIVE | {State.SUPPRESSED}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from alerts.holding import Held
 from alerts.inhibition.roots import Roots
-from alerts.notices import Decision
-from alerts.state import Command, Fire, State, Suppress, TimerKind
-from alerts.work import Work
+from alerts.life.state import Command, Fire, State, Suppress, TimerKind
+from alerts.store.holding import Held
+from alerts.store.work import Work
+from alerts.telling.notices import Decision
 from config.event import Event, EventKind
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, select
 
-from alerts.auditor import Silence
+from alerts.auditing.auditor import Silence
 from alerts.inhibition.losses import Sign, lost_nodes, outages
 from alerts.inhibition.roots import roots_of
 from config.clock import Clock, local_text

@@ -159,7 +159,7 @@ class Roots:
 
 
 def health_key(subject: str, condition: str) -> str:
-    """De-duplication key of a condition of ``subject``, as :func:`alerts.records.dedup_key`."""
+    """De-duplication key of ``subject``'s condition, as :func:`alerts.store.records.dedup_key`."""
     return f"{EventKind.HEALTH}|{subject}||{condition}"
 
 

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, func, select
 
+from alerts.life.state import Outcome
 from alerts.precision.figures import Case
-from alerts.schema import alert_events, alerts
-from alerts.state import Outcome
+from alerts.store.schema import alert_events, alerts
 from config.event import Event, EventKind
 from config.site import LegalClass, Site
 from ingest.engine import reading

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Engine, func, select
 
-from alerts import schema
-from alerts.audit import AuditLog
+from alerts.auditing.audit import AuditLog
+from alerts.store import schema
 from config.clock import Clock
 from config.errors import UserError
 from config.site import Camera, Person, Role, Site

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from alerts import schema
-from alerts.records import dump_row, load_row
-from alerts.state import LIVE
+from alerts.life.state import LIVE
+from alerts.store import schema
+from alerts.store.records import dump_row, load_row
 from alerts.web.schema import reports
 from config.site import Site
 from ingest.retention import proof

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Engine, select
 
-from alerts import schema
-from alerts.audit import AuditLine, append_lines
+from alerts.auditing.audit import AuditLine, append_lines
 from alerts.retention.follower import AlertFollower
+from alerts.store import schema
 from config.clock import Clock
 from config.site import Site
 from ingest.engine import writing

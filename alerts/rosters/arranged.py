@@ -7,16 +7,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, String, bindparam, literal, null, select, union_all
 
-from alerts.choices_schema import (
+from alerts.life.ladders import NO_TERMS, HomeTerms, Place
+from alerts.rosters.duty import Arrangements, StandIn, Swap
+from alerts.rosters.schema import duty_overrides
+from alerts.store.choices_schema import (
     absences,
     home_consents,
     home_neighbours,
     owner_calls,
     shift_swaps,
 )
-from alerts.ladders import NO_TERMS, HomeTerms, Place
-from alerts.rosters.duty import Arrangements, StandIn, Swap
-from alerts.rosters.schema import duty_overrides
 from config.duty import Absence
 
 

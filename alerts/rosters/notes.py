@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, select
 
 from alerts.rosters.schema import duty_notes
-from alerts.rows import insert_rows
+from alerts.store.rows import insert_rows
 from config.ids import uuid7
 from ingest.engine import reading
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
-from alerts.audit import AuditLine, append_lines
+from alerts.auditing.audit import AuditLine, append_lines
 from alerts.rosters.notes import Note, span_text, write_notes
 from alerts.rosters.schema import duty_overrides
 from config.clock import Clock

@@ -20,12 +20,12 @@ from sqlalchemy import (
     update,
 )
 
-from alerts import schema
-from alerts.audit import AuditLine, append_lines
-from alerts.quiet_schema import silences
+from alerts.auditing.audit import AuditLine, append_lines
+from alerts.life.state import ParentGone, Refused, State
 from alerts.silences.matching import Matchers, Silence, refusal
-from alerts.state import ParentGone, Refused, State
-from alerts.store import AlertStore
+from alerts.store import schema
+from alerts.store.applying import AlertStore
+from alerts.store.quiet_schema import silences
 from config.clock import Clock
 from config.errors import UserError
 from config.ids import uuid7

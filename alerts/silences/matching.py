@@ -9,8 +9,8 @@ from typing import Self
 
 from pydantic import model_validator
 
-from alerts.routing import Place
-from alerts.state import Timer, TimerKind
+from alerts.deciding.routing import Place
+from alerts.life.state import Timer, TimerKind
 from config.event import EventKind, Frozen, Name, Severity
 from config.site import Person, Role, Site
 

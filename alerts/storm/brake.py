@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
-from alerts.quiet_schema import digests, notice_pace
-from alerts.rows import insert_rows
+from alerts.store.quiet_schema import digests, notice_pace
+from alerts.store.rows import insert_rows
 from config.ids import uuid7
 from config.pace_site import Pace
 

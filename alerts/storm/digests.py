@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, case, select, update
 
-from alerts import schema
 from alerts.hub import Bell, Hub
-from alerts.quiet_schema import digests, notice_pace
-from alerts.rows import insert_rows
-from alerts.state import UNANSWERED
+from alerts.life.state import UNANSWERED
+from alerts.store import schema
+from alerts.store.quiet_schema import digests, notice_pace
+from alerts.store.rows import insert_rows
 from alerts.storm.brake import DIGESTED, HELD
 from alerts.storm.notice import digest_key
 from alerts.storm.titles import digest_title, with_waiting

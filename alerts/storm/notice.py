@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
-from alerts import schema
 from alerts.channels.base import Notification
-from alerts.quiet_schema import digests
-from alerts.records import Row
+from alerts.store import schema
+from alerts.store.quiet_schema import digests
+from alerts.store.records import Row
 from alerts.storm.brake import DIGESTED
 
 _MARK = "digest"

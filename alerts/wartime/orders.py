@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
-from alerts.audit import AuditLine, append_lines
-from alerts.moves import SYSTEM
-from alerts.quiet_schema import wartime_orders
+from alerts.auditing.audit import AuditLine, append_lines
+from alerts.life.moves import SYSTEM
+from alerts.store.quiet_schema import wartime_orders
 from alerts.wartime.posture import ASKED_FOR, LASTS, Order, Posture
 from config.clock import Clock
 from config.errors import UserError

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from alerts.escalation import PEACETIME, WARTIME, Profile
-from alerts.ladders import NO_TERMS, HomeTerms, Ladder, Place, Recipient, Rung
+from alerts.deciding.routing import ladder
+from alerts.life.escalation import PEACETIME, WARTIME, Profile
+from alerts.life.ladders import NO_TERMS, HomeTerms, Ladder, Place, Recipient, Rung
 from alerts.rosters.duty import NOTHING_ARRANGED, Arrangements, people_on_duty
-from alerts.routing import ladder
 from config.site import Site
 
 LASTS = timedelta(hours=72)
@@ -75,7 +75,7 @@ class Posture:
         rule: str | None = None,
         terms: HomeTerms = NO_TERMS,
     ) -> Ladder:
-        """Whom to tell there, rung by rung (see :func:`alerts.routing.ladder`).
+        """Whom to tell there, rung by rung (see :func:`alerts.deciding.routing.ladder`).
 
         In wartime a grid's wartime roster replaces its own, the whole shift is told instead of
         its first, and each rung takes in the next. The ladder of a home stays what it is in

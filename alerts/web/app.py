@@ -13,9 +13,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.templating import Jinja2Templates
 from sqlalchemy import Engine
 
-from alerts.answers import KEY_NAME, Answers
-from alerts.audit import AuditLog
-from alerts.service import AlertService
+from alerts.auditing.audit import AuditLog
+from alerts.seeing.service import AlertService
+from alerts.telling.answers import KEY_NAME, Answers
 from alerts.web.alert import answer_link, api, cards, handling, pages, pictures, stream
 from alerts.web.alert.broadcast import Broadcaster
 from alerts.web.alert.card_cache import CardCache

@@ -9,9 +9,9 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from sqlalchemy import Engine
 
-from alerts.answers import Answers
-from alerts.audit import AuditLog
-from alerts.service import AlertService
+from alerts.auditing.audit import AuditLog
+from alerts.seeing.service import AlertService
+from alerts.telling.answers import Answers
 from alerts.web.alert.broadcast import Broadcaster
 from alerts.web.alert.card_cache import CardCache
 from alerts.web.alert.reports import FieldReports

@@ -11,13 +11,13 @@ from sqlalchemy import Engine, func, select
 
 from alerts.channels.contacts import Contacts
 from alerts.channels.reach import Reach
-from alerts.router import Router
-from alerts.service import AlertService, Viewer
+from alerts.deciding.router import Router
+from alerts.seeing.service import AlertService, Viewer
+from alerts.seeing.views import AlertView
 from alerts.silences.book import SilenceBook
-from alerts.store import AlertStore
+from alerts.store.applying import AlertStore
 from alerts.storm.digests import Digests
 from alerts.timers import Timers
-from alerts.views import AlertView
 from alerts.wartime.orders import WartimeOrders
 from config.clock import FakeClock
 from config.event import (
@@ -101,7 +101,7 @@ class County:
 
     def told(self, alert_id: str) -> list[str]:
         """Who was told, in order, each time."""
-        from alerts import schema
+        from alerts.store import schema
 
         sent = schema.deliveries
         with self.engine.connect() as connection:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from alerts.channels.webhook import WebhookChannel
-from alerts.dispatcher import Dispatcher
+from alerts.telling.dispatcher import Dispatcher
 from config.clock import FakeClock
 from config.site import Webhook, load_site
 from ingest.engine import open_engine

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text, update
 from typer.testing import CliRunner
 
-from alerts import cli, schema
+from alerts import cli
 from alerts.centre import Centre, Plan, chosen_parts, free_port
 from alerts.journal import Journal
-from alerts.work import Happened
+from alerts.store import schema
+from alerts.store.work import Happened
 from config.clock import SystemClock
 from config.errors import UserError
 from config.secrets import Secrets

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alerts.cli import app
-from alerts.state import Outcome
+from alerts.life.state import Outcome
 from config.clock import COUNTY_ZONE, SystemClock
 from config.errors import UserError
 from config.site import Site

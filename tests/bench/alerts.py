@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import typer
 from sqlalchemy import Engine, distinct, func, select
 
-from alerts import schema
+from alerts.store import schema
 from config.errors import UserError
 from config.event import Severity
 from config.interpreter import prepare_to_serve

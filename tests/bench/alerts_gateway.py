@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from sqlalchemy import Engine, select
 
-from alerts import schema
+from alerts.store import schema
 from config.channel_secrets import GatewaySecret
 from config.channel_site import Gateway
 from config.errors import UserError

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 import time
 
-from alerts.router import Router
-from alerts.store import AlertStore
+from alerts.deciding.router import Router
+from alerts.store.applying import AlertStore
 from config.clock import SystemClock
 from config.logs import configure_logs
 from ingest.engine import open_engine

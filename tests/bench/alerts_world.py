@@ -12,11 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
+from alerts.deciding.router import Router
 from alerts.hub import Bell, Hub
 from alerts.loops import Loop
-from alerts.router import Router
-from alerts.sending import Sending, Work
-from alerts.store import AlertStore
+from alerts.store.applying import AlertStore
+from alerts.telling.sending import Sending, Work
 from alerts.timers import Timers
 from config.clock import SystemClock
 from config.event import Event

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import typer
 from sqlalchemy import Engine, func, select
 
-from alerts.schema import alert_events, decisions
+from alerts.store.schema import alert_events, decisions
 from config.logs import configure_logs
 from ingest.accounting import Accounting, account
 from ingest.engine import reading

@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts import schema
-from alerts.service import AlertService
+from alerts.seeing.service import AlertService
+from alerts.store import schema
 from config.clock import SystemClock
 from config.site import Site
 from ingest.engine import reading

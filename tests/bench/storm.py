@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 import typer
 from sqlalchemy import Engine, func, select
 
-from alerts import schema
 from alerts.hub import Hub
 from alerts.loops import Loop
-from alerts.quiet_schema import digests
+from alerts.store import schema
+from alerts.store.quiet_schema import digests
 from alerts.storm.brake import DIGESTED, HELD
 from alerts.storm.digests import Digests
 from config.event import Event, Severity

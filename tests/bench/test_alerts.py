@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, update
 from typer.testing import CliRunner
 
-from alerts import schema
+from alerts.store import schema
 from config.site import Role
 from ingest.engine import open_engine, writing
 from ingest.migrate import upgrade

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 from typer.testing import CliRunner
 
-from alerts import schema
-from alerts.router import Router
-from alerts.store import AlertStore
+from alerts.deciding.router import Router
+from alerts.store import schema
+from alerts.store.applying import AlertStore
 from config.clock import FakeClock, SystemClock
 from config.ids import uuid7
 from config.site import parse_site

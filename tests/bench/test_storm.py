@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from alerts import schema
-from alerts.quiet_schema import digests
+from alerts.store import schema
+from alerts.store.quiet_schema import digests
 from config.pace_site import Pace
 from ingest.engine import open_engine, writing
 from ingest.migrate import upgrade

@@ -18,9 +18,9 @@ import numpy as np
 import typer
 from sqlalchemy import Engine, func, select
 
-from alerts import schema
-from alerts.scope import scope
-from alerts.service import Viewer
+from alerts.seeing.scope import scope
+from alerts.seeing.service import Viewer
+from alerts.store import schema
 from config.errors import UserError
 from ingest.engine import open_engine, reading
 from ingest.schema import routing_queue

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from alerts.service import AlertService
+from alerts.seeing.service import AlertService
 from alerts.web.app import create_app
 from alerts.web.server import WebServer
 from config.logs import configure_logs

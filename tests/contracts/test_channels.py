@@ -24,7 +24,7 @@ from alerts.channels.mail import MailChannel
 from alerts.channels.push import PushChannel, new_private_key
 from alerts.channels.subscriptions import Subscriptions
 from alerts.channels.webhook import WebhookChannel
-from alerts.state import State
+from alerts.life.state import State
 from config.channel_secrets import GatewaySecret, PushSecret, SmtpSecret
 from config.channel_site import Answer, Gateway
 from config.clock import FakeClock
@@ -305,7 +305,7 @@ def test_somebody_without_an_address_is_refused(make: Callable[[str], Rig], name
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "webhook"])
 def test_of_a_home_others_learn_nothing(make: Callable[[str], Rig], name: str) -> None:
-    # That alerts of a home leave for no webhook at all is tested in tests/alerts/test_webhook.py.
+    # That alerts of a home leave for no webhook at all is tested in tests/alerts/channels/test_webhook.py.
     rig = make(name)
     rig.channel.send(note(is_home=True, title_zh="李强家院门：有人脸", camera_name="李强家院门"))
     [text] = rig.texts()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from alerts.audit import AuditLog
-from alerts.auditor import Auditor
-from alerts.service import AlertConflict, AlertNotVisible
-from alerts.state import Outcome, State
+from alerts.auditing.audit import AuditLog
+from alerts.auditing.auditor import Auditor
+from alerts.life.state import Outcome, State
+from alerts.seeing.service import AlertConflict, AlertNotVisible
 from config.event import Severity
 from config.site import Site
 from tests.alerts.county import County, county_at, sqlite_url

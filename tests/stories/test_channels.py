@@ -10,9 +10,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from alerts import schema
 from alerts.centre import Centre, Plan
 from alerts.channels.receipts import Fate, note_receipt
+from alerts.store import schema
 from config.channel_secrets import GatewaySecret
 from config.channel_site import Gateway
 from config.clock import SystemClock
@@ -24,7 +24,7 @@ from config.site import Site
 from config.wire import EventBatch, Numbered
 from ingest.engine import open_engine
 from ingest.store import EventStore
-from tests.alerts.telling import telling
+from tests.alerts.phones import telling
 from tests.providers import Say, provider_at, wait_for
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, time
 import pytest
 from sqlalchemy import select
 
-from alerts.audit import AuditLog
-from alerts.schema import audit
-from alerts.state import State
+from alerts.auditing.audit import AuditLog
+from alerts.life.state import State
+from alerts.store.schema import audit
 from config.errors import UserError
 from config.site import Roster, Shift, Site
 from tests.alerts.county import County, county_at

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from alerts import schema
-from alerts.auditor import Auditor, unheard_homes
-from alerts.findings import CENTRE
-from alerts.state import State
+from alerts.auditing.auditor import Auditor, unheard_homes
+from alerts.auditing.findings import CENTRE
+from alerts.life.state import State
+from alerts.store import schema
 from config.event import Severity
 from config.site import Site
 from tests.alerts.county import DAY, sqlite_url

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from alerts.alarm import Alarm
 from alerts.arming import Mode, Turn
-from alerts.audit import AuditLog
-from alerts.auditor import Auditor
-from alerts.findings import duty_subject
-from alerts.state import State
-from alerts.views import AlertView
+from alerts.auditing.alarm import Alarm
+from alerts.auditing.audit import AuditLog
+from alerts.auditing.auditor import Auditor
+from alerts.auditing.findings import duty_subject
+from alerts.life.state import State
+from alerts.seeing.views import AlertView
 from config.site import Site
 from ingest.schema import events
 from ingest.store import EventStore

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from httpx import Response
 
-from alerts.audit import AuditLog
-from alerts.auditor import Auditor
-from alerts.state import State
-from alerts.views import AlertView
+from alerts.auditing.audit import AuditLog
+from alerts.auditing.auditor import Auditor
+from alerts.life.state import State
+from alerts.seeing.views import AlertView
 from config.site import Site
 from tests.alerts.county import sqlite_url
 from tests.stories.village import Village, village_at

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from alerts import schema
+from alerts.store import schema
 from config.clock import SystemClock
 from config.event import Event, EventKind, PlateReading
 from config.ids import uuid7

@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy import Engine, inspect, select, text
 from typer.testing import CliRunner
 
-from alerts import schema
-from alerts.audit import AuditLog
+from alerts.auditing.audit import AuditLog
 from alerts.centre import Centre, Plan
 from alerts.retention.cli import app
 from alerts.retention.desk import HoldDesk
 from alerts.retention.job import ACTION, RetentionJob, verify
+from alerts.store import schema
 from config.clock import FakeClock, SystemClock
 from config.errors import UserError
 from config.secrets import Secrets

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select, update
 
-from alerts import schema
-from alerts.alarm import Alarm
-from alerts.auditor import Auditor
+from alerts.auditing.alarm import Alarm
+from alerts.auditing.auditor import Auditor
 from alerts.inhibition.node_watch import NodeWatch
-from alerts.state import Outcome, State
+from alerts.life.state import Outcome, State
+from alerts.store import schema
 from config.site import Site
 from config.wire import Presence
 from ingest.engine import writing
@@ -60,7 +60,7 @@ def look(county: County) -> None:
 def states(county: County) -> dict[str, State]:
     alerts = schema.alerts.c
     with county.engine.connect() as connection:
-        rows = connection.execute(select(alerts.camera, alerts.state, alerts.dedup_key))
+        rows = connection.execute(select(alerts.camera, alerts.life.state, alerts.dedup_key))
         return {
             f"{row.camera} {row.dedup_key.rpartition('|')[2]}": State(row.state) for row in rows
         }

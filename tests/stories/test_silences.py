@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.audit import AuditLog
+from alerts.auditing.audit import AuditLog
+from alerts.life.state import Outcome, State
 from alerts.silences.matching import Matchers
-from alerts.state import Outcome, State
 from config.errors import UserError
 from config.event import EventKind, Severity
 from config.site import Site
@@ -35,7 +35,7 @@ def silence(county: County, hours: float = 2, by: str = "wang-fang", **matchers:
 def actions(county: County) -> list[str]:
     from sqlalchemy import select
 
-    from alerts.schema import audit
+    from alerts.store.schema import audit
 
     with county.engine.connect() as connection:
         rows = connection.execute(select(audit.c.action).order_by(audit.c.seq)).scalars()

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from alerts.audit import AuditLog
-from alerts.auditor import Auditor
+from alerts.auditing.audit import AuditLog
+from alerts.auditing.auditor import Auditor
 from alerts.channels.receipts import Fate, note_receipt
 from alerts.rosters.notes import notes_about
 from alerts.rosters.overrides import DutyOverride, DutyOverrides
 from alerts.rosters.schema import duty_notes
-from alerts.schema import audit
+from alerts.store.schema import audit
 from config.errors import UserError
 from config.site import Site
 from tests.alerts.county import sqlite_url

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from alerts import schema
 from alerts.channels.base import Notification
-from alerts.quiet_schema import digests
-from alerts.state import State
+from alerts.life.state import State
+from alerts.store import schema
+from alerts.store.quiet_schema import digests
 from alerts.storm.notice import sent_digests
 from config.event import EventKind, Severity
 from config.site import Site

@@ -12,10 +12,10 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from alerts import schema
 from alerts.channels.bots import PER_MINUTE
-from alerts.quiet_schema import digests
-from alerts.sending import Sending
+from alerts.store import schema
+from alerts.store.quiet_schema import digests
+from alerts.telling.sending import Sending
 from alerts.web.app import create_app
 from config.event import Severity
 from config.secrets import BotSecret, PersonSecret, Secrets

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.state import Outcome, State
+from alerts.life.state import Outcome, State
 from alerts.web.police.watching import Wanted, WatchList
 from config.site import Site
 from tests.alerts.county import County, county_at

@@ -11,8 +11,8 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from alerts.sending import Sending
-from alerts.views import AlertView
+from alerts.seeing.views import AlertView
+from alerts.telling.sending import Sending
 from alerts.web.app import create_app
 from alerts.web.grid.leaves import Leaves
 from alerts.web.home.armings import Armings

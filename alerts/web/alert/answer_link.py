@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from alerts.answers import Permit
-from alerts.service import AlertNotVisible, AlertView
-from alerts.state import LIVE
-from alerts.views import Viewer
+from alerts.life.state import LIVE
+from alerts.seeing.service import AlertNotVisible, AlertView
+from alerts.seeing.views import Viewer
+from alerts.telling.answers import Permit
 from alerts.web.alert.permits import owns
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal

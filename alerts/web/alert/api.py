@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
-from alerts.service import AlertConflict, AlertView
+from alerts.seeing.service import AlertConflict, AlertView
 from alerts.web.base import errors
 from alerts.web.base.errors import ErrorBody
 from alerts.web.context import Web

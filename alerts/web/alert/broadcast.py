@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from alerts.service import AlertService, Change, StreamItem, Viewer
+from alerts.seeing.service import AlertService, Change, StreamItem, Viewer
 from alerts.web.home.homes import Homes
 from alerts.web.people.sessions import Sessions
 from config.logs import get_logger

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from alerts.service import StreamItem
+from alerts.seeing.service import StreamItem
 
 TEXTS_KEPT = 1000
 PER_SESSION = "@of-this-session@"

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastapi.templating import Jinja2Templates
 
-from alerts.service import AlertView
-from alerts.state import UNANSWERED, State
+from alerts.life.state import UNANSWERED, State
+from alerts.seeing.service import AlertView
 from alerts.web.base import words
 from alerts.web.context import Web
 from alerts.web.people.access import Action

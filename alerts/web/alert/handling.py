@@ -11,8 +11,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from alerts.service import AlertConflict, AlertView
-from alerts.state import Outcome
+from alerts.life.state import Outcome
+from alerts.seeing.service import AlertConflict, AlertView
 from alerts.web.alert.permits import may_verify, may_work
 from alerts.web.alert.pictures import stored_picture
 from alerts.web.alert.reports import FieldReport

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from alerts.service import AlertConflict
-from alerts.state import UNANSWERED
+from alerts.life.state import UNANSWERED
+from alerts.seeing.service import AlertConflict
 from alerts.web.alert.api import acknowledge
 from alerts.web.alert.cards import card_context, card_html, order
 from alerts.web.alert.handling import DEADLINES_MIN, DEPARTMENTS, may_see_photo

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alerts.state import State
-from alerts.views import AlertView, Viewer
+from alerts.life.state import State
+from alerts.seeing.views import AlertView, Viewer
 from config.site import Role, Site
 
 _CENTRE = frozenset({Role.TOWNSHIP, Role.POLICE, Role.ADMIN})

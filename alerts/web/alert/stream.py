@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from alerts.service import StreamItem
+from alerts.seeing.service import StreamItem
 from alerts.web.alert.card_cache import PER_SESSION
 from alerts.web.alert.cards import Looks, card_text, looks
 from alerts.web.base import errors

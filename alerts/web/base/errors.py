@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from alerts.service import AlertConflict, AlertNotVisible
+from alerts.seeing.service import AlertConflict, AlertNotVisible
 from ingest.media import MediaError
 
 

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, func, select
 
-from alerts.auditor import unheard_homes
+from alerts.auditing.auditor import unheard_homes
 from config.clock import Clock
 from ingest.engine import reading
 from ingest.letters.bury import totals

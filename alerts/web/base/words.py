@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from alerts.state import Outcome, State
+from alerts.life.state import Outcome, State
 from config.event import EventKind, Severity
 from config.site import LegalClass, Role
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from alerts.precision.cases import cases
 from alerts.precision.figures import Precision, precision
-from alerts.views import Viewer
+from alerts.seeing.views import Viewer
 from alerts.web.alert.pictures import PRIVATE, stored_picture
 from alerts.web.base import errors
 from alerts.web.base.render import page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, select
 
-from alerts.schema import alerts
+from alerts.store.schema import alerts
 from alerts.web.base import errors
 from alerts.web.camera.cameras import may_look
 from alerts.web.context import Web

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from alerts.state import State
-from alerts.views import AlertView
+from alerts.life.state import State
+from alerts.seeing.views import AlertView
 from alerts.web.alert.permits import may_work
 from alerts.web.base import errors
 from alerts.web.base.render import menu_of

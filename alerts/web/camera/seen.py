@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, String, and_, cast, literal, or_, select
 
-from alerts.schema import alerts, audit
+from alerts.store.schema import alerts, audit
 from config.event import Event, EventKind
 from ingest.engine import reading
 from ingest.schema import events

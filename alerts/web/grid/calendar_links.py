@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, delete, insert, select
 
-from alerts.choices_schema import calendar_links
+from alerts.store.choices_schema import calendar_links
 from config.clock import Clock
 from ingest.engine import reading, writing
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, insert, or_, select, update
 
-from alerts.choices_schema import absences
 from alerts.rosters.notes import Note, write_notes
+from alerts.store.choices_schema import absences
 from config.clock import Clock
 from config.ids import uuid7
 from ingest.engine import reading, writing

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine, and_, insert, or_, select, update
 
-from alerts.choices_schema import shift_swaps
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import Arrangements, Swap
+from alerts.store.choices_schema import shift_swaps
 from config.clock import Clock
 from config.ids import uuid7
 from ingest.engine import reading, writing

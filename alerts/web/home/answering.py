@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from alerts.service import AlertView
-from alerts.state import Outcome, State
-from alerts.views import Viewer
+from alerts.life.state import Outcome, State
+from alerts.seeing.service import AlertView
+from alerts.seeing.views import Viewer
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.context import Web

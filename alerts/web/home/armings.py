@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, insert, select
 
 from alerts.arming import Arming, Mode, Turn
 from alerts.choices import arming_of
-from alerts.choices_schema import arming
+from alerts.store.choices_schema import arming
 from config.clock import Clock
 from ingest.engine import reading, writing
 

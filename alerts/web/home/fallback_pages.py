@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
-from alerts.state import State
-from alerts.views import AlertView, Viewer
+from alerts.life.state import State
+from alerts.seeing.views import AlertView, Viewer
 from alerts.web.alert.permits import owns
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal

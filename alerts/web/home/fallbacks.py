@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from alerts import schema
-from alerts.choices_schema import home_consents, home_neighbours, owner_calls
-from alerts.state import State, TimerKind
+from alerts.life.state import State, TimerKind
+from alerts.store import schema
+from alerts.store.choices_schema import home_consents, home_neighbours, owner_calls
 from config.clock import Clock
 from ingest.engine import reading, writing
 

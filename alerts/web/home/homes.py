@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, insert, select, update
 
-from alerts.choices_schema import household, view_grants
+from alerts.store.choices_schema import household, view_grants
 from config.clock import Clock
 from config.ids import uuid7
 from config.site import Person, Role

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from alerts.arming import Mode, Turn, is_snoozed, mode_at
-from alerts.service import AlertView
+from alerts.seeing.service import AlertView
 from alerts.web.alert.handling import visible
 from alerts.web.alert.permits import owns
 from alerts.web.base import errors

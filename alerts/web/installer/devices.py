@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 
 from alerts.inhibition.losses import SILENT_AFTER
-from alerts.schema import alerts
-from alerts.state import LIVE
+from alerts.life.state import LIVE
+from alerts.store.schema import alerts
 from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
 from alerts.web.base.uploads import sent

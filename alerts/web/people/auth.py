@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from alerts.service import Viewer
+from alerts.seeing.service import Viewer
 from alerts.web.base import errors
 from alerts.web.context import Web, web_of
 from alerts.web.people.access import Action, may

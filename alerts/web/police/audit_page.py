@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import select
 
-from alerts.schema import audit
+from alerts.store.schema import audit
 from alerts.web.base.render import page
 from alerts.web.people.auth import AuditReader, WebParts
 from ingest.engine import reading

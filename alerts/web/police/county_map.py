@@ -8,7 +8,7 @@ from math import cos, radians
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from alerts.service import AlertView
+from alerts.seeing.service import AlertView
 from alerts.web.base.render import page
 from alerts.web.camera.cameras import cameras_of
 from alerts.web.people.auth import MapReader, WebParts

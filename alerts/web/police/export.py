@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from alerts.service import AlertNotVisible, AlertView
+from alerts.seeing.service import AlertNotVisible, AlertView
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page

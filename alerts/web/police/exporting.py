@@ -13,7 +13,7 @@ from datetime import datetime
 from PIL import Image, ImageDraw, ImageFont
 from sqlalchemy import Engine, insert, select, update
 
-from alerts.service import AlertView
+from alerts.seeing.service import AlertView
 from alerts.web.schema import exports
 from config.clock import Clock
 from config.ids import uuid7

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from alerts import reading
+from alerts.life.state import Outcome
 from alerts.precision.cases import cases
 from alerts.precision.figures import Precision, precision
-from alerts.schema import alerts
-from alerts.state import Outcome
+from alerts.seeing import reading
+from alerts.store.schema import alerts
 from alerts.web.base.render import page
 from alerts.web.camera.cameras import cameras_of
 from alerts.web.context import Web

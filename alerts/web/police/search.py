@@ -9,9 +9,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy import ColumnElement
 
-from alerts import reading
-from alerts.schema import alerts
-from alerts.service import AlertView
+from alerts.seeing import reading
+from alerts.seeing.service import AlertView
+from alerts.store.schema import alerts
 from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
 from alerts.web.context import Web

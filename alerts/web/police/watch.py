@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from alerts.state import State
+from alerts.life.state import State
 from alerts.web.alert.handling import visible
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal

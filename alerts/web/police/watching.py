@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from alerts.choices import APPROVALS, in_force
-from alerts.choices_schema import watch_entries, watch_votes
+from alerts.store.choices_schema import watch_entries, watch_votes
 from config.clock import Clock
 from config.ids import uuid7
 from ingest.engine import reading, writing

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy import select
 
-from alerts import reading, schema
-from alerts.quiet_schema import digests
+from alerts.seeing import reading
+from alerts.store import schema
+from alerts.store.quiet_schema import digests
 from alerts.web.base import errors
 from alerts.web.base.render import page
 from alerts.web.people.auth import Reader, Visitor, WebParts

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from alerts.silences.book import SilenceBook
 from alerts.silences.matching import LONGEST, Matchers, headed_by
-from alerts.store import AlertStore
+from alerts.store.applying import AlertStore
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page

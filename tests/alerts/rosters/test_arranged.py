@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.ladders import HomeTerms
+from alerts.deciding.routing import place_of
+from alerts.life.ladders import HomeTerms
 from alerts.rosters.arranged import load_arrangements, load_terms
 from alerts.rosters.duty import Arrangements, Swap
-from alerts.routing import place_of
 from alerts.web.grid.leaves import Leaves
 from alerts.web.grid.swaps import Swaps
 from alerts.web.home.fallbacks import Fallbacks

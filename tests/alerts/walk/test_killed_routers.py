@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from alerts import schema
-from alerts.audit import AuditLog
+from alerts.auditing.audit import AuditLog
+from alerts.store import schema
 from config.clock import SystemClock
 from config.event import Event
 from config.ids import uuid7

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from alerts import router as router_module
+from alerts.deciding import router as router_module
 from config.site import Site
 from tests.alerts.walk.walker import Walk
 

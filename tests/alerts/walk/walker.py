@@ -17,14 +17,14 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, func, select
 
-from alerts import schema
-from alerts.audit import AuditLog
-from alerts.router import Router
-from alerts.service import AlertConflict
+from alerts.auditing.audit import AuditLog
+from alerts.deciding.router import Router
+from alerts.life.state import Outcome
+from alerts.seeing.service import AlertConflict
 from alerts.silences.matching import Matchers
-from alerts.state import Outcome
+from alerts.store import schema
+from alerts.store.work import Work
 from alerts.timers import Timers
-from alerts.work import Work
 from config.clock import FakeClock
 from config.errors import UserError
 from config.event import Event, Severity

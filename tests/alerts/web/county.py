@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from alerts.deciding.router import Router
 from alerts.hub import Hub
-from alerts.router import Router
-from alerts.service import AlertService, AlertView, Viewer
-from alerts.store import AlertStore
+from alerts.seeing.service import AlertService, AlertView, Viewer
+from alerts.store.applying import AlertStore
 from alerts.web.app import create_app
 from alerts.web.home.household import household_router
 from alerts.web.installer.discovery import discovery_router

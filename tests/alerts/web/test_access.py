@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from alerts.audit import AuditLog
+from alerts.auditing.audit import AuditLog
 from alerts.web.people.access import RIGHTS, Action
 from config.ids import uuid7
 from config.site import Role

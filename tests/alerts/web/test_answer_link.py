@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from alerts import schema
-from alerts.answers import KEY_NAME, LIFETIME, answer_url, read, sign
 from alerts.channels.push import new_private_key
 from alerts.channels.words import spoken, words_of
-from alerts.state import Outcome, State
+from alerts.life.state import Outcome, State
+from alerts.store import schema
+from alerts.telling.answers import KEY_NAME, LIFETIME, answer_url, read, sign
 from alerts.web.base.keys import shared_key
 from config.channel_secrets import PushSecret
 from config.clock import FakeClock

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from playwright.sync_api import expect
 
-from alerts.state import State
+from alerts.life.state import State
 from alerts.web.police.county_map import EDGE, HEIGHT, WIDTH, draw
 from alerts.web.police.exporting import watermark
 from alerts.web.police.figures import summarise

@@ -10,8 +10,8 @@ from PIL import Image
 from playwright.sync_api import expect
 from sqlalchemy import text
 
+from alerts.life.state import State
 from alerts.rosters.duty import on_duty
-from alerts.state import State
 from tests.alerts.web.conftest import form_csrf, post
 from tests.alerts.web.county import PASSWORDS, make_jpeg
 from tests.alerts.web.pages import faults

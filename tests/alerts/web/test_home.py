@@ -10,11 +10,11 @@ from fastapi.testclient import TestClient
 from playwright.sync_api import expect
 from sqlalchemy import select
 
-from alerts.ladders import HomeTerms
+from alerts.deciding.routing import ladder, place_of
+from alerts.life.ladders import HomeTerms
+from alerts.life.state import Outcome, State
 from alerts.rosters.arranged import load_terms
-from alerts.routing import ladder, place_of
-from alerts.schema import audit
-from alerts.state import Outcome, State
+from alerts.store.schema import audit
 from config.event import EventKind, FaceShot
 from ingest.engine import reading
 from tests.alerts.web.conftest import FORM_TOKEN, become, form_login, post

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from alerts.schema import audit
+from alerts.store.schema import audit
 from alerts.web.home import household_pictures
 from alerts.web.home.household_pictures import PictureDesk, picture_door
 from alerts.web.home.household_state import members_of

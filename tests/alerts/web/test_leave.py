@@ -8,7 +8,7 @@ import pytest
 from icalendar import Calendar
 from playwright.sync_api import expect
 
-from alerts.audit import AuditLog
+from alerts.auditing.audit import AuditLog
 from alerts.rosters.duty import on_duty
 from tests.alerts.web.conftest import become, post
 from tests.alerts.web.pages import faults

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from alerts.schema import audit
+from alerts.store.schema import audit
 from alerts.web.app import create_app
 from alerts.web.camera import live
 from config.site import Role

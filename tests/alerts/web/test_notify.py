@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from alerts import schema
 from alerts.channels.answers import signed_headers
 from alerts.channels.push import new_private_key
 from alerts.channels.schema import push_subscriptions, quiet_hours
+from alerts.store import schema
 from config.channel_secrets import GatewaySecret, PushSecret
 from config.channel_site import Gateway
 from config.ids import uuid7

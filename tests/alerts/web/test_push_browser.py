@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from alerts import schema
 from alerts.channels.push import new_private_key
+from alerts.store import schema
 from config.channel_secrets import PushSecret
 from tests.alerts.web.conftest import RunningWeb, Somebody
 from tests.alerts.web.county import County

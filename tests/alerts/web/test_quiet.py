@@ -6,8 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from alerts.quiet_schema import digests
-from alerts.state import Outcome
+from alerts.life.state import Outcome
+from alerts.store.quiet_schema import digests
 from tests.alerts.web.conftest import csrf_of, form_login
 
 

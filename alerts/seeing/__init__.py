@@ -1,0 +1,1 @@
+"""What people may see of alerts, each within a scope."""

@@ -1,0 +1,1 @@
+"""Alerts in the database: tables, rows, and one transaction for each transition."""
