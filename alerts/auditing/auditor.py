@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, or_, select
 from alerts.auditing.audit import AuditLog, Head
 from alerts.auditing.findings import AUDIT_LOG, CENTRE, duty_subject
 from alerts.life.escalation import RAREST
-from alerts.life.state import LIVE, State
+from alerts.state import LIVE, State
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import gaps
 from alerts.rosters.schema import duty_notes
@@ -97,7 +97,7 @@ class Auditor:
             rows = connection.execute(
                 select(alerts.id, alerts.escalate_after_s, timers.due_at)
                 .join(schema.timers, timers.alert_id == alerts.id)
-                .where(alerts.life.state == str(State.OPEN), timers.due_at > now + RAREST)
+                .where(alerts.state == str(State.OPEN), timers.due_at > now + RAREST)
                 .order_by(alerts.opened_at)
             ).all()
         problem = "is open, but its next step lies too far ahead: nobody will be told until then"
@@ -189,7 +189,7 @@ def unheard_homes(engine: Engine, now: datetime) -> int:
     waiting = (
         select(func.count())
         .select_from(schema.alerts)
-        .where(alerts.life.state == str(State.OPEN), alerts.legal_class == str(LegalClass.HOME))
+        .where(alerts.state == str(State.OPEN), alerts.legal_class == str(LegalClass.HOME))
         .where(alerts.opened_at <= now - UNHEARD)
         .where(~agreed.exists(), ~called.exists())
     )

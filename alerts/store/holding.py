@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, 
 
 from alerts.inhibition.causes import EXPLAINING, Causes
 from alerts.inhibition.roots import LATE
-from alerts.life.state import Alert, State, Timer
+from alerts.state import Alert, State, Timer
 from alerts.store import schema
 from alerts.store.records import About, to_about, to_alert, to_timer
 from alerts.store.rows import OfThese, one_of
@@ -79,7 +79,7 @@ class Holdings:
         self._by_visit.update({row.visit: row.alert_id for row in rows})
         alerts = schema.alerts.c
         # What goes on is joined and ended however long ago it was last seen.
-        goes_on = alerts.life.state.in_([str(state) for state in EXPLAINING])
+        goes_on = alerts.state.in_([str(state) for state in EXPLAINING])
         of_keys = one_of(self._connection, alerts.dedup_key, keys)
         recent = and_(of_keys, or_(alerts.seen_at >= since, goes_on))
         mine = set(self._by_visit.values())

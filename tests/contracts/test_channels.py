@@ -305,7 +305,7 @@ def test_somebody_without_an_address_is_refused(make: Callable[[str], Rig], name
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "webhook"])
 def test_of_a_home_others_learn_nothing(make: Callable[[str], Rig], name: str) -> None:
-    # That alerts of a home leave for no webhook at all is tested in tests/alerts/channels/test_webhook.py.
+    # That of a home no webhook hears at all is in tests/alerts/channels/test_webhook.py.
     rig = make(name)
     rig.channel.send(note(is_home=True, title_zh="李强家院门：有人脸", camera_name="李强家院门"))
     [text] = rig.texts()

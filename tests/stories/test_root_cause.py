@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from alerts.auditing.alarm import Alarm
 from alerts.auditing.auditor import Auditor
 from alerts.inhibition.node_watch import NodeWatch
-from alerts.life.state import Outcome, State
+from alerts.state import Outcome, State
 from alerts.store import schema
 from config.site import Site
 from config.wire import Presence
@@ -60,7 +60,7 @@ def look(county: County) -> None:
 def states(county: County) -> dict[str, State]:
     alerts = schema.alerts.c
     with county.engine.connect() as connection:
-        rows = connection.execute(select(alerts.camera, alerts.life.state, alerts.dedup_key))
+        rows = connection.execute(select(alerts.camera, alerts.state, alerts.dedup_key))
         return {
             f"{row.camera} {row.dedup_key.rpartition('|')[2]}": State(row.state) for row in rows
         }

@@ -20,7 +20,7 @@ from ingest.engine import open_engine
 from ingest.migrate import upgrade
 from tests.providers import Provider, Say, provider_at
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GATEWAY = """
 [[gateways]]
 id = "sms"

@@ -24,7 +24,7 @@ from config.clock import FakeClock
 from config.ids import uuid7
 from config.site import Role
 from ingest.engine import reading
-from tests.alerts.test_push import pushing
+from tests.alerts.channels.test_push import pushing
 from tests.alerts.web.test_push_browser import delivery_over_push, registration
 from tests.contracts.test_channels import note
 from tests.providers import Say, wait_for
