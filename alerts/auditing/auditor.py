@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, or_, select
 from alerts.auditing.audit import AuditLog, Head
 from alerts.auditing.findings import AUDIT_LOG, CENTRE, duty_subject
 from alerts.life.escalation import RAREST
-from alerts.state import LIVE, State
+from alerts.life.state import LIVE, State
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import gaps
 from alerts.rosters.schema import duty_notes

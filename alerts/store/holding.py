@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, 
 
 from alerts.inhibition.causes import EXPLAINING, Causes
 from alerts.inhibition.roots import LATE
-from alerts.state import Alert, State, Timer
+from alerts.life.state import Alert, State, Timer
 from alerts.store import schema
 from alerts.store.records import About, to_about, to_alert, to_timer
 from alerts.store.rows import OfThese, one_of

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from alerts.auditing.alarm import Alarm
 from alerts.auditing.auditor import Auditor
 from alerts.inhibition.node_watch import NodeWatch
-from alerts.state import Outcome, State
+from alerts.life.state import Outcome, State
 from alerts.store import schema
 from config.site import Site
 from config.wire import Presence
