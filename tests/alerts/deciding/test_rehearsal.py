@@ -27,7 +27,7 @@ from config.site import Site, parse_site
 from ingest.engine import writing
 from tests.alerts.county import DAY, County, county_at, sqlite_url
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "config" / "example_county.toml"
 CAR = {
     "camera": "east-gate-in", "kind": "plate",
