@@ -12,7 +12,7 @@ from config.errors import UserError
 from config.logs import get_logger
 from models.catalogue import State, Store, entry_named, sha256_of
 from models.faces import FaceDetector, Family
-from models.images import check_image
+from models.images import check_image, check_size
 from models.letterbox import Shrinker
 from models.planes import Picture, PlanarFrame
 from models.plates.detector import SIGNATURE as DETECTOR_SIGNATURE
@@ -138,8 +138,11 @@ class VisionCore:
             UserError: an array is not such a picture; it names its index.
         """
         for index, image in enumerate(images):
-            if not isinstance(image, PlanarFrame):
-                check_image(image, where=f"picture {index} of {len(images)}")
+            where = f"picture {index} of {len(images)}"
+            if isinstance(image, PlanarFrame):
+                check_size(image.shape[1], image.shape[0], where)
+            else:
+                check_image(image, where=where)
         small = self._shrinker.shrink(images, whole_px=whole_px) if self._shrinker else None
         plates = self._plates.read(images, shrunk=small) if self._plates else [()] * len(images)
         faces = self._faces.detect(images, shrunk=small) if self._faces else [()] * len(images)

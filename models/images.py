@@ -42,7 +42,7 @@ def decode_image(data: bytes, *, where: str) -> Image:
 def _load(source: Path | IO[bytes], where: str) -> Image:
     try:
         with PillowImage.open(source, formats=_FORMATS) as picture:
-            _check_size(picture.width, picture.height, where)
+            check_size(picture.width, picture.height, where)
             return _from_pillow(picture)
     except UnidentifiedImageError as error:
         raise UserError(
@@ -84,10 +84,15 @@ def check_image(image: NDArray[Any], *, where: str) -> None:
             problem=f"has shape {image.shape}, not (height, width, 3)",
             remedy="convert it to blue-green-red",
         )
-    _check_size(image.shape[1], image.shape[0], where)
+    check_size(image.shape[1], image.shape[0], where)
 
 
-def _check_size(width: int, height: int, where: str) -> None:
+def check_size(width: int, height: int, where: str) -> None:
+    """Refuse a picture of no use or of more pixels than any camera has.
+
+    Raises:
+        UserError: it is smaller than 2x2 or larger than 64 megapixels; ``where`` names it.
+    """
     if min(width, height) < SMALLEST_SIDE:
         raise UserError(
             where=where,

@@ -10,6 +10,7 @@ import pytest
 from config.errors import UserError
 from models.catalogue import entry_named
 from models.core import VisionCore
+from models.planes import PlanarFrame
 
 
 def test_a_missing_face_model_stops_nothing_and_says_what_to_do(tmp_path: Path) -> None:
@@ -52,3 +53,18 @@ def test_a_picture_that_cannot_be_looked_at_is_named(tmp_path: Path, bad: np.nda
     core = VisionCore.open(models_dir=tmp_path, want=frozenset())
     with pytest.raises(UserError, match="picture 1 of 2"):
         core.analyse([np.zeros((40, 50, 3), np.uint8), bad])
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 0), (0, 640), (10_000, 10_000)])
+def test_planes_of_no_use_or_of_no_camera_are_named_too(
+    tmp_path: Path, height: int, width: int
+) -> None:
+    luma, colour = (
+        np.zeros((height, width), np.uint8),
+        np.zeros((height // 2, width // 2), np.uint8),
+    )
+    with (
+        VisionCore.open(models_dir=tmp_path, want=frozenset({"plates"})) as core,
+        pytest.raises(UserError, match="picture 0 of 1"),
+    ):
+        core.analyse([PlanarFrame(luma, colour, colour)])
