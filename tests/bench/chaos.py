@@ -133,6 +133,7 @@ def bench(
     nursery.preload(PRELOADED)
     started = time.monotonic()
     worlds = min(worlds, kills)
+    without = frozenset() if can_mount() else frozenset({"centre-full"})
     plans = [
         schedule(
             kills // worlds + (number < kills % worlds),
@@ -140,7 +141,7 @@ def bench(
             pause_s=pause,
             is_sqlite=database == "sqlite",
             is_long=long_cuts,
-            without=frozenset() if can_mount() else frozenset({"centre-full"}),
+            without=without,
         )
         for number in range(worlds)
     ]
@@ -149,7 +150,8 @@ def bench(
         run = partial(run, limit_s=limit_s, settle_s=settle_s)
         outcomes = list(pool.map(run, plans, repeat(Log(log)), range(worlds)))
     outcome = together(outcomes)
-    _report(outcome, time.monotonic() - started, database=database, as_json=as_json)
+    seconds = time.monotonic() - started
+    _report(outcome, seconds, database=database, without=without, as_json=as_json)
     if not outcome.is_good:
         raise typer.Exit(1)
 
@@ -316,7 +318,9 @@ def _count(world: World, kills: int, verdict: Verdict, seen: Seen) -> Outcome:
     return Outcome(kills, promised, result, missing, int(undecided), len(twice), verdict, seen)
 
 
-def _report(outcome: Outcome, seconds: float, *, database: str, as_json: bool) -> None:
+def _report(
+    outcome: Outcome, seconds: float, *, database: str, without: frozenset[str], as_json: bool
+) -> None:
     result = outcome.result
     rows = [
         ("kills (kill -9)", outcome.kills),
@@ -333,6 +337,7 @@ def _report(outcome: Outcome, seconds: float, *, database: str, as_json: bool) -
         ("changes of alerts on the pages", outcome.seen.page_changes),
         ("notices at the gateway", outcome.seen.notices),
         ("configurations, changes, notices that are wrong", len(outcome.seen.wrong)),
+        ("kinds of faults left out (not root)", len(without)),
         ("seconds", round(seconds)),
     ]
     show(f"Chaos on {database}", ("what", "count"), [(name, str(n)) for name, n in rows])
@@ -351,6 +356,7 @@ def _report(outcome: Outcome, seconds: float, *, database: str, as_json: bool) -
             "configs_applied": outcome.seen.configs_applied,
             "page_changes": outcome.seen.page_changes,
             "notices": outcome.seen.notices,
+            "left_out": sorted(without),
             "wrong": len(outcome.verdict.early) + len(outcome.seen.wrong),
         },
         as_json=as_json,
