@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from config.event import Event
+from config.event import Event, EventKind
 from edge.simulator.source import CameraSource
 
 SLACK_S = 1.5
@@ -47,23 +47,40 @@ class Score:
 def compare(reference: Sequence[Seen], visits: Sequence[Seen]) -> Score:
     """How much of ``reference`` is in ``visits``; each of these answers for one visit only.
 
-    The delay counts from the start of the visit as the reference saw it.
+    Something that moves is told as motion only while it has shown neither face nor plate. So a
+    motion of the reference is found as well in a face or plate told at that time which answers
+    for no face or plate of the reference. The delay counts from the start of the visit as the
+    reference saw it.
     """
     left = list(visits)
     delays: list[float] = []
+    moved: list[Seen] = []
     for wanted in sorted(reference, key=lambda seen: seen.start_s):
-        near = [seen for seen in left if _same(wanted, seen)]
-        if near:
-            best = min(near, key=lambda seen: abs(seen.start_s - wanted.start_s))
-            left.remove(best)
-            delays.append(1000 * (best.told_s - wanted.start_s))
+        told_s = _take(wanted, left, kinds={wanted.kind})
+        if told_s is not None:
+            delays.append(1000 * (told_s - wanted.start_s))
+        elif wanted.kind == EventKind.MOTION:
+            moved.append(wanted)
+    for wanted in moved:
+        told_s = _take(wanted, left, kinds={EventKind.FACE, EventKind.PLATE})
+        if told_s is not None:
+            delays.append(1000 * (told_s - wanted.start_s))
     return Score(len(reference), len(delays), round(median(delays), 1) if delays else None)
+
+
+def _take(wanted: Seen, left: list[Seen], *, kinds: Container[str]) -> float | None:
+    """When the visit of one of ``kinds`` nearest to ``wanted`` was told; it is taken out."""
+    near = [seen for seen in left if seen.kind in kinds and _same(wanted, seen)]
+    if not near:
+        return None
+    best = min(near, key=lambda seen: abs(seen.start_s - wanted.start_s))
+    left.remove(best)
+    return best.told_s
 
 
 def _same(first: Seen, second: Seen) -> bool:
     return (
         first.camera == second.camera
-        and first.kind == second.kind
         and first.start_s <= second.end_s + SLACK_S
         and second.start_s <= first.end_s + SLACK_S
     )

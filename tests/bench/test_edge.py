@@ -31,6 +31,14 @@ def test_another_kind_camera_or_time_is_no_answer() -> None:
         assert compare([seen(10)], [other]).found == 0
 
 
+def test_a_moving_thing_told_by_its_face_is_told_and_each_face_answers_once() -> None:
+    moving = Seen("gate", "motion", 10, 14, 13)
+    face = Seen("gate", "face", 10, 12, 11)
+    assert compare([moving], [face]).found == 1
+    assert compare([moving, face], [face]).found == 1, "a face that was expected answers as one"
+    assert compare([face], [moving]).found == 0, "who was not recognised as a face is missed"
+
+
 def test_the_reference_finds_itself_and_nothing_has_no_recall() -> None:
     visits = [seen(10), seen(12), seen(40)]
     assert compare(visits, visits).recall == 1
