@@ -21,8 +21,9 @@ def upgrade() -> None:
     """Older rows take their version out of their body."""
     column = sa.Column("version", sa.Integer, nullable=False, server_default="0", comment=_COMMENT)
     op.add_column("stream", column)
-    # The expression is one of the two above.
-    op.execute(f"UPDATE stream SET version = {_VERSION[op.get_bind().dialect.name]}")  # noqa: S608
+    # The expression is one of the two above; a body without one, which we never wrote, keeps 0.
+    version = f"COALESCE({_VERSION[op.get_bind().dialect.name]}, 0)"
+    op.execute(f"UPDATE stream SET version = {version}")  # noqa: S608
     op.drop_index("stream_by_alert", "stream")
     op.create_index("stream_by_alert", "stream", ["alert_id", "version"])
 
