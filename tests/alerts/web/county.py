@@ -185,7 +185,7 @@ class County:
         assert self.router.run_once() == 1
         everybody = [self.police(), *(self.viewer(p.id) for p in self.site.people)]
         for viewer in everybody:
-            for view in self.service.recent(viewer, 5):
+            for view in self.service.recent(viewer):
                 if view.position > before:
                     return view
         raise AssertionError("the event raised no alert")
