@@ -17,19 +17,17 @@ from pydantic import (
 )
 
 from config.errors import UserError
-from config.event import Frozen, Name, Sha256
-from config.household import HouseholdList, HouseholdReport
+from config.event import Frozen, Sha256
+from config.node_document import NodeDocument
 from config.site import Camera
 
 LIMIT_BYTES = 1_000_000
 Revision = Annotated[int, Field(ge=1, le=2**53)]
 
 
-class DesiredConfig(Frozen):
+class DesiredConfig(NodeDocument):
     """Everything that a node needs to know of its cameras; credentials stay on the node."""
 
-    v: Literal[1] = 1
-    node: Name
     revision: Revision
     issued_at: AwareDatetime
     cameras: tuple[Camera, ...] = Field(max_length=500)
@@ -45,23 +43,19 @@ class DesiredConfig(Frozen):
         return self
 
 
-class Seen(Frozen):
+class Seen(NodeDocument):
     """The centre has read that the node tries ``revision``: proof that the node reaches it."""
 
-    v: Literal[1] = 1
-    node: Name
     seen: Revision
 
 
-class ReportedConfig(Frozen):
+class ReportedConfig(NodeDocument):
     """What a node does with what was wanted.
 
     ``running`` is the revision that its cameras run (0: what it was installed with), ``wanted``
     the one that this report is about.
     """
 
-    v: Literal[1] = 1
-    node: Name
     running: Annotated[int, Field(ge=0, le=2**53)]
     wanted: Revision
     state: Literal["trying", "applied", "refused", "rolled_back"]
@@ -91,13 +85,10 @@ class UnusableDocumentError(UserError):
         self.revision = revision
 
 
-Body = TypeVar("Body", DesiredConfig, Seen, ReportedConfig, HouseholdList, HouseholdReport)
+Body = TypeVar("Body", bound=NodeDocument)
 
 
-def seal(
-    document: DesiredConfig | Seen | ReportedConfig | HouseholdList | HouseholdReport,
-    key: SecretStr,
-) -> bytes:
+def seal(document: NodeDocument, key: SecretStr) -> bytes:
     """The document as it travels, signed with HMAC-SHA-256 (RFC 2104) under the node's token.
 
     The signature covers the kind of document and the node's name too, so that nothing passes as

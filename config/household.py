@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from config.event import EventId, Frozen, Name
+from config.node_document import NodeDocument
 
 PICTURE_PATH = "/v1/household/"
 """Where a node fetches a picture (GET) and answers (POST); the order's ticket follows."""
@@ -67,11 +68,9 @@ class HouseholdMember(Frozen):
     expires_at: AwareDatetime
 
 
-class HouseholdList(Frozen):
+class HouseholdList(NodeDocument):
     """Everybody whom a node may hold; whoever is not named is erased there."""
 
-    v: Literal[1] = 1
-    node: Name
     revision: Revision
     members: tuple[HouseholdMember, ...] = Field(default=(), max_length=2000)
 
@@ -83,11 +82,9 @@ class HouseholdList(Frozen):
         return self
 
 
-class HouseholdReport(Frozen):
+class HouseholdReport(NodeDocument):
     """Whom a node holds now, and the newest list that it has heeded."""
 
-    v: Literal[1] = 1
-    node: Name
     revision: Revision
     held: tuple[EventId, ...] = Field(default=(), max_length=2000)
     problem: Annotated[str, StringConstraints(max_length=500)] = ""

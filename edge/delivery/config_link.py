@@ -11,7 +11,8 @@ from config.clock import Clock
 from config.desired import ReportedConfig, Seen, seal, unseal
 from config.errors import UserError
 from config.logs import get_logger
-from config.mqtt import BrokerAddress, Delivery, MqttLink
+from config.mqtt import Delivery
+from config.mqtt_worker import MqttWorker
 from config.tls import TlsFiles
 from config.topics import Topics
 from edge.delivery.configurator import Configurator
@@ -24,7 +25,7 @@ _MOST_WAITING = 100
 """Documents that wait for room on the disk; the centre repeats what was forgotten."""
 
 
-class ConfigLink:
+class ConfigLink(MqttWorker):
     """A connection and a thread for one :class:`Configurator`; apart from the events' own."""
 
     def __init__(
@@ -38,22 +39,19 @@ class ConfigLink:
         clock: Clock,
         tls: TlsFiles | None = None,
     ) -> None:
-        self._configurator = configurator
-        self._topics, self._node, self._key, self._clock = Topics(county), node, key, clock
-        self._link = MqttLink(
-            address=BrokerAddress.parse(broker_url),
+        super().__init__(
+            name="configuration",
             client_id=f"config-{node}",
+            broker_url=broker_url,
             clock=clock,
-            on_up=self._up,
-            on_message=self._arrived,
             tls=tls,
         )
+        self._configurator = configurator
+        self._topics, self._node, self._key = Topics(county), node, key
         self._arrivals: deque[bytes] = deque(maxlen=_MOST_WAITING)
         self._report: ReportedConfig | None = None
         self._told_at: float | None = None
         self._is_up_again = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="configuration")
 
     @property
     def running(self) -> int:
@@ -61,17 +59,9 @@ class ConfigLink:
         return self._configurator.running
 
     def start(self) -> None:
-        """Apply what the node ran last, then listen."""
+        """Apply what the node ran last, then listen. A trial goes on when the node starts again."""
         self._say(self._configurator.start())
-        self._link.start()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; a trial goes on when the node starts again."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._link.stop()
+        super().start()
 
     def _up(self) -> None:
         self._link.subscribe([self._topics.desired(self._node)])

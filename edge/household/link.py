@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from typing import Protocol
 
@@ -11,7 +10,8 @@ from pydantic import SecretStr
 from config.clock import Clock
 from config.desired import seal
 from config.household import HouseholdReport
-from config.mqtt import BrokerAddress, Delivery, MqttLink
+from config.mqtt import Delivery
+from config.mqtt_worker import MqttWorker
 from config.tls import TlsFiles
 from config.topics import Topics
 
@@ -34,7 +34,7 @@ class Listener(Protocol):
         """The broker may have lost what it was told."""
 
 
-class HouseholdLink:
+class HouseholdLink(MqttWorker):
     """A connection and a thread of its own: erasing must not wait for anything else."""
 
     def __init__(
@@ -48,32 +48,17 @@ class HouseholdLink:
         clock: Clock,
         tls: TlsFiles | None = None,
     ) -> None:
-        self._listener = listener
-        self._topics, self._node, self._key, self._clock = Topics(county), node, key, clock
-        self._link = MqttLink(
-            address=BrokerAddress.parse(broker_url),
+        super().__init__(
+            name="household",
             client_id=f"household-{node}",
+            broker_url=broker_url,
             clock=clock,
-            on_up=self._up,
-            on_message=self._arrived,
             tls=tls,
         )
+        self._listener = listener
+        self._topics, self._node, self._key = Topics(county), node, key
         self._newest: deque[bytes] = deque(maxlen=1)
         """A list says everything: of several that wait only the last counts."""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="household")
-
-    def start(self) -> None:
-        """Listen."""
-        self._link.start()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._link.stop()
 
     def _up(self) -> None:
         self._link.subscribe([self._topics.household(self._node)])
