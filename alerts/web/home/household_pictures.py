@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Path, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import SecretStr, ValidationError
 
+from alerts.web.base.node_door import refused, stranger
 from config.household import PICTURE_PATH, EnrolAnswer, EnrolCode
-from ingest.node_auth import REMEDY, is_node
 
 PATIENCE_S: Final = 25.0
 """A node answers within a second or two; after this it has not learnt anybody."""
@@ -88,11 +88,11 @@ def picture_door(desk: PictureDesk, tokens: Mapping[str, SecretStr]) -> APIRoute
         ticket: _Ticket, node: _NodeName = "", authorization: Annotated[str, Header()] = ""
     ) -> Response:
         """The picture of one order, once."""
-        if not is_node(tokens, node=node, authorization=authorization):
-            return _refused(401, "the node's name and token do not match", REMEDY)
+        if (refusal := stranger(tokens, node=node, authorization=authorization)) is not None:
+            return refusal
         picture = desk.fetch(ticket, node)
         if picture is None:
-            return _refused(404, "no picture waits for this node", "wait for the next order")
+            return refused(404, "no picture waits for this node", "wait for the next order")
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     @router.post(PICTURE_PATH + "{ticket}")
@@ -103,18 +103,14 @@ def picture_door(desk: PictureDesk, tokens: Mapping[str, SecretStr]) -> APIRoute
         authorization: Annotated[str, Header()] = "",
     ) -> Response:
         """What became of it (``EnrolAnswer``)."""
-        if not is_node(tokens, node=node, authorization=authorization):
-            return _refused(401, "the node's name and token do not match", REMEDY)
+        if (refusal := stranger(tokens, node=node, authorization=authorization)) is not None:
+            return refusal
         try:
             told = EnrolAnswer.model_validate_json(await request.body())
         except ValidationError:
-            return _refused(422, "not an answer", "send an EnrolAnswer as JSON")
+            return refused(422, "not an answer", "send an EnrolAnswer as JSON")
         if not desk.answer(ticket, node, told.code):
-            return _refused(404, "nobody waits for this answer", "nothing is to be done")
+            return refused(404, "nobody waits for this answer", "nothing is to be done")
         return Response(status_code=204)
 
     return router
-
-
-def _refused(status: int, problem: str, remedy: str) -> JSONResponse:
-    return JSONResponse({"problem": problem, "remedy": remedy}, status_code=status)

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr, TypeAdapter, ValidationError
 from sqlalchemy import Engine, delete, insert, select, update
 
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
+from alerts.web.base.node_door import refused, stranger
 from alerts.web.base.render import page
 from alerts.web.people.auth import Installer, WebParts
 from alerts.web.schema import discoveries
@@ -22,7 +23,6 @@ from config.discovery import DOOR_PATH, REPORT_LIMIT_BYTES, DiscoveryReport, Fou
 from config.live import Discover
 from ingest.engine import reading, writing
 from ingest.live import LiveRelay
-from ingest.node_auth import REMEDY, is_node
 
 NodeId = Annotated[str, Path(max_length=63)]
 PATIENCE = timedelta(seconds=30)
@@ -147,26 +147,22 @@ def discovery_router(relay: LiveRelay, tokens: Mapping[str, SecretStr]) -> APIRo
         authorization: Annotated[str, Header()] = "",
     ) -> Response:
         """A node reports (``DiscoveryReport``, at most 256 KiB)."""
-        if not is_node(tokens, node=node, authorization=authorization):
-            return _refused(401, "the node's name and token do not match", REMEDY)
+        if (refusal := stranger(tokens, node=node, authorization=authorization)) is not None:
+            return refusal
         body = await request.body()
         if len(body) > REPORT_LIMIT_BYTES:
-            return _refused(413, "the report is too long", "search one network at a time")
+            return refused(413, "the report is too long", "search one network at a time")
         try:
             told = DiscoveryReport.model_validate_json(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))
-            return _refused(422, f"{place}: {first['msg']}", "send a DiscoveryReport as JSON")
+            return refused(422, f"{place}: {first['msg']}", "send a DiscoveryReport as JSON")
         store = Discoveries(web.engine, web.clock)
         await web.broadcaster.call(lambda: store.report(node, told))
         return Response(status_code=204)
 
     return router
-
-
-def _refused(status: int, problem: str, remedy: str) -> JSONResponse:
-    return JSONResponse({"problem": problem, "remedy": remedy}, status_code=status)
 
 
 def host_of(url: str) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import SecretStr, ValidationError
 
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
+from alerts.web.base.node_door import refused, stranger
 from alerts.web.base.render import page
 from alerts.web.base.uploads import Sent, sent
 from alerts.web.context import Web
@@ -34,7 +35,6 @@ from config.errors import UserError
 from config.secrets import CameraSecret
 from config.site import Camera, LegalClass, Role
 from ingest.live import LiveRelay
-from ingest.node_auth import REMEDY, is_node
 
 LOOK_S = 0.3
 _SERVICES_MAX = 3
@@ -134,19 +134,19 @@ def found_router(relay: LiveRelay, tokens: Mapping[str, SecretStr]) -> APIRouter
         authorization: Annotated[str, Header()] = "",
     ) -> Response:
         """A node tells what came of a trial (``TrialReport``)."""
-        if not is_node(tokens, node=node, authorization=authorization):
-            return _refused(401, "the node's name and token do not match", REMEDY)
+        if (refusal := stranger(tokens, node=node, authorization=authorization)) is not None:
+            return refusal
         body = await request.body()
         if len(body) > _REPORT_BYTES:
-            return _refused(413, "the report is too long", "send a smaller picture")
+            return refused(413, "the report is too long", "send a smaller picture")
         try:
             told = TrialReport.model_validate_json(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            return _refused(422, str(first["msg"]), "send a TrialReport as JSON")
+            return refused(422, str(first["msg"]), "send a TrialReport as JSON")
         trials = Trials(web.engine, web.clock)
         if not await web.broadcaster.call(lambda: trials.report(trial_id, node=node, report=told)):
-            return _refused(404, "nobody waits for this", "ask again from the page")
+            return refused(404, "nobody waits for this", "ask again from the page")
         return Response(status_code=204)
 
     return router
@@ -294,7 +294,3 @@ def _not_linked() -> Refusal:
         zh="节点现在没有连上中心",
         en="The node is not linked to the centre now",
     )
-
-
-def _refused(status: int, problem: str, remedy: str) -> JSONResponse:
-    return JSONResponse({"problem": problem, "remedy": remedy}, status_code=status)
