@@ -17,7 +17,7 @@ from config.site import Site, load_site
 from ingest.engine import open_engine
 from ingest.migrate import upgrade
 from tests import servers
-from tests.servers import Mosquitto, Postgres
+from tests.servers import Mosquitto, Postgres, running_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -76,12 +76,11 @@ def postgres() -> Iterator[Postgres]:
     Its folder is not pytest's: another session that starts meanwhile closes that one to
     everybody but its owner, and the server runs as another user.
     """
-    with tempfile.TemporaryDirectory(prefix="menshen-postgres-") as folder:
-        server = Postgres(Path(folder))
-        server.create()
-        server.start()
+    with (
+        tempfile.TemporaryDirectory(prefix="menshen-postgres-") as folder,
+        running_postgres(Path(folder)) as server,
+    ):
         yield server
-        server.stop()
 
 
 @pytest.fixture

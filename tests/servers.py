@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -233,3 +235,16 @@ class Postgres:
                 cwd="/",
                 start_new_session=True,
             )
+
+
+@contextmanager
+def running_postgres(folder: Path, *settings: str) -> Iterator[Postgres]:
+    """A new cluster in ``folder``, which is made if need be, for as long as the block lasts."""
+    folder.mkdir(exist_ok=True)
+    server = Postgres(folder, *settings)
+    server.create()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

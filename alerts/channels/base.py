@@ -9,6 +9,9 @@ from typing import Literal, Protocol
 from alerts.channels.budget import Budget
 from alerts.life.state import State
 from config.event import EventKind, Severity
+from config.logs import get_logger
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,12 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+def make_attempt(channel: Channel, notification: Notification) -> Attempt:
+    """One attempt over ``channel``; a channel's own fault is a reason to try again."""
+    try:
+        return channel.send(notification)
+    except Exception as error:  # noqa: BLE001 - a channel's fault must not stop the others
+        _log.exception("a channel raised", channel=channel.name, alert_id=notification.alert_id)
+        return Attempt("retry", f"the channel failed ({type(error).__name__})")

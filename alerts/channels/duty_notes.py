@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, and_, or_, select, update
 
-from alerts.channels.base import Attempt, Channel, Notification
+from alerts.channels.base import Attempt, Channel, Notification, make_attempt
 from alerts.channels.budget import look, spend
 from alerts.channels.chain import Rules, choose
 from alerts.channels.contacts import Contacts
@@ -19,7 +19,6 @@ from alerts.life.state import State
 from alerts.rosters.schema import duty_notes
 from config.clock import Clock
 from config.event import EventKind, Severity
-from config.logs import get_logger
 from config.site import Site
 from ingest.engine import reading, writing
 
@@ -32,8 +31,6 @@ ATTEMPTS = 4
 """Over one way, before the next way's turn comes."""
 SEVERITY = Severity.WARNING
 """Duty rings in quiet hours, too: it may begin in them."""
-
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class DutyNotes:
             claimed = [self._claim(connection, row, people[row.person], now) for row in rows]
         for item in claimed:
             if item is not None:
-                self._write(item, self._send(item))
+                self._write(item, make_attempt(item.channel, self._notification(item.note)))
         return len(rows)
 
     def _claim(
@@ -122,13 +119,6 @@ class DutyNotes:
         problem = "" if is_taken else "；".join(dict.fromkeys(reasons)) or row.problem
         state = row.state if is_taken else "failed"
         _set(connection, row, state=state, next_attempt_at=None, problem=problem)
-
-    def _send(self, item: _Sending) -> Attempt:
-        try:
-            return item.channel.send(self._notification(item.note))
-        except Exception as error:  # noqa: BLE001 - a channel's fault must not stop the others
-            _log.exception("a channel raised", channel=item.channel.name, note=item.note.id)
-            return Attempt("retry", f"the channel failed ({type(error).__name__})")
 
     def _write(self, item: _Sending, attempt: Attempt) -> None:
         now, attempts = self._clock.now(), item.note.attempts + 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, update
 
-from alerts.channels.base import Attempt, Channel, Notification
+from alerts.channels.base import Attempt, Channel, Notification, make_attempt
 from alerts.channels.budget import pause_provider
 from alerts.channels.claims import Claimed, claim, has_due
 from alerts.hub import Bell, Hub
@@ -119,7 +119,7 @@ class Dispatcher:
             claims = self._claim(connection, free) if is_due else []
         self._under_way = [item for item in self._under_way if item not in ended]
         for item, note in claims:
-            future = self._pool.submit(self._send, note)
+            future = self._pool.submit(make_attempt, self.channel, note)
             self._under_way.append(_Sending(item, future))
             future.add_done_callback(lambda _: self._hub.ring(Bell.ENDED))
         if failed:
@@ -198,13 +198,6 @@ class Dispatcher:
         if self._answer_key is None or claimed.person is None:
             return None
         return answer_url(self._answer_key, self._base_url, claimed.id)
-
-    def _send(self, note: Notification) -> Attempt:
-        try:
-            return self.channel.send(note)
-        except Exception as error:  # noqa: BLE001 - a channel's fault must not stop the others
-            _log.exception("a channel raised", channel=self.channel.name, alert_id=note.alert_id)
-            return Attempt("retry", f"the channel failed ({type(error).__name__})")
 
     def _write(self, connection: Connection, ended: list[_Sending]) -> int:
         """Write how attempts ended; returns how many notices have failed for good."""

@@ -28,7 +28,7 @@ from ingest.engine import open_engine, reading
 from ingest.migrate import upgrade
 from ingest.store import EventStore
 from tests.bench.alerts_site import plate_event
-from tests.servers import Postgres
+from tests.servers import running_postgres
 
 _TICK_S = 0.02
 
@@ -49,14 +49,8 @@ def _address(stack: ExitStack, folder: Path, database: str) -> str:
     """A new database below ``folder``; its server, if any, stops with ``stack``."""
     if database == "sqlite":
         return f"sqlite:///{folder / 'centre.db'}"
-    place = folder / "postgres"
-    place.mkdir()
     folder.chmod(0o755)
-    server = Postgres(place)
-    server.create()
-    server.start()
-    stack.callback(server.stop)
-    return server.new_database()
+    return stack.enter_context(running_postgres(folder / "postgres")).new_database()
 
 
 def database_version(engine: Engine) -> str:

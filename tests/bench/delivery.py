@@ -29,7 +29,7 @@ from tests.bench.bare_inserts import inserts_per_s, sample_rows
 from tests.bench.bare_pipeline import Pipeline, pipeline
 from tests.bench.process_stats import cpu_seconds, family, rss_mb
 from tests.bench.report import JsonFlag, finish, show
-from tests.servers import Mosquitto, Postgres
+from tests.servers import Mosquitto, Postgres, running_postgres
 
 _ROOT = Path(__file__).resolve().parents[2]
 _COUNTY = "demo"
@@ -136,14 +136,8 @@ def _broker(stack: ExitStack, folder: Path) -> Mosquitto:
 
 
 def _database(stack: ExitStack, folder: Path) -> Postgres:
-    place = folder / "postgres"
-    place.mkdir()
     folder.chmod(0o755)
-    server = Postgres(place)
-    server.create()
-    server.start()
-    stack.callback(server.stop)
-    return server
+    return stack.enter_context(running_postgres(folder / "postgres"))
 
 
 @contextmanager

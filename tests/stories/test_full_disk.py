@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from ingest.subscriber import PART as INGEST
 from ingest.subscriber import Subscriber
 from ingest.trouble import Troubles
 from tests.events import motion, wait_until
-from tests.servers import Mosquitto, Postgres
+from tests.servers import Mosquitto, running_postgres
 from tests.small_disk import SmallDisk
 
 CLOCK = SystemClock()
@@ -48,19 +49,16 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, disk: SmallDisk) -> Iterator[Engine]:
-    server = None
-    if request.param == "postgresql":
-        (disk.folder / "postgres").mkdir()
-        server = Postgres(disk.folder / "postgres", "max_wal_size=32MB", "min_wal_size=32MB")
-        server.create()
-        server.start()
-    url = server.new_database() if server else f"sqlite:///{disk.folder / 'centre.db'}"
-    engine = open_engine(url)
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-    if server is not None:
-        server.stop()
+    with ExitStack() as stack:
+        url = f"sqlite:///{disk.folder / 'centre.db'}"
+        if request.param == "postgresql":
+            sizes = "max_wal_size=32MB", "min_wal_size=32MB"
+            server = running_postgres(disk.folder / "postgres", *sizes)
+            url = stack.enter_context(server).new_database()
+        engine = open_engine(url)
+        stack.callback(engine.dispose)
+        upgrade(engine)
+        yield engine
 
 
 def door_app(engine: Engine, media: DiskStore, troubles: Troubles) -> FastAPI:
