@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from pydantic import SecretStr
 
 from config.clock import Clock
 from config.desired import DesiredConfig, ReportedConfig, UnusableDocumentError, unseal
+from config.durable import replace_file, sync_folder
 from config.errors import UserError
 from config.logs import get_logger
-from edge.delivery.outbox_file import sync_folder
 
 log = get_logger(__name__)
 
@@ -201,13 +200,7 @@ class Configurator:
             return ""
 
     def _write(self, name: str, data: bytes) -> None:
-        half = self._folder / f"{name}.part"
-        with half.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(self._folder / name)
-        sync_folder(self._folder)
+        replace_file(self._folder / name, data, half=self._folder / f"{name}.part")
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):

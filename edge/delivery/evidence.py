@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from config.clock import Clock, SystemClock
+from config.durable import replace_file, sync_folder
 from config.errors import UserError
 from config.event import EvidenceRef
 from config.logs import get_logger
-from edge.delivery.outbox_file import sync_folder
 
 log = get_logger(__name__)
 
@@ -189,17 +188,7 @@ def _write_durably(path: Path, data: bytes) -> None:
     if not path.parent.exists():
         path.parent.mkdir(exist_ok=True)
         sync_folder(path.parent.parent)
-    half = path.with_suffix(f".part-{threading.get_ident()}")
-    try:
-        with half.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(path)
-    except BaseException:
-        half.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    replace_file(path, data, half=path.with_suffix(f".part-{threading.get_ident()}"))
 
 
 def _unusable(folder: Path, error: OSError) -> UserError:

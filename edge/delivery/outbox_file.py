@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from config.durable import sync_folder
 from config.errors import UserError
 from config.ids import is_uuid7, uuid7
 from config.logs import get_logger
@@ -304,15 +304,6 @@ def _set_aside(path: Path, now: datetime) -> Path:
             part.rename(kept.with_name(kept.name + suffix))
     sync_folder(path.parent)
     return kept
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names created or changed in ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _set_from(text: str) -> SeqSet:

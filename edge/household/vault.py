@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
+from config.durable import replace_file, sync_folder
 from config.errors import UserError
-from edge.delivery.outbox_file import sync_folder
 
 _MAGIC = b"MSHF1"
 _NONCE_BYTES = 12
@@ -66,17 +65,13 @@ class Vault:
         """
         nonce = os.urandom(_NONCE_BYTES)
         sealed = _MAGIC + nonce + self._cipher.encrypt(nonce, data, self._about)
-        half = self._path.with_suffix(".part")
-        with contextlib.suppress(FileNotFoundError):
-            half.unlink()
-        handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(sealed)
-            file.flush()
-            os.fsync(file.fileno())
         earlier = _open_to_overwrite(self._path)
-        half.replace(self._path)
-        sync_folder(self._path.parent)
+        try:
+            replace_file(self._path, sealed, half=self._path.with_suffix(".part"), mode=0o600)
+        except BaseException:
+            if earlier is not None:
+                os.close(earlier)
+            raise
         if earlier is not None:
             _overwrite(earlier)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
+from config.durable import sync_folder
 from config.live import FrameKind, LiveFrame
 from config.logs import get_logger
-from edge.delivery.outbox_file import sync_folder
 from edge.live.nal import UnreadableError
 from edge.live.remux import CodedPicture, Remuxer, Source
 from edge.recording.shelf import Shelf, segment_path

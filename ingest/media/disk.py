@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from config.durable import sync_folder
 from ingest.media.base import (
     ENDINGS,
     ListedMedia,
@@ -50,9 +50,9 @@ class DiskStore(MediaStore):
         path = self._folder / name_of(sha256, media_type)
         if not path.parent.exists():
             path.parent.mkdir(exist_ok=True)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         half.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def remove(self, sha256: str) -> bool:
         """See :meth:`MediaStore.remove`; durable when this returns."""
@@ -61,7 +61,7 @@ class DiskStore(MediaStore):
             return False
         path = self._folder / name_of(sha256, found.media_type)
         path.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return True
 
     def walk(self) -> Iterator[ListedMedia]:
@@ -77,11 +77,3 @@ class DiskStore(MediaStore):
                     continue  # removed meanwhile
                 changed_at = datetime.fromtimestamp(about.st_mtime, UTC)
                 yield ListedMedia(StoredMedia(*parsed, about.st_size), changed_at)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
