@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from config.live import MESSAGE_LIMIT_BYTES, FrameKind, LiveFrame
 from edge.live.remux import CodedPicture, Source
 from edge.streams.decoders import SecondDecoder
 from edge.watching.masks import MaskBurner, Polygon
+from edge.watching.pictures import jpeg, no_wider
 
 INTERVAL_MS = 500
 WIDTH_PX = 1280
@@ -45,24 +45,19 @@ class Stiller:
         decoded = self._decoder.decode(picture.data, alone=self._keys_only)
         if not decoded or not self._due(picture.at_ms):
             return []
-        jpeg = self._jpeg(decoded[-1].bgr())
-        if jpeg is None:
+        coded = self._still(decoded[-1].bgr())
+        if coded is None:
             return []
         self._last_ms = picture.at_ms
         still = LiveFrame.make(
-            FrameKind.STILL, channel=self._channel, at_ms=picture.at_ms, payload=jpeg
+            FrameKind.STILL, channel=self._channel, at_ms=picture.at_ms, payload=coded
         )
         return [still]
 
     def _due(self, at_ms: int) -> bool:
         return self._last_ms is None or not 0 <= at_ms - self._last_ms < INTERVAL_MS
 
-    def _jpeg(self, image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes | None:
+    def _still(self, image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes | None:
         self._masks.burn(image)
-        height, width = image.shape[:2]
-        if width > WIDTH_PX:
-            size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        done, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        jpeg = coded.tobytes() if done else b""
-        return jpeg if 0 < len(jpeg) < MESSAGE_LIMIT_BYTES - 1024 else None
+        coded = jpeg(no_wider(image, WIDTH_PX), quality=QUALITY)
+        return coded if len(coded) < MESSAGE_LIMIT_BYTES - 1024 else None

@@ -9,10 +9,6 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 from config.clock import Clock, SystemClock
 from config.discovery import FoundCamera, FoundStream, TrialReport, TryCamera, main_and_sub
 from config.errors import UserError
@@ -21,6 +17,7 @@ from edge.streams.stream import VideoStream
 from edge.streams.stream_error import StreamError
 from edge.tools.onvif import ask_device
 from edge.watching.child import die_with_parent
+from edge.watching.pictures import jpeg, no_wider
 
 TRIAL_S = 40.0
 """A device may answer as slowly as it likes: after this it is left alone."""
@@ -158,15 +155,10 @@ def _first_picture(stream: VideoStream, *, wanted: bool) -> dict[str, object]:
         if pictures:
             first = pictures[-1]
             size: dict[str, object] = {"width": first.width, "height": first.height}
-            return size | ({"picture": _jpeg(first.bgr())} if wanted else {})
+            if wanted:
+                shown = no_wider(first.bgr(), _WIDTH_PX)
+                size["picture"] = jpeg(shown, quality=_QUALITY)
+            return size
         if time.monotonic() > until:
             break
     return {"problem": "no picture came; set the I-frame interval to 2 s"}
-
-
-def _jpeg(image: npt.NDArray[np.uint8]) -> bytes:
-    height, width = image.shape[:2]
-    if width > _WIDTH_PX:
-        size = (_WIDTH_PX, max(1, round(height * _WIDTH_PX / width)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()

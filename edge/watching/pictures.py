@@ -88,11 +88,19 @@ def _span(start: float, length: float, size: int, least: int = 16) -> tuple[int,
     return first, min(last, size)
 
 
+def no_wider(image: npt.NDArray[np.uint8], width_px: int) -> npt.NDArray[np.uint8]:
+    """uint8 (H, W, 3) with W at most ``width_px``; the picture itself when it is no wider."""
+    return _shrunk(image, width_px / image.shape[1])
+
+
 def _at_most(image: npt.NDArray[np.uint8], longest_px: int) -> npt.NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    scale = longest_px / max(height, width)
+    return _shrunk(image, longest_px / max(image.shape[:2]))
+
+
+def _shrunk(image: npt.NDArray[np.uint8], scale: float) -> npt.NDArray[np.uint8]:
     if scale >= 1:
         return image
+    height, width = image.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
