@@ -74,7 +74,13 @@ class _Inline:
         self._pipeline = pipeline
         self._looks = looks
 
+    def has_room(self) -> bool:
+        return True
+
     def wait_for_room(self, _seconds: float) -> float:
+        return 0.0
+
+    def age_s(self, _utc_s: float) -> float:
         return 0.0
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:

@@ -80,18 +80,32 @@ Message = Beat | CameraState | CutClip
 
 
 class _RingSink:
-    """Puts one camera's pictures into the group's ring and counts what had to go."""
+    """Puts one camera's pictures into the group's ring and counts what had to go.
 
-    def __init__(self, ring: FrameRing, index: int, all_counters: list[Counters]) -> None:
+    At most ``share`` of them are there at a time. So nothing queues up on a busy machine: each
+    camera's next picture is taken when an earlier one has been analysed, as often for one as for
+    another.
+    """
+
+    def __init__(
+        self, ring: FrameRing, index: int, all_counters: list[Counters], share: int
+    ) -> None:
         self._ring = ring
         self._index = index
         self._all = all_counters
+        self._share = share
+
+    def has_room(self) -> bool:
+        return self._ring.has_room(self._index, self._share)
 
     def wait_for_room(self, seconds: float) -> float:
         begun = time.monotonic()
-        while not self._ring.has_room and time.monotonic() - begun < seconds:
+        while not self.has_room() and time.monotonic() - begun < seconds:
             time.sleep(_ROOM_POLL_S)
         return time.monotonic() - begun
+
+    def age_s(self, utc_s: float) -> float:
+        return time.time() - utc_s
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
         victim = self._ring.put(self._index, at, picture, boxes)
@@ -129,8 +143,9 @@ def run_child(
     cameras: list[CameraThreads] = []
     tap = None if live is None else LiveTap(live)
     recorder = _recorder(job)
+    share = max(1, job.slots // len(job.cameras))
     for index, spec in enumerate(job.cameras):
-        sink = _RingSink(ring, index, counters)
+        sink = _RingSink(ring, index, counters, share)
         cameras.append(
             CameraThreads(
                 spec, sink=sink, tell=tell, clock=SystemClock(), tap=tap, recorder=recorder

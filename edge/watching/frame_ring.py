@@ -108,10 +108,11 @@ class FrameRing:
             slot, victim = self._claim()
             if slot is None:
                 return camera
+            self._table[slot]["camera"] = camera
             self._table[slot]["state"] = _WRITING
         picture.write(self._planes(slot, picture.height, picture.width))
         row = self._table[slot]
-        row["camera"], row["at_s"] = camera, at.timestamp()
+        row["at_s"] = at.timestamp()
         row["height"], row["width"] = picture.height, picture.width
         row["box_count"] = min(len(boxes), _MAX_BOXES)
         row["boxes"][: row["box_count"]] = np.array(boxes[:_MAX_BOXES], "f4").reshape(-1, 4)
@@ -122,10 +123,11 @@ class FrameRing:
             os.eventfd_write(self.bell, 1)
         return victim
 
-    @property
-    def has_room(self) -> bool:
-        """Whether a picture can be put in now without pushing another out."""
-        return bool((self._table["state"] == _FREE).any())
+    def has_room(self, camera: int, share: int) -> bool:
+        """Whether a slot is free, and fewer than ``share`` hold pictures of ``camera``."""
+        used = self._table["state"] != _FREE
+        held = np.count_nonzero(used & (self._table["camera"] == camera))
+        return bool(held < share and not used.all())
 
     @property
     def waiting(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -26,18 +28,26 @@ _KEY_SHARE = 0.45
 """A key frame is looked at when this share of the interval has passed."""
 SAMPLE_INTERVAL_S = 0.2
 LONG_GOP_S = 2.0
-CATCH_UP_S = 2.0
+CATCH_UP_S = 1.0
 """What the ring holds comes all at once: after each trigger, decoding may wait so long in all."""
+LATE_S = 1.5
+"""A picture so old is not decoded for: on a busy machine the next key frame is worth more."""
 _RING_BYTES = 24 * 1024 * 1024
 _RING_SECONDS = 24.0
 """A clip reaches back this far; most cameras need half of the bytes for it."""
 
 
 class PictureSink(Protocol):
-    """Takes pictures for inference; drops one where there is no room."""
+    """Takes pictures for inference, as many of a camera as are analysed in time."""
+
+    def has_room(self) -> bool:
+        """Whether a picture of this camera would be taken; else none is decoded for it."""
 
     def wait_for_room(self, seconds: float) -> float:
-        """Until a picture would push none out, at most so long; how long it took."""
+        """Until there is room, at most so long; how long it took."""
+
+    def age_s(self, utc_s: float) -> float:
+        """How long ago a moment (Unix seconds) is now; 0 where time is that of the stream."""
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
         """One picture, its time and what moved in it; valid only until this returns."""
@@ -89,30 +99,46 @@ class _Pace:
 
 
 class _Undecoded:
-    """Packets that nobody has needed yet: a key frame makes those before it needless."""
+    """Packets that nobody has needed yet: a key frame makes those before it needless.
+
+    Pictures are given one by one: a group of them decoded at once would take 150 MB.
+    """
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self._packets: list[StreamPacket] = []
+        self._skips = False
 
     def add(self, packet: StreamPacket) -> None:
         """The next packet of the stream."""
         if packet.is_keyframe:
-            self._packets.clear()
-        self._packets.append(packet)
+            self.clear()
+        if not self._skips:
+            self._packets.append(packet)
 
     def clear(self) -> None:
-        """What waits will never be needed."""
+        """What waits will never be needed; what comes may be."""
         self._packets.clear()
+        self._skips = False
 
-    def decode(self, stream: PacketSource) -> list[Picture]:
-        """All pictures of what waits."""
-        begun = time.thread_time()
-        pictures = [picture for packet in self._packets for picture in stream.decode(packet)]
-        self._counters.decode_s += time.thread_time() - begun
-        self._counters.decoded += len(pictures)
+    def skip(self) -> None:
+        """Nothing before the next key frame will be needed."""
         self._packets.clear()
-        return pictures
+        self._skips = True
+
+    def decode(self, stream: PacketSource) -> Iterator[Picture]:
+        """All pictures of what waits."""
+        packets, self._packets = self._packets, []
+        for packet in packets:
+            begun = time.thread_time()
+            pictures = stream.decode(packet)
+            self._counters.decode_s += time.thread_time() - begun
+            self._counters.decoded += len(pictures)
+            yield from pictures
+
+    def latest(self, stream: PacketSource) -> Iterable[Picture]:
+        """The last picture of what waits, if there is one."""
+        return deque(self.decode(stream), maxlen=1)
 
 
 class SubWatch:
@@ -145,7 +171,7 @@ class SubWatch:
             self._timer.observe(packet.pts_s, packet.arrived_s)
         self._undecoded.add(packet)
         if self._pace.expects(packet, self._timer):
-            for picture in self._undecoded.decode(stream)[-1:]:
+            for picture in self._undecoded.latest(stream):
                 self._look(picture, packet, _utc_s(self._timer, picture.pts_s, packet))
         return self._pace.interval_s < IDLE_INTERVAL_S
 
@@ -270,7 +296,7 @@ class MainWatch:
             stream.restart_decoder()
             since = packet.at_s if wanted is None else wanted.since_s
             for kept in self._ring.since(since):
-                self._decode(stream, kept, gate)
+                self._decode(stream, kept, gate, catching_up=True)
         return wanted is not None or gate is Gate.ALWAYS
 
     def hide_before(self, at_s: float) -> None:
@@ -304,7 +330,9 @@ class MainWatch:
         first = keys[-1] if keys else 0
         return [packet for packet in packets[first:] if packet.arrived_s <= until_s], codec
 
-    def _decode(self, stream: PacketSource, packet: StreamPacket, gate: Gate) -> None:
+    def _decode(
+        self, stream: PacketSource, packet: StreamPacket, gate: Gate, *, catching_up: bool = False
+    ) -> None:
         """Take a packet while pictures are wanted; all are decoded only where all are watched."""
         wanted = self.trigger.wanted(packet.at_s)
         # What the ring holds from before `since_s` is decoded for reference only.
@@ -313,11 +341,25 @@ class MainWatch:
         if gate is not Gate.SUBSTREAM:
             self._show(self._undecoded.decode(stream), packet, watch=True, sample=sample)
         elif sample and self._pace.expects(packet, self._timer):
-            for picture in self._undecoded.decode(stream)[-1:]:
-                self._hand_on(picture, _utc_s(self._timer, picture.pts_s, packet))
+            if not catching_up and self._is_late(packet):
+                self._undecoded.skip()
+            elif self._patience_s > 0 or self.sink.has_room():
+                for picture in self._undecoded.latest(stream):
+                    self._hand_on(picture, _utc_s(self._timer, picture.pts_s, packet))
+
+    def _is_late(self, packet: StreamPacket) -> bool:
+        """Whether we are so far behind that the rest of this group is left out.
+
+        Its key frame never is: each group has one look, and decoding that alone catches up.
+        Where groups are long, more is lost by leaving out.
+        """
+        if packet.is_keyframe:
+            return False
+        late_s = max(LATE_S, (self._keys.longest_s or 0.0) / 2)
+        return self.sink.age_s(_utc_s(self._timer, packet.pts_s, packet)) > late_s
 
     def _show(
-        self, pictures: list[Picture], packet: StreamPacket, *, watch: bool, sample: bool
+        self, pictures: Iterable[Picture], packet: StreamPacket, *, watch: bool, sample: bool
     ) -> None:
         for picture in pictures:
             utc_s = _utc_s(self._timer, picture.pts_s, packet)
@@ -327,12 +369,14 @@ class MainWatch:
                 self._hand_on(picture, utc_s)
 
     def _hand_on(self, picture: Picture, utc_s: float) -> None:
+        if self._patience_s > 0:
+            self._patience_s -= self.sink.wait_for_room(self._patience_s)
+        if not self.sink.has_room():
+            return  # the next picture is newer
         self._pace.passed(utc_s)
         begun = time.thread_time()
         masked = MaskedPicture(picture.planes(), self.masks, limit_px=self.limit_px)
         self.counters.sampled += 1
-        if self._patience_s > 0:
-            self._patience_s -= self.sink.wait_for_room(self._patience_s)
         self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, self.trigger.boxes_at(utc_s))
         self.counters.picture_s += time.thread_time() - begun
 

@@ -125,7 +125,15 @@ class Watching:
         self.begins.setdefault(event.visit, (event, self.now_s))
         self.ends[event.visit] = (event.ended_at or event.captured_at).timestamp() - _EPOCH
 
+    def has_room(self) -> bool:
+        """See :class:`edge.watching.gates.PictureSink`."""
+        return True
+
     def wait_for_room(self, _seconds: float) -> float:
+        """See :class:`edge.watching.gates.PictureSink`."""
+        return 0.0
+
+    def age_s(self, _utc_s: float) -> float:
         """See :class:`edge.watching.gates.PictureSink`."""
         return 0.0
 

@@ -109,7 +109,13 @@ def test_the_ring_gives_a_stretch_of_time_but_nothing_where_masks_hide_something
 class Nowhere:
     """A sink that takes nothing."""
 
+    def has_room(self) -> bool:
+        return True
+
     def wait_for_room(self, seconds: float) -> float:
+        return 0.0
+
+    def age_s(self, utc_s: float) -> float:
         return 0.0
 
     def put(self, *_: object) -> None:

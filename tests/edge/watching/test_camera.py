@@ -26,7 +26,13 @@ URL = "rtsp://admin:hunter2@10.0.0.5/main"
 class Nowhere:
     """A sink that takes nothing."""
 
+    def has_room(self) -> bool:
+        return True
+
     def wait_for_room(self, seconds: float) -> float:
+        return 0.0
+
+    def age_s(self, utc_s: float) -> float:
         return 0.0
 
     def put(self, at: datetime, picture: Any, boxes: Any) -> None:

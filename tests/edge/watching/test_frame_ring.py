@@ -86,6 +86,19 @@ def test_when_all_slots_are_read_the_new_picture_is_the_one_dropped(ring: FrameR
     assert ring.take() is None
 
 
+def test_a_camera_has_room_for_its_share_until_its_picture_was_read(ring: FrameRing) -> None:
+    put(ring, 1, 1)
+    assert [ring.has_room(camera, 1) for camera in (0, 1)] == [True, False]
+    assert ring.has_room(1, 2)
+    frame = take(ring)
+    assert not ring.has_room(1, 1), "it is being read"
+    ring.release(frame)
+    assert ring.has_room(1, 1)
+    for camera in range(4):
+        put(ring, camera, 2)
+    assert not ring.has_room(7, 1), "every slot is taken"
+
+
 def test_a_picture_too_large_is_refused(ring: FrameRing) -> None:
     with pytest.raises(ValueError, match="slot"):
         ring.put(0, START, masked(np.zeros((100, 100), np.uint8)), ())

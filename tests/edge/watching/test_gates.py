@@ -73,10 +73,18 @@ class Kept:
     at: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     pictures: list[PlanarFrame] = field(default_factory=list)
+    room: bool = True
+    behind_s: float = 0.0
+
+    def has_room(self) -> bool:
+        return self.room
 
     def wait_for_room(self, seconds: float) -> float:
         self.waits.append(seconds)
         return 0.8
+
+    def age_s(self, utc_s: float) -> float:
+        return self.behind_s
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: Any) -> None:
         self.at.append(at.timestamp())
@@ -125,10 +133,38 @@ def test_what_the_ring_held_waits_for_room_but_not_for_ever() -> None:
     camera = Camera(Gate.SUBSTREAM)
     camera.play(37)
     camera.play(60, moving=True)
-    assert [round(wait, 1) for wait in camera.sink.waits] == [2.0, 1.2, 0.4]
+    assert [round(wait, 1) for wait in camera.sink.waits] == [1.0, 0.2]
     camera.play(60)
     camera.play(1, moving=True)
-    assert camera.sink.waits[3] == 2.0, "the next trigger has a patience of its own"
+    assert camera.sink.waits[2] == 1.0, "the next trigger has a patience of its own"
+
+
+def test_no_picture_is_taken_that_would_only_wait_and_then_the_newest_is() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(35)
+    camera.play(10, moving=True)
+    taken = len(camera.sink.at)
+    camera.sink.room = False
+    camera.play(8, moving=True)
+    assert len(camera.sink.at) == taken, "it would wait for those of other cameras"
+    camera.sink.room = True
+    camera.play(1, moving=True)
+    assert camera.sink.at[taken:] == [pytest.approx(1e9 + 5.3)], "not one of the eight before it"
+
+
+def test_far_behind_each_group_has_one_look_and_the_rest_is_left_undecoded() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(35)
+    camera.play(10, moving=True)
+    camera.sink.behind_s = 5.0
+    camera.source.decoded.clear()
+    camera.play(45, moving=True)
+    assert camera.source.decoded == [50, 60, 70, 80]
+    camera.sink.behind_s = 0.0
+    camera.source.decoded.clear()
+    camera.play(20, moving=True)
+    assert camera.source.decoded[0] == 90, "nothing is decoded without what it refers to"
+    assert np.diff(camera.source.decoded).max() <= 2, "and then as before"
 
 
 def test_decoding_goes_on_and_ends_after_the_motion() -> None:
