@@ -15,6 +15,9 @@ REPORT_LIMIT_BYTES = 256 * 1024
 TRIAL_PATH = "/v1/trials/"
 """Where a node sends what came of a trial; the trial's id follows."""
 TRIAL_LIMIT_BYTES = 1024 * 1024
+"""The picture of a trial."""
+TRIAL_BODY_LIMIT_BYTES = TRIAL_LIMIT_BYTES * 3 // 2
+"""A picture is a third longer in base64, and words come with it."""
 STREAMS_MAX = 64
 _Words = Annotated[str, StringConstraints(max_length=200)]
 _Sentence = Annotated[str, StringConstraints(max_length=500)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -36,6 +37,11 @@ from tests.stories.live_world import NODE, PASSWORD, TOKEN, LiveWorld, live_site
 pytestmark = pytest.mark.timeout(300)
 ELSEWHERE = "127.0.0.2"
 """The new camera's address; the site's own cameras, one of a home, are at 127.0.0.1."""
+MANY_CAMERAS = json.dumps(
+    {"cameras": [{"address": f"10.0.1.{n}", "name": "名" * 150} for n in range(250)]}
+)
+GOOD_PICTURE = '{"picture": "' + "/9j/" * 200_000 + '"}'
+"""As long as that of a sharp camera; nobody waits for it."""
 SQUARE = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
 
 
@@ -95,6 +101,7 @@ def test_a_node_that_is_away_is_not_asked(installer):
         ('{"cameras": [{"address": "<script>"}]}', TOKEN, 422),
         ('{"cameras": [' + ",".join(['{"address": "10.0.0.1"}'] * 501) + "]}", TOKEN, 422),
         ('{"problem": "' + "x" * 300_000 + '"}', TOKEN, 413),
+        (MANY_CAMERAS, TOKEN, 204),
     ],
 )
 def test_the_door_takes_reports_of_nodes_only(world, body, token, status):
@@ -262,6 +269,8 @@ def test_only_what_was_found_can_be_tried_and_never_a_homes(world, installer, fo
         ("{}", TOKEN, 404),
         ('{"picture": "bm8ganBlZw=="}', TOKEN, 422),
         ('{"picture": "' + "/9j/" * 500_000 + '"}', TOKEN, 413),
+        (GOOD_PICTURE, "wrong", 401),
+        (GOOD_PICTURE, TOKEN, 404),
     ],
 )
 def test_the_door_takes_trials_that_somebody_waits_for(world, body, token, status):

@@ -6,10 +6,14 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from config.discovery import DOOR_PATH, REPORT_LIMIT_BYTES, TRIAL_BODY_LIMIT_BYTES, TRIAL_PATH
+
 BODY_LIMIT_BYTES = 64 * 1024
 UPLOAD_LIMIT_BYTES = 13_000_000
 """A photo or a list, and the form around it."""
 _UPLOADS = re.compile(r"/alerts/[0-9a-f-]{36}/(arrive|report)|/cameras/import|/home/household")
+_SESSION = b"menshen-session="
+_TOKEN = b"bearer "
 
 
 class _TooLarge(Exception):  # noqa: N818 - caught here, seen nowhere
@@ -20,7 +24,8 @@ class BodyLimit:
     """ASGI middleware; paths under ``except_prefix`` (the nodes' media door) have their own.
 
     Counts what really arrives: a Content-Length can be absent or untrue. Forms with a photo or
-    a list may be larger, when a session cookie comes with them: a stranger's never are.
+    a list, and what nodes report, may be larger, when a session cookie or a token comes with
+    them: a stranger's never are.
     """
 
     def __init__(self, app: ASGIApp, *, except_prefix: str) -> None:
@@ -59,9 +64,17 @@ class BodyLimit:
 
 
 def _limit(scope: Scope) -> int:
+    path = scope["path"]
+    headers = {name: value for name, value in scope["headers"] if name != b"cookie"}
     cookies = b"".join(value for name, value in scope["headers"] if name == b"cookie")
-    is_upload = _UPLOADS.fullmatch(scope["path"]) is not None and b"menshen-session=" in cookies
-    return UPLOAD_LIMIT_BYTES if is_upload else BODY_LIMIT_BYTES
+    if _UPLOADS.fullmatch(path) is not None and _SESSION in cookies:
+        return UPLOAD_LIMIT_BYTES
+    if headers.get(b"authorization", b"").lower().startswith(_TOKEN):
+        if path == DOOR_PATH:
+            return REPORT_LIMIT_BYTES
+        if path.startswith(TRIAL_PATH):
+            return TRIAL_BODY_LIMIT_BYTES
+    return BODY_LIMIT_BYTES
 
 
 async def _refuse(send: Send) -> None:

@@ -10,9 +10,9 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import Response
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from alerts.web.base.node_door import refused, stranger
+from alerts.web.base.node_door import refused, stranger, told_by
 from config.household import PICTURE_PATH, EnrolAnswer, EnrolCode
 
 PATIENCE_S: Final = 25.0
@@ -105,10 +105,9 @@ def picture_door(desk: PictureDesk, tokens: Mapping[str, SecretStr]) -> APIRoute
         """What became of it (``EnrolAnswer``)."""
         if (refusal := stranger(tokens, node=node, authorization=authorization)) is not None:
             return refusal
-        try:
-            told = EnrolAnswer.model_validate_json(await request.body())
-        except ValidationError:
-            return refused(422, "not an answer", "send an EnrolAnswer as JSON")
+        told = await told_by(request, EnrolAnswer)
+        if isinstance(told, Response):
+            return told
         if not desk.answer(ticket, node, told.code):
             return refused(404, "nobody waits for this answer", "nothing is to be done")
         return Response(status_code=204)

@@ -9,17 +9,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter
 from sqlalchemy import Engine, delete, insert, select, update
 
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
-from alerts.web.base.node_door import refused, stranger
+from alerts.web.base.node_door import stranger, told_by
 from alerts.web.base.render import page
 from alerts.web.people.auth import Installer, WebParts
 from alerts.web.schema import discoveries
 from config.clock import Clock
-from config.discovery import DOOR_PATH, REPORT_LIMIT_BYTES, DiscoveryReport, FoundCamera
+from config.discovery import DOOR_PATH, DiscoveryReport, FoundCamera
 from config.live import Discover
 from ingest.engine import reading, writing
 from ingest.live import LiveRelay
@@ -149,15 +149,9 @@ def discovery_router(relay: LiveRelay, tokens: Mapping[str, SecretStr]) -> APIRo
         """A node reports (``DiscoveryReport``, at most 256 KiB)."""
         if (refusal := stranger(tokens, node=node, authorization=authorization)) is not None:
             return refusal
-        body = await request.body()
-        if len(body) > REPORT_LIMIT_BYTES:
-            return refused(413, "the report is too long", "search one network at a time")
-        try:
-            told = DiscoveryReport.model_validate_json(body)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            return refused(422, f"{place}: {first['msg']}", "send a DiscoveryReport as JSON")
+        told = await told_by(request, DiscoveryReport)
+        if isinstance(told, Response):
+            return told
         store = Discoveries(web.engine, web.clock)
         await web.broadcaster.call(lambda: store.report(node, told))
         return Response(status_code=204)

@@ -9,11 +9,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import Response
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
-from alerts.web.base.node_door import refused, stranger
+from alerts.web.base.node_door import refused, stranger, told_by
 from alerts.web.base.render import page
 from alerts.web.base.uploads import Sent, sent
 from alerts.web.context import Web
@@ -23,7 +23,6 @@ from alerts.web.installer.trials import PATIENCE, Trial, Trials
 from alerts.web.people.auth import Installer, Visitor, WebParts
 from config.csv_import import as_toml, camera_of, secrets_toml
 from config.discovery import (
-    TRIAL_LIMIT_BYTES,
     TRIAL_PATH,
     FoundCamera,
     TrialReport,
@@ -38,8 +37,6 @@ from ingest.live import LiveRelay
 
 LOOK_S = 0.3
 _SERVICES_MAX = 3
-_REPORT_BYTES = TRIAL_LIMIT_BYTES * 3 // 2
-"""A picture is a third longer in base64."""
 _TEXTS = (
     *("id", "name", "grid", "legal_class", "duty_holder", "purpose", "sign"),
     *("retention_days", "owner"),
@@ -136,14 +133,9 @@ def found_router(relay: LiveRelay, tokens: Mapping[str, SecretStr]) -> APIRouter
         """A node tells what came of a trial (``TrialReport``)."""
         if (refusal := stranger(tokens, node=node, authorization=authorization)) is not None:
             return refusal
-        body = await request.body()
-        if len(body) > _REPORT_BYTES:
-            return refused(413, "the report is too long", "send a smaller picture")
-        try:
-            told = TrialReport.model_validate_json(body)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            return refused(422, str(first["msg"]), "send a TrialReport as JSON")
+        told = await told_by(request, TrialReport)
+        if isinstance(told, Response):
+            return told
         trials = Trials(web.engine, web.clock)
         if not await web.broadcaster.call(lambda: trials.report(trial_id, node=node, report=told)):
             return refused(404, "nobody waits for this", "ask again from the page")
