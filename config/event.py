@@ -17,6 +17,8 @@ from pydantic import (
 from config.ids import NAME_PATTERN, UUID7_PATTERN
 
 THUMBNAIL_LIMIT_BYTES = 20_000
+EVIDENCE_LIMIT_BYTES = 20_000_000
+"""The largest picture or clip that the centre takes, so the largest that a node makes."""
 """A picture larger than this goes by HTTP, never through MQTT."""
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,12 +13,15 @@ from typing import Any
 
 import av
 
+from config.event import EVIDENCE_LIMIT_BYTES
 from edge.streams.stream import StreamPacket
 
 _TICK = Fraction(1, 90_000)
 _STEP = 3600
 _LONGEST_REORDER = 90_000
 _LONGEST_GAP = 5 * 90_000
+_INDEX_BYTES = 250_000
+"""What an MP4 of 20 s is longer than its packets, with room to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +42,22 @@ class CutClip:
     data: bytes | None
 
 
-def cut_clip(packets: Sequence[StreamPacket], *, codec: str) -> bytes | None:
+def cut_clip(
+    packets: Sequence[StreamPacket], *, codec: str, limit_bytes: int = EVIDENCE_LIMIT_BYTES
+) -> bytes | None:
     """An MP4 that begins at the first key frame of ``packets``, its index at the front.
 
     Args:
         packets: of one stream, in order, as Annex B byte streams.
         codec: ``h264`` or ``hevc``.
+        limit_bytes: the centre takes no larger file; where all is more, the end is shown.
 
     Returns:
         The file, or None when there is no key frame, or nothing that libav can read.
     """
-    first = next((i for i, packet in enumerate(packets) if packet.is_keyframe), None)
-    if first is None:
+    chosen = _fitting(packets, limit_bytes - _INDEX_BYTES)
+    if not chosen:
         return None
-    chosen = packets[first:]
     try:
         with (
             av.open(io.BytesIO(bytes(chosen[0].coded)), format=codec) as head,
@@ -70,6 +76,20 @@ def cut_clip(packets: Sequence[StreamPacket], *, codec: str) -> bytes | None:
             return file.read_bytes()
     except (av.error.FFmpegError, ValueError):
         return None
+
+
+def _fitting(packets: Sequence[StreamPacket], limit_bytes: int) -> Sequence[StreamPacket]:
+    """As many of the last groups as fit; of a group that alone does not, its beginning."""
+    keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
+    total = 0
+    sums = [total := total + packet.size for packet in packets]
+    for first in keys:
+        if total - (sums[first - 1] if first else 0) <= limit_bytes:
+            return packets[first:]
+    if not keys:
+        return ()
+    before = sums[keys[-1] - 1] if keys[-1] else 0
+    return packets[keys[-1] : bisect_right(sums, before + limit_bytes)]
 
 
 def _times(packets: Sequence[StreamPacket]) -> list[tuple[int, int]]:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from config.errors import UserError
+from config.event import EVIDENCE_LIMIT_BYTES
 
-LIMIT_BYTES = 20_000_000
+LIMIT_BYTES = EVIDENCE_LIMIT_BYTES
 HALF_S = 3600.0
 """An upload that was not written to for longer than this is nobody's any more."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")

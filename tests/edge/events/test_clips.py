@@ -89,6 +89,28 @@ def test_nothing_to_cut_is_no_clip(packets: list[StreamPacket]) -> None:
     assert cut_clip([p for p in packets if not p.is_keyframe], codec="h264") is None
 
 
+def test_of_more_than_the_centre_takes_the_end_is_shown(packets: list[StreamPacket]) -> None:
+    keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
+    assert len(keys) >= 3
+    index_bytes = 250_000
+    room = sum(packet.size for packet in packets[keys[1] :]) + index_bytes
+    for limit, first in ((room, keys[1]), (room - 1, keys[2])):
+        data = cut_clip(packets, codec="h264", limit_bytes=limit)
+        assert data is not None
+        assert len(data) <= limit
+        assert len(played(data)) == len(packets) - first
+
+
+def test_of_one_group_that_is_too_large_the_beginning_is_shown(packets: list[StreamPacket]) -> None:
+    group = [replace(packet, is_keyframe=not i) for i, packet in enumerate(packets[:10])]
+    assert packets[0].is_keyframe
+    limit = 250_000 + sum(packet.size for packet in group[:6])
+    data = cut_clip(group, codec="h264", limit_bytes=limit)
+    assert data is not None
+    assert len(played(data)) == 6
+    assert cut_clip(group, codec="h264", limit_bytes=250_000) is None, "not even its key frame"
+
+
 def test_the_ring_gives_a_stretch_of_time_but_nothing_where_masks_hide_something() -> None:
     corner = ((0.0, 0.0), (0.2, 0.0), (0.2, 0.2))
     with served(loop()) as url:
