@@ -21,7 +21,8 @@ from edge.events.pipeline import CameraPipeline
 from edge.streams.stream import Fault, StreamError, VideoStream
 from edge.tools.annotate import Look, annotate, marks_of
 from edge.watching.camera import LIMIT_PX
-from edge.watching.gates import Counters, MainWatch
+from edge.watching.counters import Counters
+from edge.watching.gates import MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture

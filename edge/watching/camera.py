@@ -16,8 +16,10 @@ from edge.live.tap import PacketTap
 from edge.recording.recorder import Recorder
 from edge.streams.backoff import Backoff, LockOut, RetryPolicy
 from edge.streams.stream import Fault, StreamError, StreamInfo, StreamPacket, VideoStream
-from edge.watching.gates import Counters, MainWatch, PictureSink, SubWatch
+from edge.watching.counters import Counters
+from edge.watching.gates import MainWatch, PictureSink
 from edge.watching.masks import MaskBurner, Polygon
+from edge.watching.sub_watch import SubWatch
 from edge.watching.trigger import Trigger
 
 _LOG = get_logger(__name__)

@@ -26,8 +26,8 @@ from edge.health.camera_health import Pulse
 from edge.live.tap import LiveTap
 from edge.recording.recorder import Recorder
 from edge.watching.camera import CameraSpec, CameraState, CameraThreads
+from edge.watching.counters import Counters
 from edge.watching.frame_ring import FrameRing, RingBrokenError
-from edge.watching.gates import Counters
 from edge.watching.memory import give_back_memory
 from edge.watching.planar import MaskedPicture
 

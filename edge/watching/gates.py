@@ -1,11 +1,10 @@
-"""What to decode of a camera's streams, and which pictures to hand on for inference."""
+"""What to decode of a camera's big stream, and which pictures to hand on for inference."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -15,17 +14,14 @@ from edge.events.geometry import Box
 from edge.health.picture_health import PictureHealth
 from edge.streams.frame_time import FrameTimer
 from edge.streams.stream import PacketSource, Picture, StreamPacket
+from edge.watching.counters import Counters
 from edge.watching.gop_ring import GopRing
 from edge.watching.masks import MaskBurner
-from edge.watching.motion import WIDTH, MotionDetector
 from edge.watching.planar import MaskedPicture
+from edge.watching.sub_watch import SubWatch
 from edge.watching.trigger import Trigger
+from edge.watching.undecoded import Pace, Undecoded, utc_of
 
-MOTION_INTERVAL_S = 0.1
-IDLE_INTERVAL_S = 0.4
-"""While nothing moves, every fourth picture is compared: what was missed is in the ring."""
-_KEY_SHARE = 0.45
-"""A key frame is looked at when this share of the interval has passed."""
 SAMPLE_INTERVAL_S = 0.2
 LONG_GOP_S = 2.0
 CATCH_UP_S = 1.0
@@ -51,149 +47,6 @@ class PictureSink(Protocol):
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
         """One picture, its time and what moved in it; valid only until this returns."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What one camera's threads have done since their child started.
-
-    ``decode_s``, ``motion_s`` and ``picture_s`` (colour, masks, copying) are seconds of processor
-    time, so they stay true on a busy machine.
-    """
-
-    packets: int = 0
-    bytes: int = 0
-    decoded: int = 0
-    watched: int = 0
-    sampled: int = 0
-    dropped: int = 0
-    corrupt: int = 0
-    decode_s: float = 0.0
-    motion_s: float = 0.0
-    picture_s: float = 0.0
-    record_errors: int = 0
-
-
-@dataclass(slots=True)
-class _Pace:
-    """Lets through at most one picture per interval of stream time."""
-
-    interval_s: float
-    _last_s: float | None = None
-
-    def would(self, at_s: float, *, share: float = 0.95) -> bool:
-        """Whether this share of the interval has passed, so that a picture would be let through.
-
-        A little less than all of it, so that 5 of 25 pictures are every fifth, not every sixth.
-        """
-        return self._last_s is None or not 0 <= at_s - self._last_s < self.interval_s * share
-
-    def expects(self, packet: StreamPacket, timer: FrameTimer) -> bool:
-        """Whether the picture of a packet would be let through; key frames sooner than others."""
-        share = _KEY_SHARE if packet.is_keyframe else 0.95
-        return self.would(_utc_s(timer, packet.pts_s, packet), share=share)
-
-    def passed(self, at_s: float) -> None:
-        """Note a picture that was let through."""
-        self._last_s = at_s
-
-
-class _Undecoded:
-    """Packets that nobody has needed yet: a key frame makes those before it needless.
-
-    Pictures are given one by one: a group of them decoded at once would take 150 MB.
-    """
-
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
-        self._packets: list[StreamPacket] = []
-        self._skips = False
-
-    def add(self, packet: StreamPacket) -> None:
-        """The next packet of the stream."""
-        if packet.is_keyframe:
-            self.clear()
-        if not self._skips:
-            self._packets.append(packet)
-
-    def clear(self) -> None:
-        """What waits will never be needed; what comes may be."""
-        self._packets.clear()
-        self._skips = False
-
-    def skip(self) -> None:
-        """Nothing before the next key frame will be needed."""
-        self._packets.clear()
-        self._skips = True
-
-    def decode(self, stream: PacketSource) -> Iterator[Picture]:
-        """All pictures of what waits."""
-        packets, self._packets = self._packets, []
-        for packet in packets:
-            begun = time.thread_time()
-            pictures = stream.decode(packet)
-            self._counters.decode_s += time.thread_time() - begun
-            self._counters.decoded += len(pictures)
-            yield from pictures
-
-    def latest(self, stream: PacketSource) -> Iterable[Picture]:
-        """The last picture of what waits, if there is one."""
-        return deque(self.decode(stream), maxlen=1)
-
-
-class SubWatch:
-    """Decodes the small stream and feeds motion to the trigger.
-
-    Packets wait undecoded until a look is due, so the last pictures of a group are never decoded
-    while nothing moves. Looks fall on key frames where they can: then the most are left out.
-    """
-
-    def __init__(self, trigger: Trigger, masks: MaskBurner, counters: Counters) -> None:
-        self._trigger = trigger
-        self._masks = masks
-        self._counters = counters
-        self._motion = MotionDetector()
-        self.health = PictureHealth()
-        self._timer = FrameTimer()
-        self._pace = _Pace(IDLE_INTERVAL_S)
-        self._looked = False
-        self._undecoded = _Undecoded(counters)
-
-    def opened(self) -> None:
-        """A new connection: its clock and its first picture have nothing to do with the last."""
-        self._timer = FrameTimer()
-        self._looked = False
-        self._undecoded.clear()
-
-    def packet(self, stream: PacketSource, packet: StreamPacket) -> bool:
-        """Take one packet, and look for motion when it is time. Returns whether there is any."""
-        if packet.pts_s is not None:
-            self._timer.observe(packet.pts_s, packet.arrived_s)
-        self._undecoded.add(packet)
-        if self._pace.expects(packet, self._timer):
-            for picture in self._undecoded.latest(stream):
-                self._look(picture, packet, _utc_s(self._timer, picture.pts_s, packet))
-        return self._pace.interval_s < IDLE_INTERVAL_S
-
-    def look(self, picture: Picture, packet: StreamPacket, utc_s: float) -> None:
-        """Compare a picture with the background, unless the last look was a moment ago."""
-        if self._pace.would(utc_s):
-            self._look(picture, packet, utc_s)
-
-    def _look(self, picture: Picture, packet: StreamPacket, utc_s: float) -> None:
-        self._pace.passed(utc_s)
-        if not self._looked:
-            self._looked = True
-            self._trigger.look_around(packet.at_s)
-        begun = time.thread_time()
-        grey = picture.grey(WIDTH)
-        self._masks.burn(grey)
-        motion = self._motion.update(grey, utc_s)
-        self.health.update(grey, utc_s)
-        self._pace.interval_s = MOTION_INTERVAL_S if motion.present else IDLE_INTERVAL_S
-        self._counters.watched += 1
-        self._counters.motion_s += time.thread_time() - begun
-        self._trigger.saw(motion, at_s=packet.at_s, utc_s=utc_s)
 
 
 @dataclass(slots=True)
@@ -237,7 +90,7 @@ class MainWatch:
     limit_px: int
     _timer: FrameTimer = field(default_factory=FrameTimer)
     _keys: KeyInterval = field(default_factory=KeyInterval)
-    _pace: _Pace = field(default_factory=lambda: _Pace(SAMPLE_INTERVAL_S))
+    _pace: Pace = field(default_factory=lambda: Pace(SAMPLE_INTERVAL_S))
     _decoding: bool = False
     _patience_s: float = 0.0
     _ring: GopRing[StreamPacket] = field(
@@ -247,11 +100,11 @@ class MainWatch:
     _codec: str = ""
     _shown_from_s: float = 0.0
     _watch: SubWatch = field(init=False)
-    _undecoded: _Undecoded = field(init=False)
+    _undecoded: Undecoded = field(init=False)
 
     def __post_init__(self) -> None:
         self._watch = SubWatch(self.trigger, self.masks, self.counters)
-        self._undecoded = _Undecoded(self.counters)
+        self._undecoded = Undecoded(self.counters)
 
     def opened(self) -> None:
         """A new connection: nothing from the last one can be decoded with it."""
@@ -345,7 +198,7 @@ class MainWatch:
                 self._undecoded.skip()
             elif self._patience_s > 0 or self.sink.has_room():
                 for picture in self._undecoded.latest(stream):
-                    self._hand_on(picture, _utc_s(self._timer, picture.pts_s, packet))
+                    self._hand_on(picture, utc_of(self._timer, picture.pts_s, packet))
 
     def _is_late(self, packet: StreamPacket) -> bool:
         """Whether we are so far behind that the rest of this group is left out.
@@ -356,13 +209,13 @@ class MainWatch:
         if packet.is_keyframe:
             return False
         late_s = max(LATE_S, (self._keys.longest_s or 0.0) / 2)
-        return self.sink.age_s(_utc_s(self._timer, packet.pts_s, packet)) > late_s
+        return self.sink.age_s(utc_of(self._timer, packet.pts_s, packet)) > late_s
 
     def _show(
         self, pictures: Iterable[Picture], packet: StreamPacket, *, watch: bool, sample: bool
     ) -> None:
         for picture in pictures:
-            utc_s = _utc_s(self._timer, picture.pts_s, packet)
+            utc_s = utc_of(self._timer, picture.pts_s, packet)
             if watch:
                 self._watch.look(picture, packet, utc_s)
             if sample and self._pace.would(utc_s):
@@ -379,10 +232,3 @@ class MainWatch:
         self.counters.sampled += 1
         self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, self.trigger.boxes_at(utc_s))
         self.counters.picture_s += time.thread_time() - begun
-
-
-def _utc_s(timer: FrameTimer, pts_s: float | None, packet: StreamPacket) -> float:
-    """Unix seconds of a picture; a stream without time stamps is timed by arrival."""
-    if pts_s is None or timer.offset_s is None:
-        return packet.arrived_s
-    return timer.unix_s(pts_s, packet.arrived_s)

@@ -18,8 +18,8 @@ from edge.events.clips import ClipOrder, CutClip
 from edge.health.camera_health import Pulse
 from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.child import BEAT_INTERVAL_S, Appetite, Beat, ChildJob, Retune, run_child
+from edge.watching.counters import Counters
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
-from edge.watching.gates import Counters
 from edge.watching.patience import Effort, Patience, effort_of
 
 _LOG = get_logger(__name__)

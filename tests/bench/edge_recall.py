@@ -22,10 +22,12 @@ from edge.streams.rtsp import LATER_S, SOON_S
 from edge.streams.stream import Picture, StreamPacket
 from edge.tools.replay import recordings
 from edge.watching.camera import LIMIT_PX
-from edge.watching.gates import Counters, MainWatch, SubWatch
+from edge.watching.counters import Counters
+from edge.watching.gates import MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
+from edge.watching.sub_watch import SubWatch
 from edge.watching.trigger import Trigger
 from edge.worker import look
 from models.core import VisionCore

@@ -13,7 +13,8 @@ from config.event import EventKind
 from config.site import Gate
 from edge.events.clips import cut_clip
 from edge.streams.stream import StreamPacket, VideoStream
-from edge.watching.gates import Counters, MainWatch
+from edge.watching.counters import Counters
+from edge.watching.gates import MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.trigger import Trigger
 from tests.edge.hostile import loop, read, served

@@ -13,10 +13,12 @@ import pytest
 
 from config.site import Gate
 from edge.streams.stream import StreamPacket
-from edge.watching.gates import Counters, KeyInterval, MainWatch, SubWatch
+from edge.watching.counters import Counters
+from edge.watching.gates import KeyInterval, MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.motion import Motion
 from edge.watching.planar import MaskedPicture
+from edge.watching.sub_watch import SubWatch
 from edge.watching.trigger import Trigger
 from models.planes import PlanarFrame
 

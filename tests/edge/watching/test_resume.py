@@ -30,7 +30,8 @@ from edge.simulator.server import RtspServer
 from edge.simulator.source import CameraSource
 from edge.streams.stream import VideoStream
 from edge.watching.camera import CameraSpec, CameraThreads
-from edge.watching.gates import Counters, MainWatch
+from edge.watching.counters import Counters
+from edge.watching.gates import MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
