@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from config.errors import UserError
+from ingest.prepared import speak_quickly
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite writer waits for another one."""
@@ -53,6 +54,7 @@ def open_engine(url: str) -> Engine:
         max_overflow=20,
         connect_args={"timeout": SOCKET_TIMEOUT_S, "application_name": "menshen"},
     )
+    speak_quickly(engine)
     event.listen(engine, "connect", _prepare_postgresql)
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _check_if_idle)
