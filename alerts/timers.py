@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, bindparam, select
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, Select, bindparam, func, select
 
 from alerts.life.state import Fire, Refused, TimerKind
 from alerts.store import schema
 from alerts.store.applying import AlertStore
 from config.clock import Clock
 from config.logs import get_logger
-from ingest.engine import reading
+from ingest.engine import reading, writing
 
 BATCH = 100
 
-_timers = schema.timers.c
-_DUE = (
-    select(_timers.alert_id, _timers.kind)
-    .where(_timers.due_at <= bindparam("now", type_=_timers.due_at.type))
-    .order_by(_timers.due_at)
-    .limit(BATCH)
-)
 _log = get_logger(__name__)
 
 
-class Timers:
-    """Looks for due timers; any number may share one database.
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A timer that is due, and this transaction's to fire."""
 
-    Two that see the same row both ask the state machine; the alert's lock lets one go first,
-    and the other finds its timer no longer due.
+    alert_id: str
+    kind: TimerKind
+
+
+class Timers:
+    """Fires due timers, one transaction each; any number may share one database.
+
+    Each takes the oldest that no other is firing. The claim is a lock of the transaction that
+    fires, so whoever dies in the middle leaves the timer due, and free at once.
     """
 
     def __init__(self, engine: Engine, clock: Clock, *, store: AlertStore) -> None:
@@ -38,16 +43,73 @@ class Timers:
     def run_once(self) -> int:
         """Fire what is due, oldest first, at most 100; returns how many fired."""
         with reading(self._engine) as connection:
-            due = connection.execute(_DUE, {"now": self._clock.now()}).all()
-        return sum(self._fire(row.alert_id, TimerKind(row.kind)) for row in due)
+            waiting = len(connection.execute(_WAITING, {"now": self._clock.now()}).all())
+        fired, passed = 0, set[str]()
+        for _ in range(waiting):
+            is_fired = self._fire_next(passed)
+            if is_fired is None:
+                break
+            fired += is_fired
+        return fired
 
-    def _fire(self, alert_id: str, kind: TimerKind) -> int:
+    def _fire_next(self, passed: set[str]) -> bool | None:
+        """Whether the next one fired, else it joins ``passed``; None: others have the rest."""
+        due: Due | None = None
         try:
-            self._store.apply(alert_id, Fire(kind))
-        except Refused:
-            return 0
-        except Exception:  # noqa: BLE001
-            # The row stays due: it fires at the next look, and the others go first now.
-            _log.exception("a timer could not be fired", alert_id=alert_id, timer=str(kind))
-            return 0
-        return 1
+            with writing(self._engine) as connection:
+                due = claim(connection, self._clock.now(), passed)
+                if due is None:
+                    return None
+                _, happened = self._store.apply_within(connection, due.alert_id, Fire(due.kind))
+        except Exception as error:
+            if due is None:
+                raise
+            passed.add(due.alert_id)
+            if not isinstance(error, Refused):
+                # The row stays due: it fires at the next look, and the others go first now.
+                _log.exception(
+                    "a timer could not be fired", alert_id=due.alert_id, timer=str(due.kind)
+                )
+            return False
+        self._store.committed(happened)
+        return True
+
+
+def claim(connection: Connection, now: datetime, passed: Collection[str] = ()) -> Due | None:
+    """The oldest due timer that no other transaction has claimed, except alerts ``passed``.
+
+    It is this one's until the transaction ends, however it ends. Nobody ever waits for a claim,
+    so it may be taken before the alerts' locks. It does not lock the timer's row: whoever
+    answers the alert meanwhile holds the alert and waits for that row, and would wait for ever.
+    """
+    statement = _CLAIM if connection.dialect.name == "postgresql" else _FIRST
+    row = connection.execute(statement, {"now": now, "passed": list(passed)}).first()
+    return Due(row.alert_id, TimerKind(row.kind)) if row is not None else None
+
+
+_timers = schema.timers.c
+
+
+def _oldest(limit: int) -> Select[str, str]:
+    is_due = _timers.due_at <= bindparam("now", type_=_timers.due_at.type)
+    return (
+        select(_timers.alert_id, _timers.kind).where(is_due).order_by(_timers.due_at).limit(limit)
+    )
+
+
+def _free(limit: int) -> Select[str, str]:
+    return _oldest(limit).where(_timers.alert_id.not_in(bindparam("passed", expanding=True)))
+
+
+def _claiming() -> Select[str, str]:
+    # As a CTE with a limit it is read in its order and only up to the first that is free: in one
+    # plain select the locks could be taken of all rows, before they are sorted.
+    due = _free(BATCH).cte("due")
+    name = func.hashtextextended(func.concat("timer ", due.c.alert_id), 0)
+    return select(due.c.alert_id, due.c.kind).where(func.pg_try_advisory_xact_lock(name)).limit(1)
+
+
+_WAITING = _oldest(BATCH)
+_FIRST = _free(1)
+"""On SQLite, where a transaction that writes is alone."""
+_CLAIM = _claiming()

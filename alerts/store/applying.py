@@ -61,20 +61,31 @@ class AlertStore:
         if self._listener is not None and happened:
             self._listener(happened)
 
+    def apply_within(
+        self, connection: Connection, alert_id: str, command: Command
+    ) -> tuple[Transition, Sequence[Happened]]:
+        """As :meth:`apply`, in the caller's transaction; hand what happened to :meth:`committed`.
+
+        Raises:
+            LostRace: another transaction changed the alert first; roll back.
+        """
+        work = Work(connection, self._site, self._clock.now())
+        keys = self._root_keys(connection, alert_id, command)
+        held = work.load(alert_id, keys)
+        if held is None:
+            raise UserError(
+                where=f"alert {alert_id}",
+                problem="does not exist",
+                remedy="take the id from the list of alerts",
+            )
+        transition = work.apply(held, heed_root(work, held, command, keys))
+        work.flush()
+        return transition, work.happened
+
     def _apply_once(self, alert_id: str, command: Command) -> Transition:
         with writing(self._engine) as connection:
-            work = Work(connection, self._site, self._clock.now())
-            keys = self._root_keys(connection, alert_id, command)
-            held = work.load(alert_id, keys)
-            if held is None:
-                raise UserError(
-                    where=f"alert {alert_id}",
-                    problem="does not exist",
-                    remedy="take the id from the list of alerts",
-                )
-            transition = work.apply(held, heed_root(work, held, command, keys))
-            work.flush()
-        self.committed(work.happened)
+            transition, happened = self.apply_within(connection, alert_id, command)
+        self.committed(happened)
         return transition
 
     def _root_keys(
