@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import Protocol
 
 from config.site import Gate
@@ -17,9 +18,10 @@ from edge.streams.stream import PacketSource, Picture, StreamPacket
 from edge.watching.counters import Counters
 from edge.watching.gop_ring import GopRing
 from edge.watching.masks import MaskBurner
+from edge.watching.moments import Moments
 from edge.watching.planar import MaskedPicture
 from edge.watching.sub_watch import SubWatch
-from edge.watching.trigger import Trigger
+from edge.watching.trigger import Trigger, Wanted
 from edge.watching.undecoded import Pace, Undecoded, utc_of
 
 SAMPLE_INTERVAL_S = 0.2
@@ -89,6 +91,8 @@ class MainWatch:
     gate: Gate | None
     limit_px: int
     _timer: FrameTimer = field(default_factory=FrameTimer)
+    _moments: Moments = field(default_factory=Moments)
+    _done_s: float = -inf
     _keys: KeyInterval = field(default_factory=KeyInterval)
     _pace: Pace = field(default_factory=lambda: Pace(SAMPLE_INTERVAL_S))
     _decoding: bool = False
@@ -108,7 +112,7 @@ class MainWatch:
 
     def opened(self) -> None:
         """A new connection: nothing from the last one can be decoded with it."""
-        self._timer = FrameTimer()
+        self._timer, self._moments = FrameTimer(), Moments()
         self._keys = KeyInterval()
         with self._lock:
             self._ring.clear()
@@ -118,6 +122,7 @@ class MainWatch:
 
     def packet(self, stream: PacketSource, packet: StreamPacket) -> bool:
         """Keep one packet, and decode what is wanted. Returns whether pictures are."""
+        packet = self._moments.of(packet)
         if packet.pts_s is not None:
             self._timer.observe(packet.pts_s, packet.arrived_s)
         self.counters.packets += 1
@@ -127,7 +132,7 @@ class MainWatch:
             self._ring.append(packet)
             self._codec = stream.codec
         gate = self.gate or self._keys.gate()
-        wanted = self.trigger.wanted(packet.at_s)
+        wanted = self._wanted(packet)
         if wanted is None and gate is not Gate.ALWAYS:
             if self._decoding:
                 self._decoding = False
@@ -141,15 +146,10 @@ class MainWatch:
                 self.counters.decode_s += time.thread_time() - begun
                 self.counters.decoded += len(pictures)
                 self._show(pictures, packet, watch=gate is Gate.KEYFRAMES, sample=present)
-        elif self._decoding:
+        elif self._decoding and (wanted is None or wanted.has(packet.at_s)):
             self._decode(stream, packet, gate)
         elif len(self._ring) > 0:  # else there is no key frame yet to start from
-            self._decoding = True
-            self._patience_s = CATCH_UP_S
-            stream.restart_decoder()
-            since = packet.at_s if wanted is None else wanted.since_s
-            for kept in self._ring.since(since):
-                self._decode(stream, kept, gate, catching_up=True)
+            self._catch_up(stream, wanted or Wanted(packet.at_s, packet.at_s), gate)
         return wanted is not None or gate is Gate.ALWAYS
 
     def hide_before(self, at_s: float) -> None:
@@ -183,13 +183,31 @@ class MainWatch:
         first = keys[-1] if keys else 0
         return [packet for packet in packets[first:] if packet.arrived_s <= until_s], codec
 
+    def _catch_up(self, stream: PacketSource, wanted: Wanted, gate: Gate) -> None:
+        """Go back in the ring to where pictures are wanted, and decode from there to its end."""
+        self._decoding = True
+        self._patience_s = CATCH_UP_S
+        stream.restart_decoder()
+        self._undecoded.clear()
+        kept = None
+        for kept in self._ring.since(wanted.since_s):
+            self._decode(stream, kept, gate, catching_up=True)
+        if kept is not None:
+            self._done_s = max(self._done_s, min(kept.at_s, wanted.until_s))
+
+    def _wanted(self, packet: StreamPacket) -> Wanted | None:
+        """What is wanted up to this packet of that which is still here and was not looked at."""
+        return self.trigger.wanted(packet.at_s, max(self._done_s, self._ring.oldest_s))
+
     def _decode(
         self, stream: PacketSource, packet: StreamPacket, gate: Gate, *, catching_up: bool = False
     ) -> None:
         """Take a packet while pictures are wanted; all are decoded only where all are watched."""
-        wanted = self.trigger.wanted(packet.at_s)
+        wanted = self._wanted(packet)
         # What the ring holds from before `since_s` is decoded for reference only.
-        sample = wanted is not None and packet.at_s >= wanted.since_s
+        sample = wanted is not None and wanted.has(packet.at_s)
+        if sample:
+            self._done_s = packet.at_s
         self._undecoded.add(packet)
         if gate is not Gate.SUBSTREAM:
             self._show(self._undecoded.decode(stream), packet, watch=True, sample=sample)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 
@@ -84,6 +85,11 @@ class GopRing(Generic[P]):
                 first = index
         for gop in list(self._gops)[first:]:
             yield from gop
+
+    @property
+    def oldest_s(self) -> float:
+        """The moment of the first packet that is kept; minus infinity when there is none."""
+        return self._gops[0][0].at_s if self._gops else -inf
 
     def all(self) -> Iterator[P]:
         """Everything that is kept, in order."""

@@ -9,6 +9,7 @@ from edge.streams.frame_time import FrameTimer
 from edge.streams.stream import PacketSource, Picture, StreamPacket
 from edge.watching.counters import Counters
 from edge.watching.masks import MaskBurner
+from edge.watching.moments import Moments
 from edge.watching.motion import WIDTH, MotionDetector
 from edge.watching.trigger import Trigger
 from edge.watching.undecoded import Pace, Undecoded, utc_of
@@ -31,19 +32,20 @@ class SubWatch:
         self._counters = counters
         self._motion = MotionDetector()
         self.health = PictureHealth()
-        self._timer = FrameTimer()
+        self._timer, self._moments = FrameTimer(), Moments()
         self._pace = Pace(IDLE_INTERVAL_S)
         self._looked = False
         self._undecoded = Undecoded(counters)
 
     def opened(self) -> None:
         """A new connection: its clock and its first picture have nothing to do with the last."""
-        self._timer = FrameTimer()
+        self._timer, self._moments = FrameTimer(), Moments()
         self._looked = False
         self._undecoded.clear()
 
     def packet(self, stream: PacketSource, packet: StreamPacket) -> bool:
         """Take one packet, and look for motion when it is time. Returns whether there is any."""
+        packet = self._moments.of(packet)
         if packet.pts_s is not None:
             self._timer.observe(packet.pts_s, packet.arrived_s)
         self._undecoded.add(packet)

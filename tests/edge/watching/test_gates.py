@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -181,6 +181,38 @@ def test_decoding_goes_on_and_ends_after_the_motion() -> None:
     gaps = np.diff(camera.sink.at)
     assert gaps.max() <= 0.21
     assert gaps.mean() >= 0.17, "five pictures a second, not all"
+
+
+@pytest.mark.parametrize("moving", [range(100, 120), (*range(100, 108), *range(130, 138))])
+@pytest.mark.parametrize(("main_late_s", "sub_late_s"), [(0, 0), (6, 0), (0, 6)])
+def test_what_moved_is_looked_at_though_one_of_the_streams_is_read_late(
+    main_late_s: float, sub_late_s: float, moving: Sequence[int]
+) -> None:
+    camera = Camera(Gate.SUBSTREAM)
+
+    def sub(number: int) -> None:
+        at_s = number / FPS
+        motion = Motion(active=number in moving, boxes=BOXES if number in moving else ())
+        camera.trigger.saw(motion, at_s=at_s, utc_s=1e9 + at_s)
+
+    def main(number: int) -> None:
+        pts_s, late_s = number / FPS, main_late_s * (number > 50)
+        key, read_s = number % GOP == 0, number / FPS + late_s
+        camera.watch.packet(
+            camera.source, StreamPacket(pts_s, 1e9 + read_s, read_s, 100, key, None)
+        )
+
+    for step in range(300):
+        if step >= sub_late_s * FPS:
+            sub(round(step - sub_late_s * FPS))
+        if step >= main_late_s * FPS:
+            main(round(step - main_late_s * FPS))
+    looked_at = {round((at - 1e9) * FPS) for at in camera.sink.at}
+    wanted = {number for number in range(100, 140) if number in moving}
+    assert all({number, number + 1} & looked_at for number in wanted), "5 pictures a second"
+    assert min(looked_at) >= 92, "and no others"
+    assert max(looked_at) <= max(wanted) + 16
+    assert camera.sink.at == sorted(camera.sink.at), "each once"
 
 
 def test_of_a_sub_stream_in_which_nothing_moves_the_end_of_each_group_is_left_out() -> None:
