@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
@@ -16,7 +16,8 @@ from config.errors import UserError
 from config.event import Event
 from config.logs import get_logger
 from config.ranges import Range, SeqSet
-from config.wire import EventBatch, Receipt
+from config.wire import Receipt
+from ingest.arrival import Batch, EventRow, arrived, first_of, one_by_one
 from ingest.engine import reading, writing
 from ingest.failures import UNSTORABLE, is_deadlock, is_poison, sqlstate
 from ingest.letters.bury import bury
@@ -66,7 +67,7 @@ class EventStore:
         self._sql = statements_for(engine.dialect.name)
         self._partitions = Partitions(engine)
 
-    def insert(self, batch: EventBatch) -> Receipt:
+    def insert(self, batch: Batch) -> Receipt:
         """Store one batch in one transaction; the receipt tells what is then committed.
 
         Raises:
@@ -75,7 +76,7 @@ class EventStore:
         return self.insert_group([batch])[0]
 
     def insert_group(
-        self, batches: Sequence[EventBatch], letters: Iterable[DeadLetter] = ()
+        self, batches: Sequence[Batch], letters: Iterable[DeadLetter] = ()
     ) -> list[Receipt]:
         """Store several batches and dead letters in one transaction: one commit for all.
 
@@ -87,13 +88,13 @@ class EventStore:
             sqlalchemy.exc.DBAPIError: nothing was stored; see :mod:`ingest.failures`.
         """
         given = list(letters)
+        arrivals = [arrived(batch) for batch in batches]
         self._partitions.prepare(
-            (numbered.event.id for batch in batches for numbered in batch.events),
-            self.clock.now(),
+            (row.id for arrival in arrivals for row in arrival.rows), self.clock.now()
         )
         attempt = 1
         while True:
-            shares = shares_of(batches)
+            shares = shares_of(arrivals)
             try:
                 with writing(self.engine) as connection:
                     receipts = self._store(connection, shares, given, self.clock.now())
@@ -106,7 +107,7 @@ class EventStore:
                 return receipts
 
     def insert_resilient(
-        self, batches: Sequence[EventBatch], letters: Iterable[DeadLetter] = ()
+        self, batches: Sequence[Batch], letters: Iterable[DeadLetter] = ()
     ) -> list[Receipt]:
         """As :meth:`insert_group`; data that the database refuses is buried, not raised.
 
@@ -123,8 +124,8 @@ class EventStore:
         self.insert_group([], given)
         receipts: dict[Key, Receipt] = {}
         for batch in batches:
-            for numbered in batch.events:
-                receipt = self._insert_or_bury(batch.model_copy(update={"events": (numbered,)}))
+            for single in one_by_one(batch):
+                receipt = self._insert_or_bury(single)
                 if receipt is not None:
                     receipts[batch.node, batch.epoch] = receipt
         return list(receipts.values())
@@ -176,17 +177,14 @@ class EventStore:
         """Lock the sequences, insert what is new, bury what contradicts, write what is covered."""
         keys = sorted(shares)
         before = self._locked(connection, keys, now) if keys else {}
-        rows = []
+        rows: list[EventRow] = []
         for key in keys:
             settled = _settled(connection, shares[key], before[key])
-            rows += [
-                _event_row(key, seq, event, now)
-                for seq, event in shares[key].events.items()
-                if seq not in settled
-            ]
-        rows.sort(key=lambda row: str(row["id"]))  # the same order in every replica
-        new_ids = self._sql.insert_events(connection, rows)
-        _bury_known_ids(connection, shares, [row for row in rows if row["id"] not in new_ids])
+            mine = shares[key].events.items()
+            rows += [row for seq, row in mine if seq not in settled]
+        rows.sort()  # by id, no two of which are the same: the same order in every replica
+        new_ids = self._sql.insert_events(connection, rows, now)
+        _bury_known_ids(connection, shares, [row for row in rows if row.id not in new_ids])
         after = {key: shares[key].applied_to(before[key], new_ids) for key in keys}
         if after:
             self._sql.save(connection, [_sequence_row(key, after[key], now) for key in keys])
@@ -202,17 +200,18 @@ class EventStore:
             found = self._sql.lock(connection, keys)
         return found
 
-    def _insert_or_bury(self, batch: EventBatch) -> Receipt | None:
+    def _insert_or_bury(self, batch: Batch) -> Receipt | None:
         try:
             return self.insert(batch)
         except (StatementError, *UNSTORABLE) as error:
             if not is_poison(error):
                 raise
-            numbered = batch.events[0]
+            seq, camera, body = first_of(batch)
             letter = DeadLetter.of_event(
                 node=batch.node,
-                seq=numbered.seq,
-                event=numbered.event,
+                seq=seq,
+                camera=camera,
+                body=body,
                 reason=f"the database refused it: {_brief(error)}",
             )
         self.insert_group([], [letter])
@@ -236,36 +235,14 @@ def _settled(connection: Connection, share: Share, before: SequenceRow) -> froze
     return frozenset(places) | deleted_among(connection, share.key, rowless)
 
 
-def _bury_known_ids(
-    connection: Connection, shares: dict[Key, Share], rows: list[dict[str, Any]]
-) -> None:
-    places = places_of_ids(connection, [row["id"] for row in rows]) if rows else {}
+def _bury_known_ids(connection: Connection, shares: dict[Key, Share], rows: list[EventRow]) -> None:
+    places = places_of_ids(connection, [row.id for row in rows]) if rows else {}
     for row in rows:
-        place = places[row["id"]]
-        if place != Place(row["id"], row["node"], row["epoch"], row["seq"]):
+        place = places[row.id]
+        if place != Place(row.id, row.node, row.epoch, row.seq):
             where = f"number {place.seq} of epoch {place.epoch} of node {place.node}"
-            share = shares[row["node"], row["epoch"]]
-            share.contradicts(row["seq"], f"its id is stored already, as {where}")
-
-
-def _event_row(key: Key, seq: int, event: Event, now: datetime) -> dict[str, Any]:
-    # PostgreSQL's text cannot hold a NUL; the body keeps it, as JSON escapes it.
-    plate = event.plate.text.replace("\0", "") if event.plate else None
-    return {
-        "id": event.id,
-        "node": key[0],
-        "epoch": key[1],
-        "seq": seq,
-        "camera": event.camera,
-        "kind": str(event.kind),
-        "severity": str(event.severity),
-        "visit": event.visit,
-        "revision": event.revision,
-        "captured_at": event.captured_at.astimezone(UTC),
-        "received_at": now,
-        "plate_text": plate,
-        "body": event.model_dump_json(exclude_defaults=True),
-    }
+            share = shares[row.node, row.epoch]
+            share.contradicts(row.seq, f"its id is stored already, as {where}")
 
 
 def _sequence_row(key: Key, row: SequenceRow, now: datetime) -> dict[str, Any]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from config.ranges import SeqSet
+from ingest.arrival import EventRow, utc_text
 from ingest.schema import events, nodes, sequences
 
 Key = tuple[str, str]
@@ -41,7 +44,9 @@ class Place:
 class Statements(Protocol):
     """What differs between the databases."""
 
-    def insert_events(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    def insert_events(
+        self, connection: Connection, rows: Sequence[EventRow], now: datetime
+    ) -> set[str]:
         """Insert rows of ``events`` and their ``routing_queue`` rows; the ids that were new."""
 
     def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, SequenceRow]:
@@ -52,12 +57,11 @@ class Statements(Protocol):
 
 
 _COLUMNS = (
-    "id, node, epoch, seq, camera, kind, severity, visit, revision, captured_at, received_at, "
-    "plate_text, body"
+    "id, node, epoch, seq, camera, kind, severity, visit, revision, captured_at, plate_text, body"
 )
-"""The columns of an event, in the order in which :class:`ingest.store.EventStore` gives them."""
-_SQLITE_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES "  # noqa: S608
-_SQLITE_QUEUE = "INSERT INTO routing_queue (event_id, enqueued_at) VALUES "
+"""The columns of an event, in the order of :class:`ingest.arrival.EventRow`."""
+_SQLITE_EVENTS = f"INSERT INTO events (received_at, {_COLUMNS}) VALUES "  # noqa: S608
+_SQLITE_QUEUE = "INSERT INTO routing_queue (enqueued_at, event_id) VALUES "
 _SQLITE_ROWS = (1000, 50, 1)
 """Rows of one INSERT. The driver gives Python's lock away for each statement, and must wait to have
 it back while :mod:`ingest.subscriber` reads the next group: with a thousand rows in a statement it
@@ -67,23 +71,27 @@ waits seldom. Few sizes, so that their prepared statements are found again."""
 class SqliteStatements:
     """SQLite: the transaction has the only write lock already."""
 
-    def insert_events(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
-        if not rows:
-            return set()
-        known = connection.execute(
-            text("SELECT id FROM events WHERE id IN (SELECT value FROM json_each(:ids))"),
-            {"ids": json.dumps([row["id"] for row in rows])},
-        )
-        present = {found[0] for found in known}
-        fresh = [row for row in rows if row["id"] not in present]
-        if fresh:
-            # Straight to the driver: turning each value's type cost as much as storing it.
-            now = _sqlite_moment(fresh[0]["received_at"])
-            for row in fresh:
-                row |= {"captured_at": _sqlite_moment(row["captured_at"]), "received_at": now}
-            _insert_many(connection, _SQLITE_INSERT, [tuple(row.values()) for row in fresh])
-            _insert_many(connection, _SQLITE_QUEUE, [(row["id"], now) for row in fresh])
-        return {row["id"] for row in fresh}
+    def insert_events(
+        self, connection: Connection, rows: Sequence[EventRow], now: datetime
+    ) -> set[str]:
+        moment = utc_text(now)
+        new: set[str] = set()
+        for part in _in_sizes(rows):
+            fresh = part
+            try:
+                _insert_sqlite(connection, _SQLITE_EVENTS, fresh, moment)
+            except IntegrityError:  # which has undone this statement, and no other
+                known = _known_ids(connection, part)
+                if not known:
+                    raise
+                fresh = [row for row in part if row.id not in known]
+                for smaller in _in_sizes(fresh):
+                    _insert_sqlite(connection, _SQLITE_EVENTS, smaller, moment)
+            ids = [row.id for row in fresh]
+            for waiting in _in_sizes([(one,) for one in ids]):
+                _insert_sqlite(connection, _SQLITE_QUEUE, waiting, moment)
+            new.update(ids)
+        return new
 
     def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, SequenceRow]:
         return read_sequences(connection, keys)
@@ -101,34 +109,53 @@ class SqliteStatements:
         connection.execute(statement, renamed)
 
 
-def _insert_many(connection: Connection, into: str, rows: list[tuple[Any, ...]]) -> None:
-    """Insert ``rows``, all of one length, in as few statements as their sizes allow."""
-    marks = f"({', '.join('?' * len(rows[0]))})"
+def _known_ids(connection: Connection, rows: Sequence[EventRow]) -> set[str]:
+    known = connection.execute(
+        text("SELECT id FROM events WHERE id IN (SELECT value FROM json_each(:ids))"),
+        {"ids": json.dumps([row.id for row in rows])},
+    )
+    return set(known.scalars())
+
+
+Part = TypeVar("Part", bound=Sequence[Any])
+
+
+def _in_sizes(rows: Sequence[Part]) -> Iterator[Sequence[Part]]:
     start = 0
     for size in _SQLITE_ROWS:
-        statement = into + ", ".join([marks] * size)
         while len(rows) - start >= size:
-            values = tuple(chain.from_iterable(rows[start : start + size]))
-            connection.exec_driver_sql(statement, values)
+            yield rows[start : start + size]
             start += size
 
 
-def _sqlite_moment(moment: datetime) -> str:
-    """A moment in UTC as :class:`ingest.schema.UtcDateTime` has it written in SQLite."""
-    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+def _insert_sqlite(
+    connection: Connection, into: str, rows: Sequence[Sequence[Any]], moment: str
+) -> None:
+    """Insert ``rows`` in one statement, ``moment`` before the columns of each.
+
+    Straight to the driver: turning each value's type cost as much as storing it.
+    """
+    values = (moment, *chain.from_iterable(rows))
+    connection.exec_driver_sql(_sqlite_statement(into, len(rows), len(rows[0])), values)
+
+
+@cache
+def _sqlite_statement(into: str, rows: int, columns: int) -> str:
+    places = (range(2 + row * columns, 2 + (row + 1) * columns) for row in range(rows))
+    return into + ",".join(f"(?1,{','.join(f'?{n}' for n in row)})" for row in places)
 
 
 _POSTGRES_INSERT = text("""
 WITH incoming AS (
     SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS incoming(
         id text, node text, epoch text, seq bigint, camera text, kind text, severity text,
-        visit text, revision integer, captured_at timestamptz, received_at timestamptz,
+        visit text, revision integer, captured_at timestamp,
         plate_text text, body text)
 ), stored AS (
     INSERT INTO events (id, node, epoch, seq, camera, kind, severity, visit, revision,
                         captured_at, received_at, plate_text, body)
     SELECT id, node, epoch, seq, camera, kind, severity, visit, revision,
-           captured_at, received_at, plate_text, body
+           captured_at AT TIME ZONE 'UTC', CAST(:now AS timestamptz), plate_text, body
     FROM incoming ORDER BY id
     ON CONFLICT (id) DO NOTHING
     RETURNING id, received_at
@@ -151,10 +178,13 @@ WHERE sequences.node = incoming.node AND sequences.epoch = incoming.epoch
 class PostgresStatements:
     """PostgreSQL: a whole group in one round trip per statement."""
 
-    def insert_events(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    def insert_events(
+        self, connection: Connection, rows: Sequence[EventRow], now: datetime
+    ) -> set[str]:
         if not rows:
             return set()
-        found = connection.execute(_POSTGRES_INSERT, {"rows": _json(rows)}).scalar_one()
+        values = {"rows": _json([row._asdict() for row in rows]), "now": now}
+        found = connection.execute(_POSTGRES_INSERT, values).scalar_one()
         return set((found or "").split())
 
     def lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, SequenceRow]:

@@ -18,7 +18,8 @@ from config.logs import get_logger
 from config.mqtt import BrokerAddress, Delivery, MqttLink
 from config.tls import TlsFiles
 from config.topics import Topics, node_of
-from config.wire import EventBatch, Presence, Receipt, decode, encode
+from config.wire import Presence, Receipt, decode, encode
+from ingest.arrival import Batch, size_of
 from ingest.failures import UNSTORABLE, in_words, is_poison
 from ingest.letters.reading import DeadLetter, read_events
 from ingest.presence import record_presence
@@ -46,13 +47,13 @@ class _Group:
     """Messages that share one commit."""
 
     deliveries: list[Delivery] = field(default_factory=list)
-    batches: list[EventBatch] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     signs: list[Presence] = field(default_factory=list)
 
     def is_full(self) -> bool:
         """More would make one commit too long, or be too much to hold."""
-        events = sum(len(batch.events) for batch in self.batches)
+        events = sum(map(size_of, self.batches))
         return events >= _GROUP_EVENTS or len(self.deliveries) >= _GROUP_MESSAGES
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.errors import UserError
-from config.event import Event
 from config.topics import node_of
 from config.wire import BATCH_LIMIT_BYTES, EventBatch, Numbered, decode
+from ingest.arrival import Batch
+from ingest.letters.verbatim import read_verbatim
 
 HEAD_BYTES = 512
 REASON_CHARACTERS = 500
@@ -43,12 +44,11 @@ class DeadLetter:
         )
 
     @classmethod
-    def of_event(cls, *, node: str, seq: int, event: Event, reason: str) -> DeadLetter:
+    def of_event(cls, *, node: str, seq: int, camera: str, body: str, reason: str) -> DeadLetter:
         """A letter that keeps the whole event, since nothing of it is stored elsewhere."""
-        body = event.model_dump_json(exclude_defaults=True)
         payload = f"{node} {seq} {body}".encode()
         return cls(
-            topic=f"{node}/{event.camera}",
+            topic=f"{node}/{camera}",
             reason=reason[:REASON_CHARACTERS],
             digest=hashlib.sha256(payload).hexdigest(),
             head=body.encode()[:HEAD_BYTES],
@@ -62,7 +62,7 @@ class DeadLetter:
 class Mail:
     """What one message holds: events that can be stored, and letters for what cannot."""
 
-    batch: EventBatch | None = None
+    batch: Batch | None = None
     letters: tuple[DeadLetter, ...] = field(default=())
 
 
@@ -72,8 +72,9 @@ def read_events(topic: str, payload: bytes) -> Mail:
     When some events of a batch are bad, the others are still taken. A batch that names another
     node than its topic is refused as a whole: a broker's access list works on topics.
     """
+    batch: Batch | None = read_verbatim(payload)
     try:
-        batch = decode(EventBatch, payload, topic=topic)
+        batch = batch or decode(EventBatch, payload, topic=topic)
     except UserError as error:
         return _salvage(topic, payload, str(error))
     if batch.node != node_of(topic):

@@ -18,7 +18,8 @@ from sqlalchemy import Engine
 from config.clock import Clock, SystemClock
 from config.interpreter import prepare_to_serve
 from config.logs import configure_logs
-from config.wire import EventBatch, Receipt
+from config.wire import Receipt
+from ingest.arrival import Batch, arrived
 from ingest.engine import open_engine
 from ingest.letters.reading import DeadLetter
 from ingest.store import EventStore
@@ -33,12 +34,12 @@ class NotingStore(EventStore):
         self._ledger = ledger.open("w", encoding="utf-8", buffering=1 << 20)
 
     def insert_group(
-        self, batches: Sequence[EventBatch], letters: Iterable[DeadLetter] = ()
+        self, batches: Sequence[Batch], letters: Iterable[DeadLetter] = ()
     ) -> list[Receipt]:
         """Store as :class:`EventStore` does, then note."""
         receipts = super().insert_group(batches, letters)
         if batches:
-            ids = " ".join(numbered.event.id for batch in batches for numbered in batch.events)
+            ids = " ".join(row.id for batch in batches for row in arrived(batch).rows)
             self._ledger.write(f"{time.time():.6f} {len(batches)} {ids}\n")
         return receipts
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from config.ids import uuid7
 from config.wire import BATCH_LIMIT_BYTES, encode
+from ingest.arrival import arrived
 from ingest.letters.reading import HEAD_BYTES, read_events
 from tests.events import MOMENT, batch_of, motion
 
@@ -25,7 +26,8 @@ json_values = st.recursive(
 def test_a_good_batch_passes() -> None:
     batch = batch_of([(1, motion())], epoch=EPOCH)
     mail = read_events(TOPIC, encode(batch))
-    assert (mail.batch, mail.letters) == (batch, ())
+    assert mail.batch is not None
+    assert (arrived(mail.batch), mail.letters) == (arrived(batch), ())
 
 
 def test_one_bad_event_does_not_take_its_neighbours_along() -> None:
@@ -33,7 +35,7 @@ def test_one_bad_event_does_not_take_its_neighbours_along() -> None:
     document["events"][0]["event"]["kind"] = "invented later"
     mail = read_events(TOPIC, json.dumps(document).encode())
     assert mail.batch is not None
-    assert [numbered.seq for numbered in mail.batch.events] == [2]
+    assert [row.seq for row in arrived(mail.batch).rows] == [2]
     (letter,) = mail.letters
     assert "event/kind" in letter.reason
     assert b"invented later" in letter.head
