@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from edge.recording.shelf import expire
 from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.watching.group import CameraGroup, GroupLimits, deal
+from edge.watching.memory import trim_memory
 from edge.watching.pictures import Scene
 from edge.watching.regions import Region
 from models.planes import Picture, PlanarFrame
@@ -37,6 +38,7 @@ BATCH = 4
 _SUPERVISE_S = 0.25
 _RESOURCES_S = 10.0
 _TIDY_S = 60.0
+_MOST_LAG_S = 5.0
 
 
 _Taken = tuple[CameraSpec, RingFrame, FrameRing]
@@ -259,7 +261,7 @@ class Worker:
         self._heed_wanted()
         self._start_groups()
         now_s = self._clock.monotonic()
-        self._tidy_recordings(now_s)
+        self._tidy(now_s)
         self._send_waiting()
         for group in self._groups:
             self._heed(group.supervise(), now_s)
@@ -268,19 +270,21 @@ class Worker:
             pulse = watched.group.pulses.get(name)
             for report in watched.health.pulse(pulse, now_s) if pulse is not None else ():
                 watched.pipeline.health(report, now)
-            watched.pipeline.tick(now)
+            # Nothing has ended before the pictures of its end have come.
+            watched.pipeline.tick(now - timedelta(seconds=min(max(watched.lag_s, 0), _MOST_LAG_S)))
         for camera, report in self._node_reports(now_s):
             if camera is not None:
                 self._cameras[camera].pipeline.health(report, now)
             else:
                 self._send(health_event(report, node=self._node, camera=self._node, at=now))
 
-    def _tidy_recordings(self, now_s: float) -> None:
-        root = self._limits.recordings
-        if root is None or (self._tidied_s is not None and now_s - self._tidied_s < _TIDY_S):
+    def _tidy(self, now_s: float) -> None:
+        if self._tidied_s is not None and now_s - self._tidied_s < _TIDY_S:
             return
         self._tidied_s = now_s
-        expire(root, self._clock.now().timestamp())
+        trim_memory()
+        if self._limits.recordings is not None:
+            expire(self._limits.recordings, self._clock.now().timestamp())
 
     def _node_reports(self, now_s: float) -> list[Report]:
         reports = self._health.tick(

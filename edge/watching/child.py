@@ -28,11 +28,12 @@ from edge.recording.recorder import Recorder
 from edge.watching.camera import CameraSpec, CameraState, CameraThreads
 from edge.watching.counters import Counters
 from edge.watching.frame_ring import FrameRing, RingBrokenError
-from edge.watching.memory import give_back_memory
+from edge.watching.memory import give_back_memory, trim_memory
 from edge.watching.planar import MaskedPicture
 
 _PR_SET_PDEATHSIG = 1
 BEAT_INTERVAL_S = 1.0
+_TRIM_S = 20.0
 _ROOM_POLL_S = 0.02
 
 
@@ -161,11 +162,14 @@ def run_child(
     for camera in cameras:
         camera.start()
     try:
-        beat_s = time.monotonic()
+        beat_s = trimmed_s = time.monotonic()
         while True:
             left = beat_s + BEAT_INTERVAL_S - time.monotonic()
             if left <= 0 or not pipe.poll(left):
                 beat_s = time.monotonic()
+                if beat_s - trimmed_s >= _TRIM_S:
+                    trimmed_s = beat_s
+                    trim_memory()
                 tell(_beat(cameras))
                 continue
             order = pipe.recv()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import pairwise
@@ -16,10 +15,10 @@ import typer
 
 from config.site import Gate
 from edge.simulator.server import RtspServer
-from edge.simulator.source import CameraSource
 from tests.bench.edge_process import EdgeProcess
-from tests.bench.edge_score import Seen, compare, read_visits
-from tests.bench.edge_streams import camera, footage
+from tests.bench.edge_score import read_visits
+from tests.bench.edge_streams import camera, footage, piece_begins_s
+from tests.bench.edge_unhurried import losses, sure_of, sure_visits
 from tests.bench.processes import cpu_s, memory_mb
 from tests.bench.report import JsonFlag, finish, show
 
@@ -42,6 +41,10 @@ def bench(
     sources = [
         camera(f"cam{i}", found, i, activity=activity, cameras=cameras) for i in range(cameras)
     ]
+    offsets = [
+        piece_begins_s(found, i, activity=activity, cameras=cameras) for i in range(cameras - lose)
+    ]
+    pieces = sure_visits(found)
     kept, leaving = sources[: cameras - lose], sources[cameras - lose :]
     with (
         tempfile.TemporaryDirectory(prefix="menshen-soak-") as name,
@@ -63,8 +66,13 @@ def bench(
             ended = time.time()
         report = process.report()
         seen = read_visits(process.events, sources=sources, epoch=epoch)
-    passes = whole_passes(seen, kept, start_s=began - epoch, end_s=ended - epoch)
-    expected, lost = lost_visits(passes)
+    expected, lost = losses(
+        seen,
+        sure_of(kept, offsets, pieces),
+        {source.name: source.main for source in kept},
+        start_s=began - epoch,
+        end_s=ended - epoch,
+    )
     _table(samples, cameras)
     result = {
         **summary(samples, cameras=cameras),
@@ -120,43 +128,6 @@ def rate_change(samples: Sequence[dict[str, Any]], cameras: Sequence[str]) -> fl
 
     before, after = rate(samples[0], samples[half - 1]), rate(samples[half], samples[-1])
     return round(100 * (after / before - 1), 2) if before else 0.0
-
-
-def whole_passes(
-    seen: Sequence[Seen], sources: Sequence[CameraSource], *, start_s: float, end_s: float
-) -> dict[str, list[list[Seen]]]:
-    """The visits of each camera by pass of its loop; only passes that were watched whole."""
-    passes: dict[str, list[list[Seen]]] = {}
-    for source in sources:
-        length = source.main.seconds
-        first, last = -(-start_s // length), end_s // length
-        turns: defaultdict[int, list[Seen]] = defaultdict(list)
-        for one in seen:
-            if one.camera == source.name:
-                turns[int(one.at_s // length)].append(one)
-        # What is told last in a pass may end after it.
-        passes[source.name] = [turns[turn] for turn in range(int(first), int(last))]
-    return passes
-
-
-def lost_visits(passes: dict[str, list[list[Seen]]]) -> tuple[int, int]:
-    """How many visits had to be seen, and how many of them were not.
-
-    Each pass of a loop shows the same: what at least half of the passes saw, all had to see.
-    """
-    expected = lost = 0
-    for turns in passes.values():
-        richest = max(turns, key=len, default=[])
-        usual = [
-            one
-            for one in richest
-            if 2 * sum(bool(compare([one], turn).found) for turn in turns) >= len(turns)
-        ]
-        for turn in turns:
-            score = compare(usual, turn)
-            expected += score.expected
-            lost += score.expected - score.found
-    return expected, lost
 
 
 def summary(samples: Sequence[dict[str, Any]], *, cameras: int) -> dict[str, Any]:

@@ -101,19 +101,33 @@ def camera(
     if activity <= 0:
         return CameraSource(name, found.still["main"], found.still["sub"])
     piece = found.pieces[number % len(found.pieces)]
-    stills = max(1, round(piece["main"].seconds * (1 / activity - 1) / STILL_S))
-    before = 1 + (stills - 1) * number // max(1, cameras)
+    stills, before = _stills(piece, number, activity=activity, cameras=cameras)
     order = [found.still] * before + [piece] + [found.still] * (stills - before)
-    return CameraSource(name, _chain(order, "main"), _chain(order, "sub"))
+    return CameraSource(name, chain(order, "main"), chain(order, "sub"))
+
+
+def piece_begins_s(found: Footage, number: int, *, activity: float, cameras: int) -> float:
+    """Seconds from the beginning of the loop of :func:`camera` to its piece."""
+    piece = found.pieces[number % len(found.pieces)]
+    return float(STILL_S * _stills(piece, number, activity=activity, cameras=cameras)[1])
+
+
+def _stills(
+    piece: dict[str, EncodedLoop], number: int, *, activity: float, cameras: int
+) -> tuple[int, int]:
+    """How many still stretches a loop has, and how many of them come before its piece."""
+    stills = max(1, round(piece["main"].seconds * (1 / activity - 1) / STILL_S))
+    return stills, 1 + (stills - 1) * number // max(1, cameras)
 
 
 def whole(name: str, found: Footage) -> CameraSource:
     """A camera that shows all of the clip, the empty scene between its pieces."""
     order = [part for piece in found.pieces for part in (found.still, piece)] + [found.still]
-    return CameraSource(name, _chain(order, "main"), _chain(order, "sub"))
+    return CameraSource(name, chain(order, "main"), chain(order, "sub"))
 
 
-def _chain(parts: list[dict[str, EncodedLoop]], stream: str) -> EncodedLoop:
+def chain(parts: list[dict[str, EncodedLoop]], stream: str) -> EncodedLoop:
+    """Stretches one after another as one loop; ``stream`` is ``main`` or ``sub``."""
     loops = [part[stream] for part in parts]
     units: list[AccessUnit] = []
     offset = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -10,7 +12,8 @@ from edge.simulator.loop import TICKS_PER_SECOND, AccessUnit, EncodedLoop
 from edge.simulator.nal import Codec
 from tests.bench.edge_recall import LoopStream, Tally
 from tests.bench.edge_score import Score, Seen, compare
-from tests.bench.edge_soak import lost_visits, rate_change, summary
+from tests.bench.edge_soak import rate_change, summary
+from tests.bench.edge_unhurried import losses
 from tests.bench.processes import cpu_s, family, memory_mb
 
 
@@ -54,11 +57,21 @@ def test_a_process_is_accounted_for() -> None:
     assert memory_mb([own]) > 10
 
 
-def test_what_most_passes_saw_all_had_to_see() -> None:
-    whole = [seen(10), seen(30, kind="motion")]
-    passes = {"cam0": [whole, whole, [seen(10)], [*whole, seen(60)]]}
-    assert lost_visits(passes) == (8, 1)
-    assert lost_visits({"cam0": []}) == (0, 0)
+def test_what_an_unhurried_camera_always_tells_has_to_be_told_in_each_pass() -> None:
+    loop = EncodedLoop(
+        Codec.H264, 64, 48, 100 * TICKS_PER_SECOND, (), (AccessUnit(0, 0, (b"e",), key=True),)
+    )
+    sure = {"cam0": (20.0, [seen(1), seen(5, kind="motion")])}
+
+    def told(at: float, kind: str) -> Seen:
+        return replace(seen(at % 100, kind=kind), at_s=at)
+
+    whole = [told(21.3, "plate"), told(25, "motion"), told(121, "plate"), told(225.5, "motion")]
+    score = partial(losses, sure=sure, loops={"cam0": loop})
+    assert score(whole, start_s=0, end_s=150) == (4, 1), "the second pass lacks its motion"
+    assert score(whole, start_s=50, end_s=130) == (0, 0), "no pass was watched whole"
+    assert score(whole, start_s=0, end_s=300) == (6, 2)
+    assert score([], start_s=0, end_s=300) == (6, 6)
 
 
 def test_a_soak_that_grows_shows_it() -> None:
