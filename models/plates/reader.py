@@ -31,12 +31,16 @@ from models.types import Image
 LARGEST_BATCH: Final = 16
 SECOND_LOOK: Final = 0.95
 """A read less confident than this is repeated from the corners that the network itself proposes,
-and, where the shape allows, with the other number of rows; the most confident read counts."""
+and, where the shape allows, with the other number of rows and as high as a plate of two rows; the
+most confident read counts."""
 LOOSENED: Final = (0.02, 0.04)
 """Shares of width and height by which detected corners are moved outwards before reading: a little
 too much background costs less than a character cut off."""
 EITHER_ROWS: Final = 2.7
 """Plates less wide than this many times their height may have one row or two."""
+DOUBLE_SHAPE: Final = 2.0
+"""Width over height of plates of two rows, 440x220 mm. A flatter one is often found without the
+top of its upper row, and in doubt is read from that height too."""
 DOUBLE_ASPECT: Final = 2.4
 """Crops narrower than this many times their height hold two rows: 440x220 mm against 440x140."""
 _OUTWARDS: Final = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
@@ -147,9 +151,11 @@ class PlateReader:
         square = [i for i in doubtful if _aspect(corners[i]) < EITHER_ROWS]
         if not doubtful:
             return reads
+        flat = [i for i in square if _aspect(corners[i]) > DOUBLE_SHAPE]
         better = moved_corners(corners[single], offsets[single])
-        quads = np.concatenate([better, corners[square]])
-        owners, tried = single + square, [1] * len(single) + [3 - rows[i] for i in square]
+        quads = np.concatenate([better, corners[square], _raised(corners[flat])])
+        owners = single + square + flat
+        tried = [1] * len(single) + [3 - rows[i] for i in square] + [2] * len(flat)
         again, _ = self._look(rectify_each([images[i] for i in owners], quads, tried), tried)
         for i, second in zip(owners, again, strict=True):
             reads[i] = max(reads[i], second, key=attrgetter("standing"))
@@ -195,6 +201,14 @@ def _aspect(corners: NDArray[np.float32]) -> float:
     left_top, right_top, right_bottom, left_bottom = corners.tolist()
     width = math.dist(right_top, left_top) + math.dist(right_bottom, left_bottom)
     return width / 2 / max(plate_height(corners), 1e-6)
+
+
+def _raised(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Corners (N, 4, 2) with the upper edges moved up until each is high enough for two rows."""
+    offsets = np.zeros_like(corners)
+    for offset, quad in zip(offsets, corners, strict=True):
+        offset[:2, 1] = 1.0 - _aspect(quad) / DOUBLE_SHAPE
+    return moved_corners(corners, offsets)
 
 
 def _whole(crop: Image) -> PlateDetection:

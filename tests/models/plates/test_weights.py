@@ -195,3 +195,18 @@ def test_the_files_are_small_and_say_what_they_are() -> None:
         assert session.metadata["version"]
     reader.close()
     detector.close()
+
+
+def test_a_double_plate_found_without_the_top_of_its_upper_row_is_read_whole(
+    pipeline: PlatePipeline,
+) -> None:
+    right = 0
+    for seed in range(6):
+        plate = random_plate(np.random.default_rng(seed), PlateKind.YELLOW_DOUBLE)
+        picture = street(render_plate(plate, height_px=200), width=120, seed=seed)
+        height = 120 / 2
+        low, high = np.array([260, 250 - height / 2 + 0.28 * height]), np.array([380, 280])
+        corners = np.array([low, [high[0], low[1]], high, [low[0], high[1]]], np.float32)
+        (read,) = pipeline.reader.read(picture, [PlateDetection(corners, 0.8, 1)])
+        right += read.text == plate.text
+    assert right >= 5
