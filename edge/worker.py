@@ -327,7 +327,7 @@ class Worker:
             return False
         for (spec, frame, ring), found in zip(batch, self._look(batch), strict=True):
             begun, watched = time.process_time(), self._cameras[spec.id]
-            watched.pipeline.feed(Scene(frame.picture, frame.at), found, frame.boxes)
+            watched.pipeline.feed(Scene(frame.picture, frame.at), found, frame.boxes, frame.before)
             watched.group.hungry(spec.id, watched.pipeline.appetite_s())
             watched.lag_s = (self._clock.now() - frame.at).total_seconds()
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -34,6 +34,7 @@ from edge.events.tracker import ObjectClass, Sighting
 from edge.events.visits import FaceItem, PlateItem, Visits
 from edge.watching.pictures import Scene, Shot
 from edge.watching.regions import Region, RegionPlan
+from edge.watching.trigger import Glance
 from models.planes import Picture, PlanarFrame
 from models.plates.reading import PlateRead
 from models.types import Detections, FaceDetection, PlateSighting
@@ -121,9 +122,21 @@ class CameraPipeline:
         self._visits = Visits(zones=zones, lines=lines)
         self._regions = RegionPlan()
 
-    def feed(self, scene: Scene, detections: Detections, moving: Sequence[Box]) -> None:
-        """Take in one picture with what the networks found in it and what moved in it."""
+    def feed(
+        self,
+        scene: Scene,
+        detections: Detections,
+        moving: Sequence[Box],
+        before: Sequence[Glance] = (),
+    ) -> None:
+        """Take in one picture with what the networks found in it and what moved in it.
+
+        ``before``: what moved since the last picture.
+        """
         self.analysed += 1
+        for glance in before:
+            at = datetime.fromtimestamp(glance.utc_s, UTC)
+            self._write(self._visits.glance(at, _movers(glance.boxes)))
         height, width = scene.picture.shape[:2]
         sightings = [_plate(plate, width, height) for plate in detections.plates]
         if self._face is not FacePolicy.OFF:
@@ -131,8 +144,8 @@ class CameraPipeline:
                 _face(face, width, height, self._who(scene.picture, face))
                 for face in detections.faces
             ]
-        sightings += [Sighting(ObjectClass.MOVER, clip(box), 1.0) for box in moving]
-        self._write(self._visits.see(scene, [s for s in sightings if _has_area(s.box)]))
+        sightings = [s for s in sightings if _has_area(s.box)] + _movers(moving)
+        self._write(self._visits.see(scene, sightings))
 
     def _who(self, picture: Picture, face: FaceDetection) -> Callable[[], str | None] | None:
         if self._faces is None or self._face is not FacePolicy.HOUSEHOLD:
@@ -288,6 +301,11 @@ def plate_reading(read: PlateRead) -> PlateReading:
 
 def _share(value: float) -> float:
     return min(1.0, max(0.0, float(value)))
+
+
+def _movers(boxes: Sequence[Box]) -> list[Sighting]:
+    moving = [Sighting(ObjectClass.MOVER, clip(box), 1.0) for box in boxes]
+    return [sighting for sighting in moving if _has_area(sighting.box)]
 
 
 def _has_area(box: Box) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -89,25 +89,33 @@ class Tracker:
         self._settings = settings or TrackerSettings()
         self._tracks: list[Track] = []
         self._next = 1
-        self._at: datetime | None = None
+        self._at: dict[ObjectClass, datetime] = {}
 
     @property
     def tracks(self) -> tuple[Track, ...]:
         """Everything followed now."""
         return tuple(self._tracks)
 
-    def update(self, at: datetime, sightings: Sequence[Sighting]) -> Step:
-        """Match one picture taken at ``at``; a time before the last picture's is taken as it."""
-        if self._at is None or at < self._at:
-            elapsed, at = 0.0, self._at or at
-        else:
-            elapsed = (at - self._at).total_seconds()
-        self._at = at
+    def update(
+        self,
+        at: datetime,
+        sightings: Sequence[Sighting],
+        *,
+        looked_for: Collection[ObjectClass] = frozenset(ObjectClass),
+    ) -> Step:
+        """Match one picture taken at ``at``; a time before the last picture's is taken as it.
+
+        ``looked_for``: what was; nothing else can have gone unseen.
+        """
+        at = max([at, *self._at.values()])
+        elapsed = {one: (at - self._at.get(one, at)).total_seconds() for one in looked_for}
+        self._at |= dict.fromkeys(looked_for, at)
         seen = self._match(at, sightings)
         matched = {track.number for track, _ in seen}
         for track in self._tracks:
             if track.number not in matched:
-                track.unseen_s += min(elapsed, self._settings.longest_gap_s)
+                unseen_s = elapsed.get(track.object_class, 0.0)
+                track.unseen_s += min(unseen_s, self._settings.longest_gap_s)
         lost = tuple(t for t in self._tracks if t.unseen_s > self._settings.lost_after_s)
         self._tracks = [t for t in self._tracks if t.unseen_s <= self._settings.lost_after_s]
         return Step(seen=tuple(seen), lost=lost)

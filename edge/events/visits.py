@@ -125,14 +125,23 @@ class Visits:
         drafts: list[Draft] = []
         seen: list[tuple[Visit, Box]] = []
         for track, sighting in step.seen:
-            visit = self._visit_of(track, sighting, scene.at)
-            self._take_in(visit, track, sighting, scene)
+            visit = self._follow(track, sighting, scene.at)
+            self._take_in(visit, sighting, scene)
             drafts.extend(self._area_drafts(visit, sighting, scene))
             seen.append((visit, sighting.box))
         link(seen)
         for track in step.lost:
             self._lose(track)
         return drafts + self.tick(scene.at)
+
+    def glance(self, at: datetime, moving: Sequence[Sighting]) -> list[Draft]:
+        """Follow what moved at a time of which there is no picture; plates are where they were."""
+        step = self._tracker.update(at, moving, looked_for={ObjectClass.MOVER})
+        for track, sighting in step.seen:
+            self._follow(track, sighting, at)
+        for track in step.lost:
+            self._lose(track)
+        return self.tick(at)
 
     def appetite_s(self) -> float:
         """Seconds between the pictures that are worth looking at now.
@@ -239,11 +248,17 @@ class Visits:
             return earlier
         return visit
 
-    def _take_in(self, visit: Visit, track: Track, sighting: Sighting, scene: Scene) -> None:
+    def _follow(self, track: Track, sighting: Sighting, at: datetime) -> Visit:
+        """The visit of a track, where it is now."""
+        visit = self._visit_of(track, sighting, at)
         visit.hits += 1
-        stay_apart(visit, sighting.box, (scene.at - visit.last_seen).total_seconds())
-        visit.last_seen, visit.box = scene.at, sighting.box
+        stay_apart(visit, sighting.box, (at - visit.last_seen).total_seconds())
+        visit.last_seen, visit.box = at, sighting.box
         visit.path = tuple(track.path)
+        return visit
+
+    def _take_in(self, visit: Visit, sighting: Sighting, scene: Scene) -> None:
+        """What a picture shows of it: a read, a face, perhaps its best shot."""
         score = _score(sighting)
         item = sighting.item
         # A plate that the border cuts reads as a shorter or another one.

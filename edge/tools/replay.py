@@ -26,7 +26,7 @@ from edge.watching.gates import MainWatch
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
-from edge.watching.trigger import Trigger
+from edge.watching.trigger import Glance, Trigger
 from edge.worker import Vision, look
 from models.plates.render import font_face
 
@@ -84,11 +84,17 @@ class _Inline:
     def age_s(self, _utc_s: float) -> float:
         return 0.0
 
-    def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
+    def put(
+        self,
+        at: datetime,
+        picture: MaskedPicture,
+        boxes: tuple[Box, ...],
+        before: Sequence[Glance] = (),
+    ) -> None:
         planes = picture.written()
         region = self._pipeline.region(planes, at, boxes)
         found = look(self._vision, [(planes, region)])[0]
-        self._pipeline.feed(Scene(planes, at), found, boxes)
+        self._pipeline.feed(Scene(planes, at), found, boxes, before)
         marks = marks_of(found, boxes, height=picture.height, width=picture.width)
         self._looks.append(Look((at - START).total_seconds(), marks))
 

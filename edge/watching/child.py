@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing import reduction
@@ -30,6 +31,7 @@ from edge.watching.counters import Counters
 from edge.watching.frame_ring import FrameRing, RingBrokenError
 from edge.watching.memory import give_back_memory, trim_memory
 from edge.watching.planar import MaskedPicture
+from edge.watching.trigger import Glance
 
 _PR_SET_PDEATHSIG = 1
 BEAT_INTERVAL_S = 1.0
@@ -108,8 +110,14 @@ class _RingSink:
     def age_s(self, utc_s: float) -> float:
         return time.time() - utc_s
 
-    def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
-        victim = self._ring.put(self._index, at, picture, boxes)
+    def put(
+        self,
+        at: datetime,
+        picture: MaskedPicture,
+        boxes: tuple[Box, ...],
+        before: Sequence[Glance] = (),
+    ) -> None:
+        victim = self._ring.put(self._index, at, picture, boxes, before)
         if victim is not None:
             self._all[victim].dropped += 1
 

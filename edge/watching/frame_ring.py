@@ -5,20 +5,23 @@ from __future__ import annotations
 import mmap
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Lock
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.events.geometry import Box
 from edge.watching.planar import MaskedPicture, planar_bytes, planes_in
+from edge.watching.trigger import MOST_GLANCES, Glance
 from models.planes import PlanarFrame
 
 _MAX_BOXES = 12
 _FREE, _WRITING, _READY, _READING = range(4)
+_GLANCE = np.dtype([("at_s", "f8"), ("count", "u1"), ("boxes", "f4", (_MAX_BOXES, 4))])
 _SLOT = np.dtype(
     [
         ("state", "u1"),
@@ -29,6 +32,8 @@ _SLOT = np.dtype(
         ("height", "u4"),
         ("box_count", "u1"),
         ("boxes", "f4", (_MAX_BOXES, 4)),
+        ("glance_count", "u1"),
+        ("glances", _GLANCE, (MOST_GLANCES,)),
     ]
 )
 _LOCK_TIMEOUT_S = 2.0
@@ -42,7 +47,8 @@ class RingBrokenError(Exception):
 class RingFrame:
     """One picture in shared memory; valid until :meth:`FrameRing.release`.
 
-    ``picture`` has its masks burnt in; ``at`` in UTC; ``boxes`` what moved.
+    ``picture`` has its masks burnt in; ``at`` in UTC; ``boxes`` what moved; ``before`` what moved
+    since the camera's last picture.
     """
 
     camera: int
@@ -50,6 +56,7 @@ class RingFrame:
     picture: PlanarFrame
     boxes: tuple[Box, ...]
     slot: int
+    before: tuple[Glance, ...] = ()
 
 
 class FrameRing:
@@ -90,7 +97,12 @@ class FrameRing:
             self._lock.release()
 
     def put(
-        self, camera: int, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]
+        self,
+        camera: int,
+        at: datetime,
+        picture: MaskedPicture,
+        boxes: tuple[Box, ...],
+        before: Sequence[Glance] = (),
     ) -> int | None:
         """Copy a picture in; returns the camera that lost a picture to make room, or None.
 
@@ -114,8 +126,11 @@ class FrameRing:
         row = self._table[slot]
         row["at_s"] = at.timestamp()
         row["height"], row["width"] = picture.height, picture.width
-        row["box_count"] = min(len(boxes), _MAX_BOXES)
-        row["boxes"][: row["box_count"]] = np.array(boxes[:_MAX_BOXES], "f4").reshape(-1, 4)
+        row["box_count"] = _write_boxes(row["boxes"], boxes)
+        row["glance_count"] = len(before[-MOST_GLANCES:])
+        for place, glance in zip(row["glances"], before[-MOST_GLANCES:], strict=False):
+            place["at_s"] = glance.utc_s
+            place["count"] = _write_boxes(place["boxes"], glance.boxes)
         with self._locked():
             self._order += 1
             row["order"], row["state"] = self._order, _READY
@@ -163,13 +178,16 @@ class FrameRing:
             slot = ready[0]
             self._table[slot]["state"] = _READING
         row = self._table[slot]
-        boxes = row["boxes"][: row["box_count"]].tolist()
         return RingFrame(
             camera=int(row["camera"]),
             at=datetime.fromtimestamp(float(row["at_s"]), UTC),
             picture=self._planes(slot, int(row["height"]), int(row["width"])),
-            boxes=tuple((box[0], box[1], box[2], box[3]) for box in boxes),
+            boxes=_read_boxes(row["boxes"], row["box_count"]),
             slot=slot,
+            before=tuple(
+                Glance(float(one["at_s"]), _read_boxes(one["boxes"], one["count"]))
+                for one in row["glances"][: row["glance_count"]]
+            ),
         )
 
     def release(self, frame: RingFrame) -> None:
@@ -193,6 +211,17 @@ class FrameRing:
         if self.bell is not None:
             with suppress(BlockingIOError):
                 os.eventfd_read(self.bell)
+
+
+def _write_boxes(place: npt.NDArray[np.float32], boxes: Sequence[Box]) -> int:
+    """Put boxes into their place in the table; how many there is room for."""
+    count = min(len(boxes), _MAX_BOXES)
+    place[:count] = np.array(boxes[:count], "f4").reshape(-1, 4)
+    return count
+
+
+def _read_boxes(place: npt.NDArray[np.float32], count: int) -> tuple[Box, ...]:
+    return tuple((box[0], box[1], box[2], box[3]) for box in place[:count].tolist())
 
 
 def _size(slots: int, slot_bytes: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
@@ -21,11 +21,13 @@ from edge.watching.masks import MaskBurner
 from edge.watching.moments import Moments
 from edge.watching.planar import MaskedPicture
 from edge.watching.sub_watch import SubWatch
-from edge.watching.trigger import Trigger, Wanted
+from edge.watching.trigger import Glance, Trigger, Wanted
 from edge.watching.undecoded import Pace, Undecoded, utc_of
 
 SAMPLE_INTERVAL_S = 0.2
 LONG_GOP_S = 2.0
+_GAP_S = 4.0
+"""Further back it is not asked what moved between two pictures."""
 CATCH_UP_S = 1.0
 """What the ring holds comes all at once: after each trigger, decoding may wait so long in all."""
 LATE_S = 1.5
@@ -47,8 +49,17 @@ class PictureSink(Protocol):
     def age_s(self, utc_s: float) -> float:
         """How long ago a moment (Unix seconds) is now; 0 where time is that of the stream."""
 
-    def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
-        """One picture, its time and what moved in it; valid only until this returns."""
+    def put(
+        self,
+        at: datetime,
+        picture: MaskedPicture,
+        boxes: tuple[Box, ...],
+        before: Sequence[Glance] = (),
+    ) -> None:
+        """One picture, its time and what moved in it; valid only until this returns.
+
+        ``before``: what moved since the last picture, where there should have been others.
+        """
 
 
 @dataclass(slots=True)
@@ -244,9 +255,17 @@ class MainWatch:
             self._patience_s -= self.sink.wait_for_room(self._patience_s)
         if not self.sink.has_room():
             return  # the next picture is newer
-        self._pace.passed(utc_s)
         begun = time.thread_time()
+        before = self._glances(utc_s)
+        self._pace.passed(utc_s)
         masked = MaskedPicture(picture.planes(), self.masks, limit_px=self.limit_px)
         self.counters.sampled += 1
-        self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, self.trigger.boxes_at(utc_s))
+        boxes = self.trigger.boxes_at(utc_s)
+        self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, boxes, before)
         self.counters.picture_s += time.thread_time() - begun
+
+    def _glances(self, utc_s: float) -> list[Glance]:
+        """What moved since the last picture that was handed on, where that is long ago."""
+        last_s = self._pace.last_s
+        after_s = utc_s - _GAP_S if last_s is None else max(last_s, utc_s - _GAP_S)
+        return self.trigger.glances(after_s, utc_s, apart_s=SAMPLE_INTERVAL_S * 0.95)

@@ -20,6 +20,7 @@ FIRST_LOOK_S = 3.0
 """After connecting we look around for so long: what stands there already does not move."""
 _BOXES_VALID_S = 0.7
 _MOST_SPANS = 16
+MOST_GLANCES = 16
 _WORTH_GOING_BACK_S = 1.0
 _REST_S = 0.1
 
@@ -34,6 +35,14 @@ class Wanted:
     def has(self, at_s: float) -> bool:
         """Whether a picture of that moment is."""
         return self.since_s <= at_s <= self.until_s
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What moved (shares of the picture) in a picture taken at ``utc_s``, seen small only."""
+
+    utc_s: float
+    boxes: tuple[Box, ...]
 
 
 @dataclass(slots=True)
@@ -57,7 +66,7 @@ class Trigger:
         self._looked_at_s = 0.0
         self._looking_until_s = 0.0
         self._present_until_s = 0.0
-        self._boxes: deque[tuple[float, tuple[Box, ...]]] = deque(maxlen=128)
+        self._glances: deque[Glance] = deque(maxlen=128)
 
     def look_around(self, at_s: float) -> None:
         """Want pictures for a few seconds although nothing has moved yet."""
@@ -70,7 +79,7 @@ class Trigger:
         """Note what moved in a picture sent at ``at_s`` and taken at ``utc_s``."""
         with self._lock:
             # Looks that found nothing too: what came after one was not there before it.
-            self._boxes.append((utc_s, motion.boxes))
+            self._glances.append(Glance(utc_s, motion.boxes))
             self._looked_at_s = at_s
             if motion.boxes:
                 self._present_until_s = at_s + LINGER_S
@@ -117,7 +126,20 @@ class Trigger:
     def boxes_at(self, utc_s: float) -> tuple[Box, ...]:
         """What was there at about that moment (shares of the picture)."""
         with self._lock:
-            best = min(self._boxes, key=lambda item: abs(item[0] - utc_s), default=None)
-        if best is None or abs(best[0] - utc_s) > _BOXES_VALID_S:
+            best = min(self._glances, key=lambda one: abs(one.utc_s - utc_s), default=None)
+        if best is None or abs(best.utc_s - utc_s) > _BOXES_VALID_S:
             return ()
-        return best[1]
+        return best.boxes
+
+    def glances(self, after_s: float, before_s: float, *, apart_s: float) -> list[Glance]:
+        """What was seen moving between two moments (Unix seconds) that are further apart.
+
+        The newest ``MOST_GLANCES``, each ``apart_s`` from the one before it and from both ends.
+        """
+        with self._lock:
+            between = [one for one in self._glances if after_s < one.utc_s <= before_s - apart_s]
+        chosen: list[Glance] = []
+        for one in between:
+            if one.utc_s - (chosen[-1].utc_s if chosen else after_s) >= apart_s:
+                chosen.append(one)
+        return chosen[-MOST_GLANCES:]

@@ -20,14 +20,15 @@ class Pace:
     """Lets through at most one picture per interval of stream time."""
 
     interval_s: float
-    _last_s: float | None = None
+    last_s: float | None = None
+    """When the last one was that was let through."""
 
     def would(self, at_s: float, *, share: float = 0.95) -> bool:
         """Whether this share of the interval has passed, so that a picture would be let through.
 
         A little less than all of it, so that 5 of 25 pictures are every fifth, not every sixth.
         """
-        return self._last_s is None or not 0 <= at_s - self._last_s < self.interval_s * share
+        return self.last_s is None or not 0 <= at_s - self.last_s < self.interval_s * share
 
     def expects(self, packet: StreamPacket, timer: FrameTimer) -> bool:
         """Whether the picture of a packet would be let through; key frames sooner than others."""
@@ -36,7 +37,7 @@ class Pace:
 
     def passed(self, at_s: float) -> None:
         """Note a picture that was let through."""
-        self._last_s = at_s
+        self.last_s = at_s
 
 
 class Undecoded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
 from edge.watching.sub_watch import SubWatch
-from edge.watching.trigger import Trigger
+from edge.watching.trigger import Glance, Trigger
 from edge.worker import look
 from models.core import VisionCore
 from tests.bench.edge_score import Score, Seen, compare
@@ -38,6 +38,8 @@ from tests.bench.report import JsonFlag, finish, one_thread, share, show
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _TICK_S: Final = 0.25
+_FILLER: Final = 12
+"""NAL units that only fill up a constant bit rate (H.264 7.4.1): the reader drops them."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,8 @@ class LoopStream:
         packets = []
         for unit in units:
             age_s = (units[-1].send - unit.send) / TICKS_PER_SECOND
-            data = START_CODE + START_CODE.join(unit.nals)
+            nals = (nal for nal in unit.nals if nal[0] & 0x1F != _FILLER)
+            data = START_CODE + START_CODE.join(nals)
             packets.append(
                 StreamPacket(
                     pts_s=unit.show / TICKS_PER_SECOND,
@@ -139,11 +142,17 @@ class Watching:
         """See :class:`edge.watching.gates.PictureSink`."""
         return 0.0
 
-    def put(self, at: datetime, picture: MaskedPicture, boxes: tuple[Box, ...]) -> None:
+    def put(
+        self,
+        at: datetime,
+        picture: MaskedPicture,
+        boxes: tuple[Box, ...],
+        before: Sequence[Glance] = (),
+    ) -> None:
         """See :class:`edge.watching.gates.PictureSink`."""
         planes = picture.written()
         found = look(self.vision, [(planes, self.pipeline.region(planes, at, boxes))])[0]
-        self.pipeline.feed(Scene(planes, at), found, boxes)
+        self.pipeline.feed(Scene(planes, at), found, boxes, before)
         self.main.hungry(self.pipeline.appetite_s())
 
     def run(self, gate: Gate, main: EncodedLoop, sub: EncodedLoop) -> list[Seen]:

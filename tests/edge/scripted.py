@@ -11,6 +11,7 @@ from config.event import Event, EventKind
 from edge.events.geometry import Box
 from edge.events.pipeline import CameraPipeline
 from edge.watching.pictures import Scene
+from edge.watching.trigger import Glance
 from models.plates.grammar import PlateColour, PlateKind
 from models.plates.reading import PlateRead
 from models.types import Detections, FaceDetection, Image, PlateSighting
@@ -58,6 +59,8 @@ class Watch:
     def __init__(self, **options: object) -> None:
         self.sent: list[Event] = []
         self.now = START
+        self.times: list[datetime] = []
+        self._glances: list[Glance] = []
         self.pipeline = CameraPipeline(
             node="node-a",
             camera="cam-a",
@@ -75,7 +78,15 @@ class Watch:
         """The next picture."""
         self.now += timedelta(seconds=0.2)
         scene = Scene(picture(), self.now)
-        self.pipeline.feed(scene, Detections(tuple(plates), tuple(faces)), moving)
+        self.times.append(self.now)
+        before, self._glances = self._glances, []
+        self.pipeline.feed(scene, Detections(tuple(plates), tuple(faces)), moving, before)
+
+    def glance(self, moving: Sequence[Box]) -> None:
+        """One thing moves from box to box, and no picture is taken."""
+        for box in moving:
+            self.now += timedelta(seconds=0.2)
+            self._glances.append(Glance(self.now.timestamp(), (box,)))
 
     def still(self, seconds: float) -> None:
         """Nothing moves, so no picture is analysed; only time passes."""

@@ -44,6 +44,29 @@ def test_a_car_driving_past_is_one_plate_event_and_no_motion_event() -> None:
     assert watch.pipeline.events == {EventKind.PLATE: 1}
 
 
+def test_a_busy_machine_that_looks_at_two_pictures_of_it_tells_of_it_all_the_same() -> None:
+    watch = Watch()
+    watch.show(moving=[(0.1, 0.3, 0.25, 0.4)])
+    watch.glance([(0.1 + 0.05 * step, 0.3, 0.25, 0.4) for step in range(1, 6)])
+    watch.show(moving=[(0.4, 0.3, 0.25, 0.4)])
+    watch.still(9)
+    (told,) = watch.of(EventKind.MOTION)
+    assert told.captured_at in (watch.times[0], watch.times[1]), "its picture is one of the two"
+    assert len(told.path) == 7
+
+
+def test_a_plate_is_not_gone_because_only_motion_was_watched() -> None:
+    watch = Watch()
+    for _ in range(5):
+        watch.show(plates=[plate(0.4, "京A12345")], moving=[CAR])
+    watch.glance([CAR] * 20)
+    for _ in range(5):
+        watch.show(plates=[plate(0.4, "京A12345")], moving=[CAR])
+    watch.empty(8)
+    assert len(visits(watch.of(EventKind.PLATE))) == 1
+    assert watch.of(EventKind.MOTION) == []
+
+
 def test_it_is_told_while_the_car_is_still_there() -> None:
     watch = Watch()
     drive_past(watch, pictures=4)

@@ -35,7 +35,7 @@ class Nowhere:
     def age_s(self, utc_s: float) -> float:
         return 0.0
 
-    def put(self, at: datetime, picture: Any, boxes: Any) -> None:
+    def put(self, at: datetime, picture: Any, boxes: Any, before: Any = ()) -> None:
         raise AssertionError("no picture can come from a camera that cannot be opened")
 
 

@@ -13,6 +13,7 @@ import pytest
 from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.watching.masks import MaskBurner
 from edge.watching.planar import MaskedPicture
+from edge.watching.trigger import Glance
 from models.planes import PlanarFrame
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -43,13 +44,15 @@ def take(ring: FrameRing) -> RingFrame:
 
 def test_a_picture_comes_out_as_it_went_in(ring: FrameRing) -> None:
     luma = np.random.default_rng(1).integers(0, 255, (20, 30), dtype=np.uint8)
-    ring.put(5, START, masked(luma), ((0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)))
+    before = (Glance(1e9, ((0.5, 0.25, 0.125, 0.5),)), Glance(1e9 + 0.2, ()))
+    ring.put(5, START, masked(luma), ((0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)), before)
     frame = take(ring)
     assert (frame.camera, frame.at) == (5, START)
     assert np.array_equal(frame.picture.luma, luma)
     assert np.array_equal(frame.picture.blue, luma[::2, ::2])
     assert np.array_equal(frame.picture.red, luma[1::2, 1::2])
     assert np.allclose(frame.boxes, [(0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)])
+    assert frame.before == before
     assert ring.take() is None
 
 

@@ -75,6 +75,7 @@ class Kept:
     at: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     pictures: list[PlanarFrame] = field(default_factory=list)
+    glances: list[float] = field(default_factory=list)
     room: bool = True
     behind_s: float = 0.0
 
@@ -88,8 +89,9 @@ class Kept:
     def age_s(self, utc_s: float) -> float:
         return self.behind_s
 
-    def put(self, at: datetime, picture: MaskedPicture, boxes: Any) -> None:
+    def put(self, at: datetime, picture: MaskedPicture, boxes: Any, before: Any = ()) -> None:
         self.at.append(at.timestamp())
+        self.glances += [glance.utc_s for glance in before]
         self.pictures.append(picture.written())
 
 
@@ -152,6 +154,21 @@ def test_no_picture_is_taken_that_would_only_wait_and_then_the_newest_is() -> No
     camera.sink.room = True
     camera.play(1, moving=True)
     assert camera.sink.at[taken:] == [pytest.approx(1e9 + 5.3)], "not one of the eight before it"
+
+
+def test_what_moved_between_pictures_that_are_far_apart_goes_with_the_next() -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(35)
+    camera.play(10, moving=True)
+    assert all(at < 1e9 + 3.5 for at in camera.sink.glances), "enough pictures were taken"
+    last = camera.sink.at[-1]
+    camera.sink.room, camera.sink.glances = False, []
+    camera.play(8, moving=True)
+    camera.sink.room = True
+    camera.play(3, moving=True)
+    times = [last, *camera.sink.glances, 1e9 + 5.3]
+    assert np.diff(times) == pytest.approx(np.full(len(times) - 1, 0.2), abs=0.11)
+    assert min(np.diff(times)) > 0.15, "as often as pictures would have been"
 
 
 def test_far_behind_each_group_has_one_look_and_the_rest_is_left_undecoded() -> None:

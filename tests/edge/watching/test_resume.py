@@ -75,14 +75,14 @@ class Eyes:
     def age_s(self, utc_s: float) -> float:
         return 0.0
 
-    def put(self, at: datetime, picture: MaskedPicture, boxes: Any) -> None:
+    def put(self, at: datetime, picture: MaskedPicture, boxes: Any, before: Any = ()) -> None:
         planes = picture.written()
         height, width = planes.luma.shape
         hidden = planes.luma[: height // 5 - 4, : width // 5 - 4]
         self.unmasked += hidden.min() != hidden.max()
         self.widths.append(width)
         self.times.append(at.timestamp())
-        self.pipeline.feed(Scene(planes, at), Detections(_plates(planes), ()), boxes)
+        self.pipeline.feed(Scene(planes, at), Detections(_plates(planes), ()), boxes, before)
 
 
 def _plates(planes: PlanarFrame) -> tuple[PlateSighting, ...]:
