@@ -8,7 +8,18 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    null,
+    or_,
+    select,
+)
 
 from alerts.inhibition.causes import EXPLAINING, Causes
 from alerts.inhibition.roots import LATE
@@ -21,12 +32,16 @@ from config.event import EventKind
 
 @dataclass(slots=True)
 class Held:
-    """An alert while a transaction works on it; ``stored`` is the version in the database."""
+    """An alert while a transaction works on it.
+
+    ``stored`` is its version in the database, ``is_armed`` is true when its timer is there.
+    """
 
     alert: Alert
     about: About
     timer: Timer | None = None
     stored: int | None = None
+    is_armed: bool = False
     told: set[str] = field(default_factory=set)
 
 
@@ -145,13 +160,12 @@ class Holdings:
     def _load_children(self, ids: Sequence[str]) -> None:
         if not ids:
             return
-        timers, told = _TIMERS.of(self._connection, ids), _TOLD.of(self._connection, ids)
-        for row in timers.mappings():
-            self._held[row["alert_id"]].timer = to_timer(row)
-        for one in told:
-            held = self._held[one.alert_id]
-            if one.cycle == held.alert.cycle:
-                held.told.add(one.person)
+        for row in _CHILDREN.of(self._connection, ids).mappings():
+            held = self._held[row["alert_id"]]
+            if row["kind"] is not None:
+                held.timer, held.is_armed = to_timer(row), True
+            elif row["cycle"] == held.alert.cycle:
+                held.told.add(row["person"])
 
 
 def _seen(held: Held) -> datetime:
@@ -172,8 +186,19 @@ _MINE = or_(
     and_(_alerts.parent == bindparam("alert_id"), _alerts.state == str(State.SUPPRESSED)),
 )
 _ONE = _locked(_MINE)
-_TIMERS = OfThese(select(schema.timers), schema.timers.c.alert_id)
-_TOLD = OfThese(
-    select(_sent.alert_id, _sent.cycle, _sent.person).where(_sent.person.is_not(None)).distinct(),
-    _sent.alert_id,
+
+
+def _none(column: Column[Any]) -> ColumnElement[Any]:
+    return cast(null(), column.type).label(column.name)
+
+
+_timers = schema.timers.c
+_TIMERS = select(
+    _timers.alert_id, _timers.kind, _timers.due_at, _none(_sent.cycle), _none(_sent.person)
 )
+_TOLD = (
+    select(_sent.alert_id, _none(_timers.kind), _none(_timers.due_at), _sent.cycle, _sent.person)
+    .where(_sent.person.is_not(None))
+    .distinct()
+)
+_CHILDREN = OfThese(_TIMERS, _timers.alert_id, (_TOLD, _sent.alert_id))

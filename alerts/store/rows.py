@@ -9,8 +9,10 @@ from typing import Any
 from pydantic_core import to_json
 from sqlalchemy import (
     ARRAY,
+    BindParameter,
     Column,
     ColumnElement,
+    CompoundSelect,
     Connection,
     CursorResult,
     Insert,
@@ -24,8 +26,10 @@ from sqlalchemy import (
     insert,
     literal,
     text,
+    union_all,
     update,
 )
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 Rows = Sequence[dict[str, Any]]
 
@@ -35,21 +39,30 @@ def insert_rows(connection: Connection, table: Table, rows: Rows) -> None:
     insert_all(connection, [(table, rows)])
 
 
-def insert_all(connection: Connection, parts: Sequence[tuple[Table, Rows]]) -> None:
+def insert_all(
+    connection: Connection,
+    parts: Sequence[tuple[Table, Rows]],
+    *,
+    replacing: Collection[Table] = (),
+) -> None:
     """Insert rows of several tables, each at most once, as :func:`insert_rows` does of one.
 
-    On PostgreSQL in one round trip: foreign keys between them are checked at its end.
+    Rows of the tables ``replacing`` take the place of those with the same primary key. On
+    PostgreSQL in one round trip: foreign keys between them are checked at its end.
     """
     filled = [(table, rows) for table, rows in parts if rows]
     if not filled:
         return
     if connection.dialect.name != "postgresql":
         for table, rows in filled:
-            connection.execute(_insert(table), rows)
+            made = _replace(table, tuple(rows[0])) if table in replacing else _insert(table)
+            connection.execute(made, rows)
         return
     # pg8000 sends a list row by row, each a round trip, and reads a long statement letter by
     # letter in Python: one parameter with all rows as JSON costs neither.
-    statement = _from_json(tuple((table, tuple(rows[0])) for table, rows in filled))
+    statement = _from_json(
+        tuple((table, tuple(rows[0]), table in replacing) for table, rows in filled)
+    )
     bodies = {f"rows_{number}": _json(rows) for number, (_, rows) in enumerate(filled)}
     connection.execute(statement, bodies)
 
@@ -107,18 +120,29 @@ def one_of(
 
 
 class OfThese:
-    """A statement, built once, whose rows have in ``column`` one of some texts."""
+    """A statement, built once, whose rows have in ``column`` one of some texts.
 
-    def __init__(self, statement: Select[Any], column: Column[str]) -> None:
-        array = column == any_(bindparam("these", type_=ARRAY(String)))
-        self._of_array = statement.where(array)
-        self._of_list = statement.where(column.in_(bindparam("these", expanding=True)))
+    ``more`` are statements with the same columns, and theirs: their rows come too.
+    """
+
+    def __init__(
+        self, statement: Select[Any], column: Column[str], *more: tuple[Select[Any], Column[str]]
+    ) -> None:
+        array = any_(bindparam("these", type_=ARRAY(String)))
+        texts: BindParameter[Any] = bindparam("these", expanding=True)
+        parts = ((statement, column), *more)
+        self._of_array = _all_of([part.where(name == array) for part, name in parts])
+        self._of_list = _all_of([part.where(name.in_(texts)) for part, name in parts])
 
     def of(self, connection: Connection, these: Collection[str]) -> CursorResult[Any]:
         """Run it for ``these`` (see :func:`one_of`)."""
         is_array = connection.dialect.name == "postgresql"
         statement = self._of_array if is_array else self._of_list
         return connection.execute(statement, {"these": list(these)})
+
+
+def _all_of(parts: Sequence[Select[Any]]) -> Select[Any] | CompoundSelect[Any]:
+    return parts[0] if len(parts) == 1 else union_all(*parts)
 
 
 def _json(rows: Rows) -> str:
@@ -130,22 +154,38 @@ def _insert(table: Table) -> Insert:
     return insert(table)
 
 
+@cache
+def _replace(table: Table, columns: tuple[str, ...]) -> Insert:
+    made = sqlite_insert(table)
+    known = {column.name for column in table.primary_key}
+    values = {name: made.excluded[name] for name in columns if name not in known}
+    return made.on_conflict_do_update(index_elements=sorted(known), set_=values)
+
+
 # Names in the statements below come from our own schema, never from data.
 
 
 @cache
-def _from_json(parts: tuple[tuple[Table, tuple[str, ...]], ...]) -> TextClause:
+def _from_json(parts: tuple[tuple[Table, tuple[str, ...], bool], ...]) -> TextClause:
     *first, last = [_insert_from_json(number, *part) for number, part in enumerate(parts)]
     others = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(first))
     return text(f"WITH {others} {last}" if others else last)
 
 
-def _insert_from_json(number: int, table: Table, columns: tuple[str, ...]) -> str:
+def _insert_from_json(
+    number: int, table: Table, columns: tuple[str, ...], is_replacing: bool
+) -> str:
     names = ", ".join(f'"{table.columns[name].name}"' for name in columns)
-    return (
+    inserting = (
         f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM '  # noqa: S608
         f'json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows_{number} AS json))'
     )
+    if not is_replacing:
+        return inserting
+    known = {column.name for column in table.primary_key}
+    key = ", ".join(f'"{name}"' for name in sorted(known))
+    values = _values((name for name in columns if name not in known), "excluded")
+    return f"{inserting} ON CONFLICT ({key}) DO UPDATE SET {values}"
 
 
 def _update_one(
@@ -200,5 +240,5 @@ def _swap_from_json(table: Table) -> TextClause:
     )
 
 
-def _values(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}" = new."{name}"' for name in names)
+def _values(names: Iterable[str], of: str = "new") -> str:
+    return ", ".join(f'"{name}" = {of}."{name}"' for name in names)

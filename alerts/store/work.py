@@ -239,15 +239,16 @@ class Work:
         changed = [row for row in rows if row["id"] in stored]
         if not swap_versions(self._connection, schema.alerts, changed, stored):
             raise LostRace(f"one of {', '.join(stored)} has another version now")
-        if stored:
-            old = one_of(self._connection, schema.timers.c.alert_id, list(stored))
+        ended = [held.alert.id for held in touched if held.is_armed and held.timer is None]
+        if ended:
+            old = one_of(self._connection, schema.timers.c.alert_id, ended)
             self._connection.execute(delete(schema.timers).where(old))
         parts = (
             (schema.alerts, [row for row in rows if row["id"] not in stored]),
             (schema.timers, [_timer_row(held.alert, held.timer) for held in touched if held.timer]),
             (schema.alert_events, self._joined),
         )
-        insert_all(self._connection, parts)
+        insert_all(self._connection, parts, replacing=(schema.timers,))
 
     def _braked(self) -> list[dict[str, Any]]:
         """The deliveries, without what is held back for a digest."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from alerts.store.quiet_schema import digests, notice_pace
-from alerts.store.rows import insert_rows
+from alerts.store.rows import OfThese, insert_all
 from config.ids import uuid7
 from config.pace_site import Pace
 
@@ -190,15 +190,12 @@ class Brake:
     def _load(self, keys: Collection[str]) -> None:
         if not keys:
             return
-        rows = self._connection.execute(select(notice_pace).where(notice_pace.c.key.in_(keys)))
-        for row in rows:
+        for row in _PACES.of(self._connection, keys):
             self._counts[row.key] = Count(row.started_at, row.told, row.digest_id)
 
     def _write(self) -> None:
         if not self._changed:
             return
-        keys = sorted(self._changed)
-        self._connection.execute(delete(notice_pace).where(notice_pace.c.key.in_(keys)))
         rows = [
             {
                 "key": key,
@@ -206,10 +203,13 @@ class Brake:
                 "told": self._counts[key].told,
                 "digest_id": self._counts[key].digest_id,
             }
-            for key in keys
+            for key in sorted(self._changed)
         ]
-        insert_rows(self._connection, notice_pace, rows)
-        insert_rows(self._connection, digests, self._opened)
+        parts = ((notice_pace, rows), (digests, self._opened))
+        insert_all(self._connection, parts, replacing=(notice_pace,))
+
+
+_PACES = OfThese(select(notice_pace), notice_pace.c.key)
 
 
 def _keys(person: str, notice: Notice) -> tuple[str, str, str]:

@@ -1,15 +1,19 @@
 """A random walk over the whole of alerts, compared at every step with a naive model.
 
 ``MENSHEN_WALK_STEPS`` sets how many steps are walked on each database; the suite walks few,
-``make walk`` at least 100,000.
+``make walk`` at least 100,000. Each round of walks has a seed of its own, one more than the last:
+the one option of Hypothesis would walk the same round again and again. ``MENSHEN_WALK_SEED`` is
+the first; without it, it is drawn, and printed.
 """
 
 from __future__ import annotations
 
 import os
+import random
+from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from alerts.deciding import router as router_module
@@ -18,6 +22,7 @@ from tests.alerts.walk.walker import Walk
 
 STEPS = int(os.environ.get("MENSHEN_WALK_STEPS", "200"))
 LENGTH = 50 if STEPS < 1000 else 200
+SEED = int(os.environ.get("MENSHEN_WALK_SEED") or random.SystemRandom().randrange(2**32))
 ROUND = 20
 """Walks after which a long run says how far it has come."""
 
@@ -42,6 +47,9 @@ def test_whatever_happens_in_whatever_order_the_centre_is_as_the_model_says(
         database=None,
         suppress_health_check=list(HealthCheck),
     )
+    seeds = count(SEED)
     while walk.walked < STEPS:
-        run_state_machine_as_test(walk, settings=walks)
+        chosen = next(seeds)
+        print(f"seed {chosen}", flush=True)
+        run_state_machine_as_test(seed(chosen)(walk), settings=walks)
         print(f"{walk.walked} steps on {database}", flush=True)
