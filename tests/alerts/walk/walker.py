@@ -46,9 +46,13 @@ severities = st.sampled_from([Severity.INFO, Severity.INFO, Severity.WARNING, Se
 trouble = st.sampled_from(TROUBLE)
 
 
-ROWS = select(schema.alerts, schema.timers.c.kind.label("timer"), schema.timers.c.due_at).outerjoin(
-    schema.timers, schema.timers.c.alert_id == schema.alerts.c.id
-)
+_alerts, _timers = schema.alerts.c, schema.timers.c
+# Only what is compared: reading all 33 columns of each alert took longer than comparing them.
+ROWS = select(
+    _alerts.id, _alerts.dedup_key, _alerts.state, _alerts.severity, _alerts.sightings,
+    _alerts.acked_by, _alerts.outcome, _alerts.parent,
+    _timers.kind.label("timer"), _timers.due_at,
+).outerjoin(schema.timers, _timers.alert_id == _alerts.id)  # fmt: skip
 
 
 def shape(row: Any, parents: Mapping[str, object]) -> tuple[object, ...]:
