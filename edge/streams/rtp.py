@@ -191,7 +191,7 @@ class Depacketizer:
     def _finish(self) -> list[CodedPicture]:
         stamp = self._stamp
         self._stamp, self._ended = None, stamp
-        units = self._units
+        units = [unit for unit in self._units if not self._is_filler(unit)]
         if self._fragments:
             self._damaged = True
         damaged = self._damaged
@@ -230,6 +230,10 @@ class Depacketizer:
         head = picture.data[:4096].split(START_CODE)[1:]
         sets = [unit for unit in head if unit and self._is_parameter_set(unit)]
         return b"".join(START_CODE + unit for unit in sets)
+
+    def _is_filler(self, unit: bytes) -> bool:
+        """Whether the unit only fills up a constant bit rate: nobody needs to keep or send it."""
+        return unit[0] & 0x1F == 12 if self.codec == "h264" else (unit[0] >> 1) & 0x3F == 38
 
     def _is_parameter_set(self, unit: bytes) -> bool:
         if self.codec == "h264":

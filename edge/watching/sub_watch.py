@@ -11,6 +11,7 @@ from edge.watching.counters import Counters
 from edge.watching.masks import MaskBurner
 from edge.watching.moments import Moments
 from edge.watching.motion import WIDTH, MotionDetector
+from edge.watching.stillness import Stillness
 from edge.watching.trigger import Trigger
 from edge.watching.undecoded import Pace, Undecoded, utc_of
 
@@ -23,7 +24,8 @@ class SubWatch:
     """Decodes the small stream and feeds motion to the trigger.
 
     Packets wait undecoded until a look is due, so the last pictures of a group are never decoded
-    while nothing moves. Looks fall on key frames where they can: then the most are left out.
+    while nothing moves. Looks fall on key frames where they can: then the most are left out. Where
+    the sizes of what waits are those of a still scene, a look waits longer.
     """
 
     def __init__(self, trigger: Trigger, masks: MaskBurner, counters: Counters) -> None:
@@ -34,6 +36,7 @@ class SubWatch:
         self.health = PictureHealth()
         self._timer, self._moments = FrameTimer(), Moments()
         self._pace = Pace(IDLE_INTERVAL_S)
+        self._stillness = Stillness()
         self._looked = False
         self._undecoded = Undecoded(counters)
 
@@ -42,6 +45,7 @@ class SubWatch:
         self._timer, self._moments = FrameTimer(), Moments()
         self._looked = False
         self._undecoded.clear()
+        self._stillness.forget()
 
     def packet(self, stream: PacketSource, packet: StreamPacket) -> bool:
         """Take one packet, and look for motion when it is time. Returns whether there is any."""
@@ -49,10 +53,18 @@ class SubWatch:
         if packet.pts_s is not None:
             self._timer.observe(packet.pts_s, packet.arrived_s)
         self._undecoded.add(packet)
-        if self._pace.expects(packet, self._timer):
+        at_s = utc_of(self._timer, packet.pts_s, packet)
+        self._stillness.packet(at_s, packet.size, is_key=packet.is_keyframe)
+        if self._pace.expects(packet, self._timer) and not self._may_wait(packet, at_s):
             for picture in self._undecoded.latest(stream):
                 self._look(picture, packet, utc_of(self._timer, picture.pts_s, packet))
         return self._pace.interval_s < IDLE_INTERVAL_S
+
+    def _may_wait(self, packet: StreamPacket, at_s: float) -> bool:
+        """Whether nothing moves, and the sizes of what has come since say that nothing will."""
+        if self._pace.interval_s < IDLE_INTERVAL_S:
+            return False
+        return self._stillness.may_wait(at_s, is_key=packet.is_keyframe)
 
     def look(self, picture: Picture, packet: StreamPacket, utc_s: float) -> None:
         """Compare a picture with the background, unless the last look was a moment ago."""
@@ -73,3 +85,5 @@ class SubWatch:
         self._counters.watched += 1
         self._counters.motion_s += time.thread_time() - begun
         self._trigger.saw(motion, at_s=packet.at_s, utc_s=utc_s)
+        area = sum(width * height for _, _, width, height in motion.boxes)
+        self._stillness.looked(utc_s, area=area, moves=motion.active)

@@ -54,6 +54,16 @@ def test_what_was_sent_comes_out(codec: Codec, sizes: list[list[int]]) -> None:
     assert ticks == [3600 * i for i in range(len(pictures))], "over the wrap of 32 bits"
 
 
+@pytest.mark.parametrize(("codec", "filler"), [(Codec.H264, b"\x0c"), (Codec.H265, b"\x4c\x01")])
+def test_what_only_fills_up_the_bit_rate_is_left_out(codec: Codec, filler: bytes) -> None:
+    padding = filler + b"\xff" * 5000
+    pictures = [[KEY[codec] + b"a", padding], [OTHER[codec] + b"b", padding], [padding]]
+    found = put_together(codec, packets_of(pictures, codec))
+    units = [p.data.split(START_CODE)[1:] for p in found]
+    assert units == [[*SETS[codec], KEY[codec] + b"a"], [OTHER[codec] + b"b"]]
+    assert not any(p.damaged for p in found)
+
+
 @given(st.data())
 def test_a_lost_packet_is_counted_and_its_picture_called_damaged(data: st.DataObject) -> None:
     pictures = [[KEY[Codec.H264] + b"\x55" * 4000] for _ in range(4)]
