@@ -148,14 +148,22 @@ class Visits:
 
         Many while a plate or face comes nearer and is not yet sure, few when all that is there is
         known (a parked car, or a driver who waits at the gate) or has shown neither for a while.
+        What stays unreadable looks no better the more often it is looked at.
         """
         carried = [v for v in self._visits.values() if v.object_class is not ObjectClass.MOVER]
-        if any(not self._is_sure(visit) for visit in carried):
+        if any(self._is_promising(visit) for visit in carried):
             return EAGER_S
         movers = [v for v in self._visits.values() if v.object_class is ObjectClass.MOVER]
         if all(mover.explained() or mover.stay_s() > _BARE_S for mover in movers):
             return CONTENT_S if self._visits else USUAL_S
         return USUAL_S
+
+    def _is_promising(self, visit: Visit) -> bool:
+        """Whether it is not sure yet, and was seen better than ever a moment ago."""
+        if visit.shot is None or self._is_sure(visit):
+            return visit.shot is None
+        past_best_s = (visit.last_seen - visit.shot.at).total_seconds()
+        return past_best_s < self._settings.past_best_s
 
     def _is_sure(self, visit: Visit) -> bool:
         if visit.object_class is ObjectClass.FACE:

@@ -67,6 +67,19 @@ def test_a_plate_is_not_gone_because_only_motion_was_watched() -> None:
     assert watch.of(EventKind.MOTION) == []
 
 
+def test_a_plate_that_stays_unreadable_is_not_looked_at_ever_faster() -> None:
+    watch = Watch()
+    usual = watch.pipeline.appetite_s()
+    for _ in range(8):
+        watch.show(plates=[plate(0.4, "京A1?345", 0.4)], moving=[CAR])
+    assert watch.pipeline.appetite_s() < usual, "it may yet be read"
+    for _ in range(12):
+        watch.show(plates=[plate(0.4, "京A1?345", 0.4)], moving=[CAR])
+    assert watch.pipeline.appetite_s() > usual, "it is told, and no better for seconds"
+    watch.show(plates=[plate(0.4, "京A1?345", 0.6, width=120)], moving=[CAR])
+    assert watch.pipeline.appetite_s() < usual, "it comes nearer"
+
+
 def test_it_is_told_while_the_car_is_still_there() -> None:
     watch = Watch()
     drive_past(watch, pictures=4)
