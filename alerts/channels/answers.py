@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from alerts.channels.base import Attempt
+from alerts.channels.kept import KeptClient, needs_proxy
 
 TIMEOUT_S = 10.0
 LONGEST_PAUSE = timedelta(hours=1)
@@ -26,10 +27,13 @@ def open_client(*, timeout_s: float = TIMEOUT_S, ca_file: str | None = None) -> 
     """
     for chatty in ("httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    trust: ssl.SSLContext | bool = True
     if ca_file is not None:
         trust = ssl.create_default_context(cafile=ca_file)
-    return httpx.Client(timeout=timeout_s, follow_redirects=False, verify=trust)
+    else:
+        trust = httpx.create_ssl_context()
+    if needs_proxy():
+        return httpx.Client(timeout=timeout_s, follow_redirects=False, verify=trust)
+    return KeptClient(timeout_s=timeout_s, trust=trust)
 
 
 def exchange(client: httpx.Client, request: httpx.Request) -> httpx.Response | Attempt:
