@@ -196,17 +196,19 @@ class Centre:
         plan = self.plan
         listener = self.journal.changes if self.journal is not None else None
         store = AlertStore(engine, plan.site, self.clock, hub=self.hub, listener=listener)
-        router = Router(engine, plan.site, self.clock, store=store, journal=self.journal)
-        timers = Timers(engine, self.clock, store=store)
-        pulse = Pulse(self.clock)
-        self._run("router", pulse.watch("router", router.run_once), Bell.EVENTS)
-        # A timer becomes due by the clock, so no ring is news to it.
-        self._run("timers", pulse.watch("timers", timers.run_once))
         base_url = plan.public_url or self.url or f"http://{plan.host}:{plan.port}"
         sending = Sending.open(
             engine, plan.site, plan.secrets, self.clock, base_url=base_url, hub=self.hub
         )
         self._stack.callback(sending.close)
+        router = Router(
+            engine, plan.site, self.clock, store=store, journal=self.journal, ways=sending.reach
+        )
+        timers = Timers(engine, self.clock, store=store)
+        pulse = Pulse(self.clock)
+        self._run("router", pulse.watch("router", router.run_once), Bell.EVENTS)
+        # A timer becomes due by the clock, so no ring is news to it.
+        self._run("timers", pulse.watch("timers", timers.run_once))
         for name, work in sending.works().items():
             self._run(name, pulse.watch(name, work.run), *work.heeds)
         alarm = Alarm(RingingEventStore(engine, self.clock, self.hub), self.clock)

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from alerts.arming import Arming, silenced
 from alerts.store.choices_schema import arming, watch_entries, watch_votes
+from alerts.store.rows import OfThese, one_of
 from config.event import Event
 from config.site import Camera, LegalClass, Site
 from ingest.households import known_members, recognises
@@ -109,7 +110,7 @@ def _armings(connection: Connection, cameras: Iterable[str]) -> dict[str, Arming
     names = list(cameras)
     if not names:
         return {}
-    rows = connection.execute(select(arming).where(arming.c.camera.in_(names)))
+    rows = _ARMINGS.of(connection, names)
     return {row.camera: arming_of(row) for row in rows}
 
 
@@ -122,10 +123,13 @@ def _watched(
     entry = watch_entries.c
     statement = (
         select(entry.plate, entry.grids, entry.case_number)
-        .where(entry.plate.in_(plates), in_force(now))
+        .where(one_of(connection, entry.plate, plates), in_force(now))
         .order_by(entry.asked_at.desc())
     )
     for row in connection.execute(statement):
         grids, _ = found.get(row.plate, (frozenset(), ""))
         found[row.plate] = (grids | frozenset(json.loads(row.grids)), row.case_number)
     return found
+
+
+_ARMINGS = OfThese(select(arming), arming.c.camera)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.channels.schema import channel_budgets
+from alerts.store.rows import OfThese
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,14 @@ def look(connection: Connection, budgets: Collection[Budget], now: datetime) -> 
 
     Rows are locked in the order of their names, so that two dispatchers never wait in a circle.
     """
-    names = sorted(budgets, key=lambda item: item.provider)
-    return {budget: _tokens(connection, budget, now) for budget in names}
+    names = sorted({budget.provider for budget in budgets})
+    if not names:
+        return {}
+    rows = {row.provider: row for row in _LOCKED.of(connection, names)}
+    if missing := [budget for budget in budgets if budget.provider not in rows]:
+        _add(connection, missing, now)
+        rows = {row.provider: row for row in _LOCKED.of(connection, names)}
+    return {budget: _holds(budget, rows[budget.provider], now) for budget in budgets}
 
 
 def spend(connection: Connection, left: Mapping[Budget, float], now: datetime) -> None:
@@ -57,16 +65,15 @@ def pause_provider(connection: Connection, budget: Budget, until: datetime) -> N
     _save(connection, budget.provider, 0.0, until)
 
 
-def _tokens(connection: Connection, budget: Budget, now: datetime) -> float:
-    table = channel_budgets
-    fresh = {"provider": budget.provider, "tokens": float(budget.burst), "filled_at": now}
+def _add(connection: Connection, budgets: Collection[Budget], now: datetime) -> None:
+    """A provider that is used for the first time has its full burst."""
     maker = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(maker.insert(table).values(fresh).on_conflict_do_nothing())
-    row = connection.execute(
-        select(table.c.tokens, table.c.filled_at)
-        .where(table.c.provider == budget.provider)
-        .with_for_update()
-    ).one()
+    for budget in sorted(budgets, key=lambda item: item.provider):
+        full = {"provider": budget.provider, "tokens": float(budget.burst), "filled_at": now}
+        connection.execute(maker.insert(channel_budgets).values(full).on_conflict_do_nothing())
+
+
+def _holds(budget: Budget, row: Any, now: datetime) -> float:
     if row.filled_at > now:
         return 0.0
     return budget.filled(row.tokens, now - row.filled_at)
@@ -78,3 +85,12 @@ def _save(connection: Connection, provider: str, tokens: float, now: datetime) -
         .where(channel_budgets.c.provider == provider)
         .values(tokens=tokens, filled_at=now)
     )
+
+
+_provider = channel_budgets.c.provider
+_LOCKED = OfThese(
+    select(_provider, channel_budgets.c.tokens, channel_budgets.c.filled_at)
+    .order_by(_provider)
+    .with_for_update(),
+    _provider,
+)

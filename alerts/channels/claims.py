@@ -6,12 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, select, update
 
 from alerts.channels.base import Channel
 from alerts.channels.budget import look, spend
 from alerts.store import schema
 from alerts.store.records import Row, load_row
+from alerts.store.rows import OfThese, one_of
 
 CLAIM = timedelta(seconds=120)
 """A delivery claimed by a dispatcher that died is free again after this; longer than any send."""
@@ -35,28 +36,22 @@ class Claimed:
 
 def has_due(connection: Connection, channel: str, now: datetime) -> bool:
     """True when something of this channel is due."""
-    return (
-        connection.execute(select(_sent.id).where(_due(channel, now)).limit(1)).first() is not None
-    )
+    found = select(_sent.id).where(_due(channel, now)).limit(1)
+    return connection.execute(found).first() is not None
 
 
 def claim(connection: Connection, channel: Channel, *, limit: int, now: datetime) -> list[Claimed]:
     """Up to ``limit`` due deliveries, the loudest first, then the oldest."""
-    alerts = schema.alerts.c
-    found = connection.execute(
-        select(_sent.id, _sent.target)
-        .join(schema.alerts, alerts.id == _sent.alert_id)
-        .where(_due(channel.name, now))
-        .order_by(alerts.loudness.desc(), _sent.next_attempt_at, _sent.id)
-        .limit(max(limit, LOOK_AT))
-        .with_for_update(skip_locked=True, of=schema.deliveries)
-    ).all()
+    given = {"channel": channel.name, "now": now, "limit": max(limit, LOOK_AT)}
+    found = connection.execute(_FOUND, given).all()
+    if not found:
+        return []
     ids = _affordable(connection, channel, [(row.id, row.target) for row in found], limit, now)
     if not ids:
         return []
     connection.execute(
         update(schema.deliveries)
-        .where(_sent.id.in_(ids))
+        .where(one_of(connection, _sent.id, ids))
         .values(
             state="sending",
             attempts=_sent.attempts + 1,
@@ -121,40 +116,52 @@ def _put_off(
 
 
 def _load(connection: Connection, ids: list[str]) -> list[Claimed]:
-    alerts, stream = schema.alerts, schema.stream.c
-    # A message is of the change that asked for it, not of a later one.
-    then = (stream.alert_id == _sent.alert_id) & (stream.version == _sent.alert_version)
-    rows = connection.execute(
-        select(
-            alerts,
-            stream.body.label("then"),
-            *(_sent[name].label(f"delivery_{name}") for name in _CARRIED),
+    rows = _CLAIMED.of(connection, ids).all()
+    # A message is of the change that asked for it, not of a later one. The alert itself is read
+    # only where that change is not kept, or was kept before a column was added.
+    then = {row.id: load_row(row.body) if row.body is not None else {} for row in rows}
+    short = {row.alert_id for row in rows if not then[row.id].keys() >= _COLUMNS}
+    alerts = {row["id"]: row for row in _ALERTS.of(connection, short).mappings()} if short else {}
+    by_id = {
+        row.id: Claimed(
+            id=row.id,
+            target=row.target,
+            key=row.idempotency_key,
+            attempts=row.attempts,
+            person=row.person,
+            alert={**alerts.get(row.alert_id, {}), **then[row.id]},
         )
-        .join_from(schema.deliveries, alerts, alerts.c.id == _sent.alert_id)
-        .outerjoin(schema.stream, then)
-        .where(_sent.id.in_(ids))
-    ).mappings()
-    by_id = {row["delivery_id"]: _claimed(row) for row in rows}
+        for row in rows
+    }
     return [by_id[name] for name in ids]
 
 
-def _claimed(row: RowMapping) -> Claimed:
-    then = load_row(row["then"]) if row["then"] is not None else {}
-    return Claimed(
-        id=row["delivery_id"],
-        target=row["delivery_target"],
-        key=row["delivery_idempotency_key"],
-        attempts=row["delivery_attempts"],
-        person=row["delivery_person"],
-        alert={**row, **then},
+_sent, _alerts, _stream = schema.deliveries.c, schema.alerts.c, schema.stream.c
+_FOUND = (
+    select(_sent.id, _sent.target)
+    .join(schema.alerts, _alerts.id == _sent.alert_id)
+    .where(
+        _sent.channel == bindparam("channel", type_=_sent.channel.type),
+        _sent.next_attempt_at <= bindparam("now", type_=_sent.next_attempt_at.type),
     )
-
-
-_sent = schema.deliveries.c
-_CARRIED = (
-    "id",
-    "target",
-    "idempotency_key",
-    "attempts",
-    "person",
+    .order_by(_alerts.loudness.desc(), _sent.next_attempt_at, _sent.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True, of=schema.deliveries)
 )
+_CLAIMED = OfThese(
+    select(
+        _sent.id,
+        _sent.target,
+        _sent.idempotency_key,
+        _sent.attempts,
+        _sent.person,
+        _sent.alert_id,
+        _stream.body,
+    ).outerjoin(
+        schema.stream,
+        (_stream.alert_id == _sent.alert_id) & (_stream.version == _sent.alert_version),
+    ),
+    _sent.id,
+)
+_ALERTS = OfThese(select(schema.alerts), _alerts.id)
+_COLUMNS = frozenset(_alerts.keys())

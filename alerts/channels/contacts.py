@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from alerts.channels.chain import Quiet, Reachable
 from alerts.channels.schema import push_subscriptions, quiet_hours
+from alerts.store.rows import OfThese
 from config.channel_site import EMAIL, WEBPUSH
 from config.secrets import PersonSecret, Secrets
 from config.site import Site
@@ -43,14 +44,16 @@ class Contacts:
     def _subscribed(self, connection: Connection, people: Collection[str]) -> frozenset[str]:
         if WEBPUSH not in self.available:
             return frozenset()
-        table = push_subscriptions.c
-        found = select(table.person).where(table.person.in_(people)).distinct()
-        return frozenset(connection.execute(found).scalars())
+        return frozenset(_SUBSCRIBED.of(connection, people).scalars())
 
 
 def _quiet(connection: Connection, people: Collection[str]) -> dict[str, Quiet]:
-    rows = connection.execute(select(quiet_hours).where(quiet_hours.c.person.in_(people)))
     return {
         row.person: Quiet(time.fromisoformat(row.starts), time.fromisoformat(row.ends))
-        for row in rows
+        for row in _QUIET.of(connection, people)
     }
+
+
+_person = push_subscriptions.c.person
+_SUBSCRIBED = OfThese(select(_person).distinct(), _person)
+_QUIET = OfThese(select(quiet_hours), quiet_hours.c.person)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, or_, select, update
 
 from alerts.channels.chain import Choice, Reachable, Rules, choose
 from alerts.channels.contacts import Contacts
 from alerts.hub import Bell, Hub
 from alerts.life.state import UNANSWERED
 from alerts.store import schema
-from alerts.store.rows import insert_rows
+from alerts.store.rows import insert_rows, one_of
 from alerts.telling.notices import INAPP
 from config.clock import Clock
 from config.event import Severity
@@ -35,12 +35,31 @@ class _Rows:
     decisions: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    """What a way takes over from the row of the way before it: columns of ``deliveries``."""
+
+    alert_id: str
+    alert_version: int
+    cycle: int
+    step: int
+    channel: str
+    person: str | None
+    idempotency_key: str
+    state: str
+    reason_zh: str
+    reason_en: str
+    digest_id: str | None
+
+
 class Reach:
     """The chain of ways by which each notice reaches its person; any number may share a database.
 
     A notice to a person begins as a row of channel ``inapp``, written with the alert's change.
-    Here it becomes accepted, for the pages read that change from then on, and in the same
-    transaction the person's first way outside the pages gets a row of its own. When that row's
+    It becomes accepted, for the pages read that change from then on, and in the same
+    transaction the person's first way outside the pages gets a row of its own. A router does
+    that as it writes the change (:meth:`hand_over`); what others write is taken up here
+    (:meth:`run_once`). When that row's
     ``fall_over_at`` comes (nothing was heard for ``telling.fall_over_s``), or its provider
     refuses for good, the next way gets one: unless the notice is known to have arrived, or
     somebody has answered the alert.
@@ -67,46 +86,80 @@ class Reach:
 
     def run_once(self) -> int:
         """Take every notice that is due one way further; returns how many, at most 400."""
-        # On SQLite a writer stops all others, so it must not start for nothing.
-        if self._engine.dialect.name == "sqlite" and not self._has_work():
+        if not self._has_work():
             return 0
         rows = _Rows()
         with writing(self._engine) as connection:
             now = self._clock.now()
-            fresh = self._hand_over(connection, now)
+            fresh = self._take_fresh(connection, now)
             late = self._fall_over(connection, now) if self._contacts.available else []
             if self._contacts.available:
                 self._go_on(connection, [*fresh, *late], rows, now)
             insert_rows(connection, schema.deliveries, rows.deliveries)
             insert_rows(connection, schema.decisions, rows.decisions)
         if rows.deliveries:
-            self._hub.ring(Bell.NOTICES)
+            self.wake()
         return len(fresh) + len(late)
 
+    def people(self, connection: Connection, people: Collection[str]) -> dict[str, Reachable]:
+        """How each of ``people`` may be told now; nobody is asked for where no channel runs."""
+        if not people or not self._contacts.available:
+            return {}
+        return self._contacts.load(connection, people)
+
+    def hand_over(
+        self,
+        rows: Iterable[dict[str, Any]],
+        people: Mapping[str, Reachable],
+        unanswered: Mapping[str, Severity],
+        now: datetime,
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Hand notices over before they are written, in the transaction of their change.
+
+        Args:
+            rows: new rows of ``deliveries``; those of ``inapp`` that are due are handed over.
+            people: of :meth:`people`.
+            unanswered: of the alerts that wait for an answer, how loud they are.
+            now: the moment of the transaction.
+
+        Returns:
+            All rows of ``deliveries``, and those of ``decisions``.
+        """
+        made, handed = _Rows(), []
+        for row in rows:
+            is_due = row["channel"] == INAPP and row["next_attempt_at"] is not None
+            handed.append({**row, "fall_over_at": None, **(_accepted(now) if is_due else {})})
+            if is_due and row["person"] in people and row["alert_id"] in unanswered:
+                notice = _Notice(**{name: row[name] for name in _CARRIED})
+                severity = unanswered[row["alert_id"]]
+                self._next(notice, people[row["person"]], {INAPP}, severity, made, now)
+        return [*handed, *made.deliveries], made.decisions
+
+    def wake(self) -> None:
+        """Notices wait for their channels: call it after the commit."""
+        self._hub.ring(Bell.NOTICES)
+
     def _has_work(self) -> bool:
+        # A writer must not begin for nothing: on SQLite it stops all others.
         sent, now = schema.deliveries.c, self._clock.now()
+        due = or_(self._is_fresh(now), sent.fall_over_at <= now)
         with reading(self._engine) as connection:
-            for due in (self._is_fresh(now), sent.fall_over_at <= now):
-                if connection.execute(select(sent.id).where(due).limit(1)).first() is not None:
-                    return True
-        return False
+            return connection.execute(select(sent.id).where(due).limit(1)).first() is not None
 
     def _is_fresh(self, now: datetime) -> ColumnElement[bool]:
         sent = schema.deliveries.c
         return (sent.channel == INAPP) & (sent.next_attempt_at <= now)
 
-    def _hand_over(self, connection: Connection, now: datetime) -> list[Row[Any]]:
-        """Pages read the change from now on: the row of ``inapp`` is accepted."""
-        values = {"state": "accepted", "attempts": 1, "next_attempt_at": None, "changed_at": now}
-        return self._take(connection, self._is_fresh(now), values, "next_attempt_at")
+    def _take_fresh(self, connection: Connection, now: datetime) -> list[_Notice]:
+        return self._take(connection, self._is_fresh(now), _accepted(now), "next_attempt_at")
 
-    def _fall_over(self, connection: Connection, now: datetime) -> list[Row[Any]]:
+    def _fall_over(self, connection: Connection, now: datetime) -> list[_Notice]:
         due = schema.deliveries.c.fall_over_at <= now
         return self._take(connection, due, {"fall_over_at": None}, "fall_over_at")
 
     def _take(
         self, connection: Connection, due: ColumnElement[bool], values: dict[str, Any], by: str
-    ) -> list[Row[Any]]:
+    ) -> list[_Notice]:
         sent = schema.deliveries
         ids = (
             select(sent.c.id)
@@ -116,12 +169,12 @@ class Reach:
             .with_for_update(skip_locked=True)
         )
         taken = update(sent).where(sent.c.id.in_(ids)).values(values)
-        return list(connection.execute(taken.returning(*_CARRIED)).all())
+        columns = [sent.c[name] for name in _CARRIED]
+        return [_Notice(*row) for row in connection.execute(taken.returning(*columns))]
 
     def _go_on(
-        self, connection: Connection, chains: Sequence[Row[Any]], rows: _Rows, now: datetime
+        self, connection: Connection, chains: Sequence[_Notice], rows: _Rows, now: datetime
     ) -> None:
-        chains = [row for row in chains if row.person is not None]
         if not chains:
             return
         alerts = self._unanswered(connection, {row.alert_id for row in chains})
@@ -129,9 +182,9 @@ class Reach:
         earlier = self._earlier(
             connection, {row.alert_id for row in chains if row.channel != INAPP}
         )
-        people = self._contacts.load(connection, {row.person for row in chains})
+        people = self._contacts.load(connection, {row.person for row in chains if row.person})
         for row in chains:
-            if row.alert_id not in alerts:
+            if row.alert_id not in alerts or row.person is None:
                 continue
             base = base_key(row.idempotency_key)
             links = [link for link in earlier if link.idempotency_key.startswith(f"{base}:")]
@@ -144,7 +197,7 @@ class Reach:
 
     def _next(
         self,
-        row: Row[Any],
+        row: _Notice,
         person: Reachable,
         tried: Collection[str],
         severity: Severity,
@@ -182,7 +235,8 @@ class Reach:
     def _unanswered(self, connection: Connection, ids: Collection[str]) -> dict[str, Severity]:
         table = schema.alerts.c
         found = select(table.id, table.severity).where(
-            table.id.in_(ids), table.state.in_([str(state) for state in UNANSWERED])
+            one_of(connection, table.id, ids),
+            table.state.in_([str(state) for state in UNANSWERED]),
         )
         return {row.id: Severity(row.severity) for row in connection.execute(found)}
 
@@ -191,26 +245,16 @@ class Reach:
             return []
         sent = schema.deliveries.c
         found = select(sent.idempotency_key, sent.channel, sent.state)
-        found = found.where(sent.alert_id.in_(ids), sent.person.is_not(None))
+        found = found.where(one_of(connection, sent.alert_id, ids), sent.person.is_not(None))
         return connection.execute(found).all()
 
 
-_CARRIED = tuple(
-    schema.deliveries.c[name]
-    for name in (
-        "alert_id",
-        "alert_version",
-        "cycle",
-        "step",
-        "channel",
-        "person",
-        "idempotency_key",
-        "state",
-        "reason_zh",
-        "reason_en",
-        "digest_id",
-    )
-)
+_CARRIED = tuple(item.name for item in fields(_Notice))
+
+
+def _accepted(now: datetime) -> dict[str, Any]:
+    """Pages read the change from now on."""
+    return {"state": "accepted", "attempts": 1, "next_attempt_at": None, "changed_at": now}
 
 
 def base_key(key: str) -> str:
@@ -218,7 +262,7 @@ def base_key(key: str) -> str:
     return key.rpartition(":")[0]
 
 
-def _reason(row: Row[Any]) -> dict[str, str]:
+def _reason(row: _Notice) -> dict[str, str]:
     if row.channel == INAPP:
         return {"reason_zh": row.reason_zh, "reason_en": row.reason_en}
     zh = "发送失败" if row.state == "failed" else "没有送达回执"
@@ -226,7 +270,7 @@ def _reason(row: Row[Any]) -> dict[str, str]:
     return {"reason_zh": f"{row.channel} {zh}，改用下一渠道", "reason_en": f"{row.channel} {en}"}
 
 
-def _nothing_left(row: Row[Any], choice: Choice, now: datetime) -> dict[str, Any]:
+def _nothing_left(row: _Notice, choice: Choice, now: datetime) -> dict[str, Any]:
     """Why nobody tries any further; the alert's own timer goes on to the next people."""
     if choice.passed:
         reasons = choice.passed

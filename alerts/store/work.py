@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, delete
 
@@ -14,7 +14,7 @@ from alerts.inhibition.causes import Causes
 from alerts.inhibition.roots import GRACE
 from alerts.life.ladders import Ladder, Place
 from alerts.life.machine import Scene, step
-from alerts.life.state import Alert, Command, ParentGone, State, Timer, Transition
+from alerts.life.state import UNANSWERED, Alert, Command, ParentGone, State, Timer, Transition
 from alerts.rosters.arranged import load_arrangements, load_terms
 from alerts.store import schema
 from alerts.store.counting import Counted, move_counters, take_counters
@@ -41,14 +41,39 @@ class Happened:
     event_id: str | None
 
 
+class Ways(Protocol):
+    """Hands notices over as they are written; see :class:`alerts.channels.reach.Reach`."""
+
+    def people(self, connection: Connection, people: Collection[str]) -> Mapping[str, Any]:
+        """How each of ``people`` may be told."""
+
+    def hand_over(
+        self,
+        rows: Iterable[dict[str, Any]],
+        people: Mapping[str, Any],
+        unanswered: Mapping[str, Severity],
+        now: datetime,
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """All rows of ``deliveries`` then, and new ones of ``decisions``."""
+
+    def wake(self) -> None:
+        """What was handed over is committed."""
+
+
 class Work:
     """The changes of one transaction, written together by :meth:`flush`.
 
     Locks are taken in one order everywhere (alerts by id, then the audit's and the stream's
     counter), so that two transactions never wait for each other.
+
+    Args:
+        ways: how people are told outside the pages; None: left to the chain's own loop.
     """
 
-    def __init__(self, connection: Connection, site: Site, now: datetime) -> None:
+    def __init__(
+        self, connection: Connection, site: Site, now: datetime, *, ways: Ways | None = None
+    ) -> None:
+        self._ways = ways
         self._connection = connection
         self._site = site
         self._now = now
@@ -189,13 +214,15 @@ class Work:
         if not self._audit:
             insert_rows(self._connection, schema.decisions, decisions)
             return
+        people = self._reachable()
         counted = take_counters(self._connection)
         # From here on both counters are locked; paces and digests are kept under the audit's.
         audit, stream = chained(counted.audit, self._audit), self._stream_rows(counted.stream)
+        deliveries, more = self._handed_over(self._braked(), people)
         parts = (
-            (schema.decisions, decisions),
+            (schema.decisions, [*decisions, *more]),
             (schema.audit, audit),
-            (schema.deliveries, self._braked()),
+            (schema.deliveries, deliveries),
             (schema.stream, stream),
         )
         insert_all(self._connection, parts)
@@ -258,6 +285,20 @@ class Work:
         noisy = {row["alert_id"]: _notice_of(self._held[row["alert_id"]]) for row in rows}
         gather = {hook.id: hook.gather_after for hook in self._site.webhooks}
         return Brake(self._connection, self._site.pace, self._now, gather).apply(rows, noisy)
+
+    def _reachable(self) -> Mapping[str, Any]:
+        rows = self._notices.deliveries
+        people = {row["person"] for row in rows if row["person"] is not None}
+        return self._ways.people(self._connection, people) if self._ways is not None else {}
+
+    def _handed_over(
+        self, rows: list[dict[str, Any]], people: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        if self._ways is None or not rows:
+            return rows, []
+        alerts = [self._held[name].alert for name in {row["alert_id"] for row in rows}]
+        loud = {alert.id: alert.severity for alert in alerts if alert.state in UNANSWERED}
+        return self._ways.hand_over(rows, people, loud, self._now)
 
     def _stream_rows(self, last: int) -> list[dict[str, Any]]:
         return [

@@ -110,12 +110,13 @@ class Dispatcher:
     def _turn(self) -> int:
         ended = [item for item in self._under_way if item.future.done()]
         free = PARALLEL - len(self._under_way) + len(ended)
-        is_due = free > 0 and self._has_work()
+        # Asked only where it saves a transaction; one that writes the ended ones just looks.
+        is_due = free > 0 and (bool(ended) or self._has_work())
         if not ended and not is_due:
             return 0
         # One transaction for both: on SQLite each waits for all other writers.
         with writing(self._engine) as connection:
-            failed = self._write(connection, ended)
+            failed = self._write(connection, ended) if ended else 0
             claims = self._claim(connection, free) if is_due else []
         self._under_way = [item for item in self._under_way if item not in ended]
         for item, note in claims:

@@ -86,7 +86,7 @@ class Sending:
 
     def works(self) -> dict[str, Work]:
         """Each piece of work by the name of its loop."""
-        # Notices to webhooks are written by the router, those to people by the chain.
+        # Notices to webhooks are written with the change, those to people by the chain of ways.
         turns = {
             f"dispatch-{name}": Work(
                 item.turn, (Bell.CHANGES if name == WEBHOOK else Bell.NOTICES, Bell.ENDED)
@@ -95,7 +95,8 @@ class Sending:
         }
         return {
             "reach": Work(self.reach.run_once, (Bell.CHANGES, Bell.NOTICES)),
-            "duty-notes": Work(self.duty_notes.run_once, (Bell.NOTICES,)),
+            # Notes become due by the clock, and whoever writes one rings no bell.
+            "duty-notes": Work(self.duty_notes.run_once, ()),
             **turns,
         }
 

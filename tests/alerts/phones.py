@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import case, select
 
+from alerts.deciding.router import Router
 from alerts.store import schema
 from alerts.telling.notices import INAPP
 from alerts.telling.sending import Sending
@@ -68,9 +69,12 @@ def telling(
     *,
     url: str | None = None,
     secrets: dict[str, Any] | None = None,
+    by_router: bool = True,
     **changes: Any,
 ) -> Iterator[Told]:
-    """``changes`` are of each gateway: ``per_minute``, ``from_severity``, …"""
+    """``by_router``: it hands over what it decides, as in the centre; else the chain's loop does.
+
+    ``changes`` are of each gateway: ``per_minute``, ``from_severity``, …"""
     with ExitStack() as stack:
         servers = {name: stack.enter_context(provider_at()) for name in gateways}
         for server in servers.values():
@@ -90,6 +94,10 @@ def telling(
             county.engine, described, known, county.clock, base_url="https://m.example"
         )
         stack.callback(sending.close)
+        if by_router:
+            county.router = Router(
+                county.engine, described, county.clock, store=county.store, ways=sending.reach
+            )
         yield Told(county, sending, servers)
 
 

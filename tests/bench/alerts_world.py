@@ -80,7 +80,6 @@ class World:
     def __post_init__(self) -> None:
         self.events = EventStore(self.engine, self.clock)
         store = AlertStore(self.engine, self.site, self.clock, hub=self.hub)
-        self.router = Router(self.engine, self.site, self.clock, store=store)
         self.timers = Timers(self.engine, self.clock, store=store)
         self.sending = Sending.open(
             self.engine,
@@ -91,6 +90,7 @@ class World:
             hub=self.hub,
         )
         self.reach = self.sending.reach
+        self.router = Router(self.engine, self.site, self.clock, store=store, ways=self.reach)
 
     def feed(self, count: int) -> None:
         """Commit ``count`` new events in one transaction, as ingest does, and ring."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
+from alerts.deciding.router import Router
 from alerts.seeing.views import AlertView
 from alerts.telling.sending import Sending
 from alerts.web.app import create_app
@@ -52,6 +53,10 @@ class Village:
         self.leaves = Leaves(county.engine, county.clock)
         self.sending = Sending.open(
             county.engine, county.site, self.secrets, county.clock, base_url=BASE
+        )
+        # As in the centre: the router hands over what it decides.
+        county.router = Router(
+            county.engine, county.site, county.clock, store=county.store, ways=self.sending.reach
         )
 
     def deliver(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from alerts.channels.chain import LOW, Quiet, Reachable, Rules, choose
 from alerts.channels.receipts import Fate, note_receipt
 from alerts.channels.schema import quiet_hours
+from alerts.store import schema
 from config.event import Severity
 from config.site import Site
 from ingest.engine import writing
@@ -51,6 +52,29 @@ def test_the_first_way_is_used_at_once_and_the_next_after_thirty_silent_seconds(
         told.later(30)
         assert len(told.rows()) == 3, "every way was used"
         assert told.reasons() == ["every way was used and none gave a receipt"]
+
+
+@pytest.mark.parametrize("by_router", [True, False])
+def test_whoever_hands_over_the_same_is_written(
+    tmp_path: Path, example_site: Site, by_router: bool
+) -> None:
+    with telling(tmp_path, example_site, by_router=by_router) as told:
+        told.county.see(told.county.plate())
+        if by_router:
+            assert told.rows() == [("inapp", "accepted"), ("a", "pending")], "in one transaction"
+        assert told.sending.reach.run_once() == (0 if by_router else 1)
+        with told.county.engine.connect() as connection:
+            sent = connection.execute(select(schema.deliveries)).mappings().all()
+        inapp, own = sorted(sent, key=lambda row: row["channel"] != "inapp")
+        assert (inapp["attempts"], inapp["next_attempt_at"], inapp["fall_over_at"]) == (
+            1,
+            None,
+            None,
+        )
+        assert own["next_attempt_at"] == told.county.clock.now()
+        assert own["fall_over_at"] == told.county.clock.now() + timedelta(seconds=30)
+        same = ("alert_id", "alert_version", "cycle", "step", "person", "reason_zh", "digest_id")
+        assert [own[name] for name in same] == [inapp[name] for name in same]
 
 
 def test_a_receipt_ends_the_chain(tmp_path: Path, example_site: Site, url: str | None) -> None:
