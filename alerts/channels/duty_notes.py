@@ -16,6 +16,8 @@ from alerts.channels.budget import look, spend
 from alerts.channels.chain import Rules, choose
 from alerts.channels.contacts import Contacts
 from alerts.life.state import State
+from alerts.rosters.handing_on import next_note
+from alerts.rosters.notes import write_notes
 from alerts.rosters.schema import duty_notes
 from config.clock import Clock
 from config.event import EventKind, Severity
@@ -44,7 +46,8 @@ class DutyNotes:
     """Works off the notes of one database; any number may share it.
 
     A person without any way reads the note on the page of duty; it is ``failed`` then, so that
-    who entered the duty sees that nobody was called.
+    who entered the duty sees that nobody was called, and the next one who answers for the grid
+    is asked to tell them (:mod:`alerts.rosters.handing_on`).
 
     Args:
         channels: by their names; the dispatchers' own.
@@ -72,7 +75,7 @@ class DutyNotes:
         self._wait = timedelta(seconds=site.telling.fall_over_s)
         least = {gateway.id: gateway.from_severity for gateway in site.gateways}
         self._rules = Rules(ZoneInfo(site.county.zone), least)
-        self._county = site.county.name
+        self._site = site
 
     def run_once(self) -> int:
         """Take what is due one way further, at most 8; returns how many."""
@@ -97,7 +100,7 @@ class DutyNotes:
         tried = tuple(json.loads(row.tried))
         choice = choose(person, tried=tried, severity=SEVERITY, now=now, rules=self._rules)
         if choice.channel is None:
-            self._give_up(connection, row, [item.reason_zh for item in choice.passed])
+            self._give_up(connection, row, [item.reason_zh for item in choice.passed], now)
             return None
         channel = self._channels[choice.channel]
         budget = channel.budget(row.person)
@@ -113,12 +116,17 @@ class DutyNotes:
         )  # fmt: skip
         return _Sending(row, channel, tried)
 
-    def _give_up(self, connection: Connection, row: Any, reasons: list[str]) -> None:
+    def _give_up(self, connection: Connection, row: Any, reasons: list[str], now: datetime) -> None:
         """No way is left: what was accepted stays so, without a receipt; nothing was: failed."""
         is_taken = row.state == "accepted"
         problem = "" if is_taken else "；".join(dict.fromkeys(reasons)) or row.problem
         state = row.state if is_taken else "failed"
         _set(connection, row, state=state, next_attempt_at=None, problem=problem)
+        if is_taken:
+            return
+        titles = row.title_zh, row.title_en
+        other = next_note(connection, self._site, person=row.person, about=row.about, titles=titles)
+        write_notes(connection, [other] if other is not None else [], now)
 
     def _write(self, item: _Sending, attempt: Attempt) -> None:
         now, attempts = self._clock.now(), item.note.attempts + 1
@@ -155,7 +163,7 @@ class DutyNotes:
             title_zh=row.title_zh,
             title_en=row.title_en,
             camera="",
-            camera_name=self._county,
+            camera_name=self._site.county.name,
             grid=None,
             opened_at=row.written_at,
             changed_at=row.written_at,

@@ -155,7 +155,7 @@ def create_app(
         homes=homes,
         reports=FieldReports(engine, clock),
         signs=Signs(engine, clock),
-        swaps=Swaps(engine, clock),
+        swaps=Swaps(engine, site, clock),
         leaves=Leaves(engine, clock),
         calendars=CalendarLinks(engine, clock),
         answers=Answers(engine, clock, shared_key(engine, clock, KEY_NAME)),

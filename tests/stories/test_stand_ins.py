@@ -12,10 +12,12 @@ from sqlalchemy import select
 from alerts.auditing.audit import AuditLog
 from alerts.auditing.auditor import Auditor
 from alerts.channels.receipts import Fate, note_receipt
+from alerts.rosters.duty import Swap, on_duty
 from alerts.rosters.notes import notes_about
 from alerts.rosters.overrides import DutyOverride, DutyOverrides
 from alerts.rosters.schema import duty_notes
 from alerts.store.schema import audit
+from alerts.web.grid.swaps import Swaps
 from config.errors import UserError
 from config.site import Site
 from tests.alerts.county import sqlite_url
@@ -70,7 +72,7 @@ def test_who_stands_in_is_told_until_when_and_gets_the_very_next_alert(village: 
     event = county.plate("冀A00002")
     county.see(event)
     told = county.service.explain(event.id)
-    assert [line.person_id for line in told.told] == ["sun-mei"], "no restart, no reload"
+    assert {line.person_id for line in told.told} == {"sun-mei"}, "no restart, no reload"
     assert any("另有人顶班" in reason.reason_zh for reason in told.decisions)
     county.clock.advance(8 * 3600)
     after = county.plate("冀A00003")
@@ -107,6 +109,26 @@ def test_a_message_without_a_receipt_becomes_a_call_after_half_a_minute(village:
     assert len(village.sms.got) + len(village.voice.got) == 2, "and nobody is called for ever"
 
 
+def test_both_people_of_a_swap_have_it_in_writing(village: Village) -> None:
+    county = village.county
+    swaps = Swaps(county.engine, county.site, county.clock)
+    turn = on_duty(county.site, "east-gate", county.clock.now())
+    assert turn is not None
+    giver = turn.people[0]
+    offer = swaps.ask(Swap("east-gate", turn.start, turn.end, giver, "wang-fang"))
+    swaps.ask(Swap("east-gate", turn.start, turn.end, giver, "wang-fang"))
+    village.deliver()
+    assert texts(village, giver) == [], "they asked themselves"
+    (asked,) = texts(village, "wang-fang")
+    assert "想把班换给您：东门网格，" in asked
+    assert not swaps.decide(offer.id, giver, "accepted")
+    assert swaps.decide(offer.id, "wang-fang", "accepted")
+    village.deliver()
+    assert "换班已定，由您当班：东门网格" in texts(village, "wang-fang")[-1]
+    assert "换班已定，由王芳替您当班：东门网格" in texts(village, giver)[-1]
+    assert len(village.sms.got) == 3
+
+
 def test_a_receipt_ends_it(village: Village) -> None:
     made = stand_in(village, "sun-mei")
     village.deliver()
@@ -120,12 +142,30 @@ def test_a_receipt_ends_it(village: Village) -> None:
     assert village.rang(village.voice) == []
 
 
+def test_a_note_that_reaches_nobody_goes_on_to_the_next_who_answers(village: Village) -> None:
+    village.sms.answers = [Say(400, b"no such number")]
+    village.voice.answers = [Say(400, b"switched off")]
+    made = stand_in(village, "sun-mei")
+    village.deliver()
+    told = {one.person: one.state for one in notes_about(village.county.engine, [made.about])}
+    assert told == {"sun-mei": "failed", "wang-fang": "accepted"}
+    (text,) = texts(village, "wang-fang")
+    assert "请转告孙梅（没有一个渠道通知到）：请您顶班：东门网格" in text
+    village.clock.advance(600)
+    village.deliver()
+    assert len(notes_about(village.county.engine, [made.about])) == 2, "and to nobody else"
+
+
 def test_nobody_reached_is_said_on_the_page_and_the_auditor_is_content(village: Village) -> None:
     village.sms.always = Say(400, b"no such number")
     village.voice.always = Say(400, b"switched off")
     made = stand_in(village, "sun-mei")
     village.deliver()
-    assert newest(village, made)[0] == "failed"
+    everybody = notes_about(village.county.engine, [made.about])
+    assert {told.state for told in everybody} == {"failed"}
+    whom = {told.person for told in everybody}
+    assert {"sun-mei", "wang-fang", "police-desk"} <= whom, "from the grid up to the police desk"
+    assert len(whom) == len(everybody), "each once"
     with village.pages() as client:
         become(client, "wang-fang")
         assert "孙梅 没有通知到" in client.get("/duty").text
@@ -165,7 +205,7 @@ def test_a_restart_between_entering_and_telling_loses_and_repeats_nothing(
         event = village.county.plate()
         village.county.see(event)
         told = village.county.service.explain(event.id).told
-        assert [line.person_id for line in told] == ["sun-mei"]
+        assert {line.person_id for line in told} == {"sun-mei"}
         assert book(village).find()[0].id == made.id
 
 

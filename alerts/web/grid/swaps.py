@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine, and_, insert, or_, select, update
 
 from alerts.rosters.arranged import load_arrangements
 from alerts.rosters.duty import Arrangements, Swap
+from alerts.rosters.notes import Note, write_notes
+from alerts.rosters.swap_notes import Offer, notes_of
 from alerts.store.choices_schema import shift_swaps
 from config.clock import Clock
 from config.ids import uuid7
+from config.site import Site
 from ingest.engine import reading, writing
 
 
@@ -33,8 +37,9 @@ class SwapRequest:
 class Swaps:
     """The swaps of one county; an accepted one is heeded by the roster from then on."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, site: Site, clock: Clock) -> None:
         self._engine = engine
+        self._site = site
         self._clock = clock
 
     def arranged(self) -> Arrangements:
@@ -43,7 +48,7 @@ class Swaps:
             return load_arrangements(connection, self._clock.now())
 
     def ask(self, swap: Swap) -> SwapRequest:
-        """Offer a turn; asking the same again changes nothing."""
+        """Offer a turn; who shall take it is told. Asking the same again changes nothing."""
         now = self._clock.now()
         same = [
             request
@@ -67,13 +72,15 @@ class Swaps:
         values = {name: getattr(request, name) for name in SwapRequest.__slots__}
         with writing(self._engine) as connection:
             connection.execute(insert(shift_swaps).values(values))
+            write_notes(connection, self._notes(request, "asked"), now)
         return request
 
     def decide(self, swap_id: str, person: str, state: str) -> bool:
         """Accept or decline (the taker), or withdraw (the giver), while it is open.
 
-        Accepting one offer of a turn withdraws the others of the same turn. False when there is
-        no such open offer for that person, or its turn is over.
+        Accepting one offer of a turn withdraws the others of the same turn. The other one is
+        told; of a swap that holds, both. False when there is no such open offer for that
+        person, or its turn is over.
         """
         table = shift_swaps.c
         now = self._clock.now()
@@ -96,7 +103,12 @@ class Swaps:
             connection.execute(
                 update(shift_swaps).where(table.id == swap_id).values(state=state, decided_at=now)
             )
+            write_notes(connection, self._notes(row, state), now)
         return True
+
+    def _notes(self, swap: Any, state: str) -> list[Note]:
+        whose = Offer(swap.id, swap.grid, swap.starts_at, swap.ends_at, swap.giver, swap.taker)
+        return notes_of(self._site, whose, state)
 
     def of_person(self, person: str) -> list[SwapRequest]:
         """Offers from or to that person whose turn is not over, newest first."""
