@@ -363,9 +363,11 @@ class Visits:
 
 def _close(visit: Visit, now: datetime) -> list[Draft]:
     visit.closed = True
-    if visit.told is None and not worth_telling(visit):
-        return []
-    return [visit.draft(now, ended=True)]
+    tell = visit.told is not None or worth_telling(visit)
+    drafts = [visit.draft(now, ended=True)] if tell else []
+    # What it was seen on may remember it for hours, its pictures need not be remembered.
+    visit.shot, visit.reads = None, []
+    return drafts
 
 
 def _score(sighting: Sighting) -> float:
