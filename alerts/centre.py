@@ -44,6 +44,7 @@ from config.settings import Settings
 from config.site import Role, Site
 from config.tls import broker_tls
 from config.wire import EventBatch, Receipt
+from ingest.arrival import Arrival
 from ingest.broker import EmbeddedBroker
 from ingest.configs import ConfigService, ConfigStore
 from ingest.engine import open_engine
@@ -98,7 +99,7 @@ class RingingEventStore(EventStore):
         self._hub = hub
 
     def insert_group(
-        self, batches: Sequence[EventBatch], letters: Iterable[DeadLetter] = ()
+        self, batches: Sequence[EventBatch | Arrival], letters: Iterable[DeadLetter] = ()
     ) -> list[Receipt]:
         """Store as :class:`EventStore` does, then ring."""
         receipts = super().insert_group(batches, letters)

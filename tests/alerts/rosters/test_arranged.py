@@ -36,7 +36,10 @@ def arranged(county: County) -> Arrangements:
 def test_only_what_was_agreed_and_is_not_over_counts_in_the_order_it_was_agreed(
     county: County,
 ) -> None:
-    swaps, leaves = Swaps(county.engine, county.site, county.clock), Leaves(county.engine, county.clock)
+    swaps, leaves = (
+        Swaps(county.engine, county.site, county.clock),
+        Leaves(county.engine, county.clock),
+    )
     now = county.clock.now()
     first = Swap("east-gate", now, now + 3 * HOUR, "liu-yang", "chen-jie")
     second = Swap("east-gate", now + HOUR, now + 2 * HOUR, "chen-jie", "wang-fang")
