@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.ids import uuid7_time
 from config.logs import get_logger
 from ingest.engine import reading, writing
 
@@ -18,6 +17,8 @@ log = get_logger(__name__)
 DAYS_AHEAD = 3
 OLDEST_DAYS = 400
 """An id of another time, from a clock that is wrong, goes to the default partition."""
+_EPOCH = date(1970, 1, 1)
+_DAY_MS = 86_400_000
 _LOCK_KEY = 0x7061727469
 _NAME = re.compile(r"events_\d{8}")
 
@@ -55,7 +56,8 @@ class Partitions:
             return
         today = now.astimezone(UTC).date()
         oldest, newest = today - timedelta(days=OLDEST_DAYS), today + timedelta(days=DAYS_AHEAD)
-        wanted = {uuid7_time(event_id).date() for event_id in ids}
+        numbers = {int(event_id[:8] + event_id[9:13], 16) // _DAY_MS for event_id in ids}
+        wanted = {_EPOCH + timedelta(days=number) for number in numbers}
         wanted = {day for day in wanted if oldest <= day <= newest} - self._settled
         if today not in self._settled or newest not in self._settled:
             wanted |= {today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)}

@@ -271,14 +271,14 @@ class Outbox:
         """Give numbers without a hole; an id that is here keeps its own."""
         seqs: list[int] = []
         fresh: dict[str, Row] = {}
+        highest = state.highest
         for row in rows:
             known = fresh[row.id].seq if row.id in fresh else self._file.seq_of(row.id)
             if known is None:
-                known = state.highest + 1
-                state = replace(state, highest=known)
-                fresh[row.id] = replace(row, seq=known)
+                known = highest = highest + 1
+                fresh[row.id] = row._replace(seq=known)
             seqs.append(known)
-        return seqs, list(fresh.values()), state
+        return seqs, list(fresh.values()), replace(state, highest=highest)
 
     def _shed(self, state: State, size: int) -> tuple[State, int, int]:
         """Drop the oldest of the lowest class; returns the state, and events and bytes gone."""
@@ -293,7 +293,7 @@ class Outbox:
             count=len(seqs), first_seq=min(seqs), last_seq=max(seqs), kinds=dict(kinds)
         )
         event = self._own_event(EventKind.SHED, Severity.WARNING, shed=report)
-        row = replace(self._row(event), seq=state.highest + 1)
+        row = self._row(event)._replace(seq=state.highest + 1)
         self._file.insert([row])
         log.warning("outbox full, events dropped", node=self.node, count=len(seqs))
         state = replace(state, highest=row.seq, shed=state.shed.including(seqs))

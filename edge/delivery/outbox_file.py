@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from config.durable import sync_folder
 from config.errors import UserError
@@ -47,9 +47,8 @@ CREATE INDEX events_by_class ON events (class, seq);
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One event that waits for its receipt."""
+class Row(NamedTuple):
+    """One event that waits for its receipt; in the order of the file's columns."""
 
     seq: int
     id: str
@@ -130,7 +129,7 @@ class OutboxFile:
         """Add events, inside a transaction."""
         self._connection.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(r.seq, r.id, r.camera, r.kind, r.shed_class, r.size, r.body) for r in rows],
+            rows,
         )
 
     def seq_of(self, event_id: str) -> int | None:
@@ -192,7 +191,7 @@ class OutboxFile:
 
     def _rows(self, where: str, values: tuple[Any, ...]) -> list[Row]:
         sql = f"SELECT seq, id, camera, kind, class, size, body FROM events {where}"  # noqa: S608
-        return [Row(*found) for found in self._connection.execute(sql, values)]
+        return list(map(Row._make, self._connection.execute(sql, values)))
 
 
 def _locked(path: Path) -> IO[bytes]:
