@@ -44,6 +44,8 @@ def exchange(client: httpx.Client, request: httpx.Request) -> httpx.Response | A
         return Attempt("retry", "no answer in time")
     except httpx.TransportError as error:
         return Attempt("retry", f"not reachable ({type(error).__name__})")
+    except httpx.DecodingError:
+        return Attempt("retry", "answered what cannot be unpacked")
     except httpx.InvalidURL:
         return Attempt("refused", "the address is malformed")
 

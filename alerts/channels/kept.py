@@ -13,6 +13,8 @@ import httpx
 
 MOST_IDLE = 32
 """Connections to one host that are kept; as many as a dispatcher uses at once."""
+ANSWER_LIMIT_BYTES = 1_000_000
+"""Providers answer with a line or two of JSON; one that does not stop is hung up on."""
 
 
 class KeptClient(httpx.Client):
@@ -27,7 +29,7 @@ class KeptClient(httpx.Client):
 
     Raises (from :meth:`send`):
         httpx.TimeoutException: no answer in time.
-        httpx.TransportError: not reachable, or hung up.
+        httpx.TransportError: not reachable, hung up, or the answer does not end.
     """
 
     def __init__(self, *, timeout_s: float, trust: ssl.SSLContext) -> None:
@@ -103,8 +105,21 @@ def _exchange(connection: http.client.HTTPConnection, request: httpx.Request) ->
         connection.putheader(name.decode("ascii"), value)
     connection.endheaders(request.content)
     answer = connection.getresponse()
-    body = answer.read()
-    return httpx.Response(answer.status, headers=answer.getheaders(), content=body, request=request)
+    # The library reads headers as Latin-1, whatever they are; so they go back to bytes.
+    headers = [
+        (name.encode("latin-1"), text.encode("latin-1"))
+        for name, text in answer.headers.raw_items()
+    ]
+    return httpx.Response(answer.status, headers=headers, content=_body(answer), request=request)
+
+
+def _body(answer: http.client.HTTPResponse) -> bytes:
+    body = answer.read(ANSWER_LIMIT_BYTES)
+    if answer.read(1):
+        raise http.client.HTTPException(f"the answer is longer than {ANSWER_LIMIT_BYTES} bytes")
+    if answer.length:
+        raise http.client.IncompleteRead(body, answer.length)
+    return body
 
 
 def _is_over(connection: http.client.HTTPConnection) -> bool:

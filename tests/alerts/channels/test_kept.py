@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
 
 from alerts.channels.answers import exchange, open_client
 from alerts.channels.base import Attempt
-from alerts.channels.kept import KeptClient
+from alerts.channels.kept import ANSWER_LIMIT_BYTES, KeptClient
 from tests.providers import Say, provider_at, wait_for
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -21,7 +21,8 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class Door:
     """A server that answers by hand: ``lines`` are the connections that it took, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, says: bytes = _OK) -> None:
+        self.says = says
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/send"
         self.lines: list[socket.socket] = []
@@ -42,7 +43,10 @@ class Door:
             while data := line.recv(65536):
                 self.requests += data.count(b"POST /send")
                 if data.endswith(b"body"):
-                    line.sendall(_OK)
+                    with suppress(OSError):
+                        line.sendall(self.says)
+                    if self.says != _OK:
+                        return
 
 
 @pytest.fixture
@@ -104,6 +108,37 @@ def test_what_goes_wrong_is_said_and_tried_again() -> None:
         assert getattr(post(client, provider.url), "status_code", None) == 200
     with client_of() as client:  # Nobody listens there any more.
         assert post(client, provider.url) == Attempt("retry", "not reachable (ConnectError)")
+
+
+@pytest.mark.parametrize(
+    ("says", "read"),
+    [
+        (b"HTTP/1.0 200 OK\r\n\r\nfine", b"fine"),
+        (b"HTTP/1.1 204 None\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", b"ok"),
+        (b"HTTP/1.1 200 OK\r\nX: \xff\xe4\r\nContent-Length: 2\r\n\r\nok", b"ok"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", None),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok", None),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (ANSWER_LIMIT_BYTES + 1), None),
+        (b"\x00\x01\r\n\r\n", None),
+        (b"", None),
+    ],
+    ids=lambda given: repr(given)[:60],
+)
+def test_whatever_a_provider_says_is_an_answer_or_is_tried_again(
+    says: bytes, read: bytes | None
+) -> None:
+    door = Door(says)
+    with client_of() as client:
+        answer = post(client, door.url)
+    door.listener.close()
+    if read is None:
+        assert isinstance(answer, Attempt)
+        assert answer.result == "retry"
+    else:
+        assert isinstance(answer, httpx.Response)
+        assert answer.content == read
 
 
 def test_a_proxy_of_the_machine_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
