@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -32,6 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 Rows = Sequence[dict[str, Any]]
+Parts = tuple[tuple[Table, tuple[str, ...], bool], ...]
+"""Tables, their columns, and whether rows replace those with the same primary key."""
 
 
 def insert_rows(connection: Connection, table: Table, rows: Rows) -> None:
@@ -50,21 +53,18 @@ def insert_all(
     Rows of the tables ``replacing`` take the place of those with the same primary key. On
     PostgreSQL in one round trip: foreign keys between them are checked at its end.
     """
-    filled = [(table, rows) for table, rows in parts if rows]
-    if not filled:
-        return
     if connection.dialect.name != "postgresql":
-        for table, rows in filled:
-            made = _replace(table, tuple(rows[0])) if table in replacing else _insert(table)
-            connection.execute(made, rows)
+        for table, rows in parts:
+            if rows:
+                is_replacing = table in replacing
+                made = _replace(table, tuple(rows[0])) if is_replacing else _insert(table)
+                connection.execute(made, rows)
         return
     # pg8000 sends a list row by row, each a round trip, and reads a long statement letter by
     # letter in Python: one parameter with all rows as JSON costs neither.
-    statement = _from_json(
-        tuple((table, tuple(rows[0]), table in replacing) for table, rows in filled)
-    )
-    bodies = {f"rows_{number}": _json(rows) for number, (_, rows) in enumerate(filled)}
-    connection.execute(statement, bodies)
+    inserting, bodies = _parts(parts, replacing)
+    if inserting:
+        connection.execute(_from_json(inserting), bodies)
 
 
 def update_rows(
@@ -90,20 +90,42 @@ def update_rows(
     return set(connection.execute(statement, given).scalars())
 
 
-def swap_versions(
-    connection: Connection, table: Table, rows: Rows, stored: Mapping[str, int]
-) -> bool:
-    """Replace whole rows that are still at the version ``stored`` for their ``id``.
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Whole rows to replace that are still at the version ``stored`` for their ``id``.
 
-    ``rows`` have all columns of ``table``. False when one has changed meanwhile: undo all then.
+    ``rows`` have all columns of ``table``.
     """
-    if not rows:
+
+    table: Table
+    rows: Rows
+    stored: Mapping[str, int]
+
+
+def swap_and_insert(
+    connection: Connection,
+    swap: Swap,
+    parts: Sequence[tuple[Table, Rows]],
+    *,
+    replacing: Collection[Table] = (),
+) -> bool:
+    """Replace rows, and insert others as :func:`insert_all` does, in one round trip if it can.
+
+    False when a row to be replaced has changed meanwhile: undo all then.
+    """
+    if not swap.rows:
+        insert_all(connection, parts, replacing=replacing)
         return True
     if connection.dialect.name != "postgresql":
-        given = [_renamed(row, stored) for row in rows]
-        return connection.execute(_swap(table), given).rowcount == len(rows)
-    body = _json([{"was": stored[row["id"]], "row": row} for row in rows])
-    return connection.execute(_swap_from_json(table), {"rows": body}).rowcount == len(rows)
+        given = [_renamed(row, swap.stored) for row in swap.rows]
+        if connection.execute(_swap(swap.table), given).rowcount != len(given):
+            return False
+        insert_all(connection, parts, replacing=replacing)
+        return True
+    inserting, bodies = _parts(parts, replacing)
+    bodies["rows"] = _json([{"was": swap.stored[row["id"]], "row": row} for row in swap.rows])
+    statement = _swap_from_json(swap.table, inserting)
+    return connection.execute(statement, bodies).rowcount == len(swap.rows)
 
 
 def one_of(
@@ -165,11 +187,24 @@ def _replace(table: Table, columns: tuple[str, ...]) -> Insert:
 # Names in the statements below come from our own schema, never from data.
 
 
+def _parts(
+    parts: Sequence[tuple[Table, Rows]], replacing: Collection[Table]
+) -> tuple[Parts, dict[str, str]]:
+    """What to insert, without what has no rows, and the parameters with the rows."""
+    filled = [(table, rows) for table, rows in parts if rows]
+    bodies = {f"rows_{number}": _json(rows) for number, (_, rows) in enumerate(filled)}
+    return tuple((table, tuple(rows[0]), table in replacing) for table, rows in filled), bodies
+
+
 @cache
-def _from_json(parts: tuple[tuple[Table, tuple[str, ...], bool], ...]) -> TextClause:
+def _from_json(parts: Parts) -> TextClause:
     *first, last = [_insert_from_json(number, *part) for number, part in enumerate(parts)]
+    return text(_together(first, last))
+
+
+def _together(first: Sequence[str], last: str) -> str:
     others = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(first))
-    return text(f"WITH {others} {last}" if others else last)
+    return f"WITH {others} {last}" if others else last
 
 
 def _insert_from_json(
@@ -230,14 +265,16 @@ def _renamed(row: Mapping[str, Any], stored: Mapping[str, int]) -> dict[str, Any
 
 
 @cache
-def _swap_from_json(table: Table) -> TextClause:
+def _swap_from_json(table: Table, parts: Parts) -> TextClause:
     values = _values(column.name for column in table.columns if column.name != "id")
-    return text(
+    swapping = (
         f'UPDATE "{table.name}" AS old SET {values} '  # noqa: S608
         "FROM json_array_elements(CAST(:rows AS json)) AS item, "
         f"""json_populate_record(CAST(NULL AS "{table.name}"), item -> 'row') AS new """
         "WHERE old.id = new.id AND old.version = CAST(item ->> 'was' AS integer)"
     )
+    inserting = [_insert_from_json(number, *part) for number, part in enumerate(parts)]
+    return text(_together(inserting, swapping))
 
 
 def _values(names: Iterable[str], of: str = "new") -> str:

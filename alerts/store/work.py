@@ -19,8 +19,9 @@ from alerts.rosters.arranged import load_arrangements, load_terms
 from alerts.store import schema
 from alerts.store.counting import Counted, move_counters, take_counters
 from alerts.store.holding import Held, Holdings
+from alerts.store.quiet_schema import notice_pace
 from alerts.store.records import About, dump_row, to_columns, with_event
-from alerts.store.rows import insert_all, insert_rows, one_of, swap_versions
+from alerts.store.rows import Swap, insert_all, insert_rows, one_of, swap_and_insert
 from alerts.storm.brake import Brake, Notice
 from alerts.telling.notices import Decision, Notices
 from alerts.wartime.orders import load_posture
@@ -218,14 +219,16 @@ class Work:
         counted = take_counters(self._connection)
         # From here on both counters are locked; paces and digests are kept under the audit's.
         audit, stream = chained(counted.audit, self._audit), self._stream_rows(counted.stream)
-        deliveries, more = self._handed_over(self._braked(), people)
+        brake = self._brake()
+        deliveries, more = self._handed_over(self._braked(brake), people)
         parts = (
+            *brake.parts(),
             (schema.decisions, [*decisions, *more]),
             (schema.audit, audit),
             (schema.deliveries, deliveries),
             (schema.stream, stream),
         )
-        insert_all(self._connection, parts)
+        insert_all(self._connection, parts, replacing=(notice_pace,))
         move_counters(self._connection, Counted(end_of(audit), stream[-1]["position"]))
 
     def _link(self, held: Held, event: Event, relation: str) -> None:
@@ -264,8 +267,6 @@ class Work:
         stored = {held.alert.id: held.stored for held in touched if held.stored is not None}
         rows = [to_columns(held.alert, held.about) for held in touched]
         changed = [row for row in rows if row["id"] in stored]
-        if not swap_versions(self._connection, schema.alerts, changed, stored):
-            raise LostRace(f"one of {', '.join(stored)} has another version now")
         ended = [held.alert.id for held in touched if held.is_armed and held.timer is None]
         if ended:
             old = one_of(self._connection, schema.timers.c.alert_id, ended)
@@ -275,16 +276,19 @@ class Work:
             (schema.timers, [_timer_row(held.alert, held.timer) for held in touched if held.timer]),
             (schema.alert_events, self._joined),
         )
-        insert_all(self._connection, parts, replacing=(schema.timers,))
+        swap = Swap(schema.alerts, changed, stored)
+        if not swap_and_insert(self._connection, swap, parts, replacing=(schema.timers,)):
+            raise LostRace(f"one of {', '.join(stored)} has another version now")
 
-    def _braked(self) -> list[dict[str, Any]]:
+    def _brake(self) -> Brake:
+        gather = {hook.id: hook.gather_after for hook in self._site.webhooks}
+        return Brake(self._connection, self._site.pace, self._now, gather)
+
+    def _braked(self, brake: Brake) -> list[dict[str, Any]]:
         """The deliveries, without what is held back for a digest."""
         rows = self._notices.deliveries
-        if not rows:
-            return []
         noisy = {row["alert_id"]: _notice_of(self._held[row["alert_id"]]) for row in rows}
-        gather = {hook.id: hook.gather_after for hook in self._site.webhooks}
-        return Brake(self._connection, self._site.pace, self._now, gather).apply(rows, noisy)
+        return brake.apply(rows, noisy)
 
     def _reachable(self) -> Mapping[str, Any]:
         rows = self._notices.deliveries

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from alerts.store.quiet_schema import digests, notice_pace
-from alerts.store.rows import OfThese, insert_all
+from alerts.store.rows import OfThese
 from config.ids import uuid7
 from config.pace_site import Pace
 
@@ -73,7 +73,10 @@ class Brake:
     def apply(
         self, rows: Sequence[dict[str, Any]], notices: Mapping[str, Notice]
     ) -> list[dict[str, Any]]:
-        """The same delivery rows, each with its ``digest_id`` (None: sent by itself)."""
+        """The same delivery rows, each with its ``digest_id`` (None: sent by itself).
+
+        Write :meth:`parts` with them.
+        """
         whom, hooks = self._whom(rows, notices), self._hooks(rows)
         keys = {key for person, alert in whom for key in _keys(person, notices[alert])}
         self._load(keys | {_hook_key(hook, notices[alert]) for hook, alert in hooks})
@@ -82,7 +85,6 @@ class Brake:
             found[person, person, alert] = self._place(person, notices[alert])
         for hook, alert in hooks:
             found[None, hook, alert] = self._place_hook(hook, notices[alert])
-        self._write()
         return [
             self._held(row, found.get((row["person"], row["target"], row["alert_id"])))
             for row in rows
@@ -193,9 +195,8 @@ class Brake:
         for row in _PACES.of(self._connection, keys):
             self._counts[row.key] = Count(row.started_at, row.told, row.digest_id)
 
-    def _write(self) -> None:
-        if not self._changed:
-            return
+    def parts(self) -> tuple[tuple[Table, list[dict[str, Any]]], ...]:
+        """Rows to write: of ``notice_pace``, replacing what is there, and of ``digests``."""
         rows = [
             {
                 "key": key,
@@ -205,8 +206,7 @@ class Brake:
             }
             for key in sorted(self._changed)
         ]
-        parts = ((notice_pace, rows), (digests, self._opened))
-        insert_all(self._connection, parts, replacing=(notice_pace,))
+        return (notice_pace, rows), (digests, self._opened)
 
 
 _PACES = OfThese(select(notice_pace), notice_pace.c.key)
