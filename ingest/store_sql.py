@@ -62,7 +62,7 @@ _COLUMNS = (
 """The columns of an event, in the order of :class:`ingest.arrival.EventRow`."""
 _SQLITE_EVENTS = f"INSERT INTO events (received_at, {_COLUMNS}) VALUES "  # noqa: S608
 _SQLITE_QUEUE = "INSERT INTO routing_queue (enqueued_at, event_id) VALUES "
-_SQLITE_ROWS = (1000, 50, 1)
+_SQLITE_ROWS = (1000, 50, 10, 1)
 """Rows of one INSERT. The driver gives Python's lock away for each statement, and must wait to have
 it back while :mod:`ingest.subscriber` reads the next group: with a thousand rows in a statement it
 waits seldom. Few sizes, so that their prepared statements are found again."""
