@@ -79,7 +79,7 @@ def bench(
         times = latencies(world) if arrivals is None else arrivals.after(engine, world.committed)
         flat = _flat_out(world, backlog)
         with world.running("timers", *world.sending.works()):
-            _killed(world, backlog, kills)
+            _killed(world, backlog, kills, arrivals.url if arrivals is not None else None)
             settle(world)
         books = count(engine, set(world.committed))
         if arrivals is not None:
@@ -122,20 +122,21 @@ def _pile_up(world: World, backlog: int) -> None:
         world.feed(min(_GROUP, backlog - start))
 
 
-def _killed(world: World, backlog: int, kills: int) -> None:
+def _killed(world: World, backlog: int, kills: int, gateway_url: str | None) -> None:
     """A router in its own process works off a backlog and is killed ``kills`` times over it."""
     _pile_up(world, backlog)
     for number in range(kills + 1):
-        with _router(world.address):
+        with _router(world.address, gateway_url):
             # The last one is left alone until nothing waits.
             left = 0 if number == kills else backlog * (kills - number) // (kills + 1)
             until(partial(_is_down_to, world.engine, left), "the router decides")
 
 
 @contextmanager
-def _router(address: str) -> Iterator[None]:
+def _router(address: str, gateway_url: str | None) -> Iterator[None]:
+    given = [address] if gateway_url is None else [address, gateway_url]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.alerts_router", address],
+        [sys.executable, "-m", "tests.bench.alerts_router", *given],
         stdout=subprocess.PIPE,
         text=True,
         cwd=_ROOT,
@@ -192,7 +193,8 @@ def _unsent(engine: Engine) -> int:
 def latencies(world: World, severity: Severity | None = None) -> list[float]:
     """Seconds from an event's commit to its first notice handed over, sorted.
 
-    ``severity``: only of alerts that are as loud.
+    A row says when its transaction began; nobody sees it before that is committed, so the later
+    of both counts. ``severity``: only of alerts that are as loud.
     """
     sent, links = schema.deliveries.c, schema.alert_events.c
     statement = (
@@ -206,7 +208,11 @@ def latencies(world: World, severity: Severity | None = None) -> list[float]:
         statement = statement.where(schema.alerts.c.severity == str(severity))
     with reading(world.engine) as connection:
         rows = connection.execute(statement).all()
-    return sorted(row.at.timestamp() - world.committed[row.event_id] for row in rows)
+    return sorted(
+        max(row.at.timestamp(), world.decided.get(row.event_id, 0.0))
+        - world.committed[row.event_id]
+        for row in rows
+    )
 
 
 def count(engine: Engine, committed: set[str]) -> Books:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +16,7 @@ from alerts.deciding.router import Router
 from alerts.hub import Bell, Hub
 from alerts.loops import Loop
 from alerts.store.applying import AlertStore
+from alerts.store.work import Happened
 from alerts.telling.sending import Sending, Work
 from alerts.timers import Timers
 from config.clock import SystemClock
@@ -74,12 +75,16 @@ class World:
     clock: SystemClock = field(default_factory=SystemClock)
     hub: Hub = field(default_factory=Hub)
     committed: dict[str, float] = field(default_factory=dict)
+    decided: dict[str, float] = field(default_factory=dict)
+    """When the router's decision about which event was committed, and so stood in the stream."""
     epochs: dict[str, str] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.events = EventStore(self.engine, self.clock)
-        store = AlertStore(self.engine, self.site, self.clock, hub=self.hub)
+        store = AlertStore(
+            self.engine, self.site, self.clock, hub=self.hub, listener=self._note_decided
+        )
         self.timers = Timers(self.engine, self.clock, store=store)
         self.sending = Sending.open(
             self.engine,
@@ -105,6 +110,12 @@ class World:
         for part in batches.values():
             self.committed.update((numbered.event.id, now) for numbered in part)
         self.hub.ring(Bell.EVENTS)
+
+    def _note_decided(self, happened: Sequence[Happened]) -> None:
+        now = self.clock.now().timestamp()
+        for item in happened:
+            if item.event_id is not None:
+                self.decided.setdefault(item.event_id, now)
 
     def _batch(self, node: str, part: list[Numbered]) -> EventBatch:
         epoch = self.epochs.setdefault(node, uuid7(self.clock.now()))
