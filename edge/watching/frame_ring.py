@@ -37,6 +37,7 @@ _SLOT = np.dtype(
     ]
 )
 _LOCK_TIMEOUT_S = 2.0
+FEWEST_SLOTS = 3
 
 
 class RingBrokenError(Exception):
@@ -226,6 +227,6 @@ def _read_boxes(place: npt.NDArray[np.float32], count: int) -> tuple[Box, ...]:
 
 def _size(slots: int, slot_bytes: int) -> int:
     # One slot is being written and one read at any time: fewer than three would leave none.
-    if slots < 3 or slot_bytes <= 0:
-        raise ValueError("a ring needs at least 3 slots of a positive size")
+    if slots < FEWEST_SLOTS or slot_bytes <= 0:
+        raise ValueError(f"a ring needs at least {FEWEST_SLOTS} slots of a positive size")
     return slots * (_SLOT.itemsize + slot_bytes)

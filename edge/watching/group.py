@@ -19,7 +19,7 @@ from edge.health.camera_health import Pulse
 from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.child import BEAT_INTERVAL_S, Appetite, Beat, ChildJob, Retune, run_child
 from edge.watching.counters import Counters
-from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
+from edge.watching.frame_ring import FEWEST_SLOTS, FrameRing, RingBrokenError, RingFrame
 from edge.watching.patience import Effort, Patience, effort_of
 
 _LOG = get_logger(__name__)
@@ -141,8 +141,8 @@ class CameraGroup:
         return states
 
     def _slots(self) -> int:
-        """A picture each to be filled and read, and two more; fewer cameras need fewer."""
-        return min(self._limits.slots, 2 + 2 * len(self.cameras))
+        """For each camera one to be filled while another is read; where they are many, one."""
+        return min(self._limits.slots, max(FEWEST_SLOTS, 2 * len(self.cameras)))
 
     def supervise(self) -> list[CameraState]:
         """Hear the child out; replace it when it is dead or hung. Returns what cameras said."""
