@@ -228,6 +228,7 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: len(self.silences) < 2)
     @rule(minutes=st.integers(1, 600))
     def a_silence_begins(self, minutes: int) -> None:
+        self._tick()
         end = self.clock.now() + timedelta(minutes=minutes)
         made = self.county.silences.add(
             self.county.person("police-desk"),
@@ -296,7 +297,7 @@ class Walk(RuleBasedStateMachine):
         self.seen += events
 
     def _tick(self) -> None:
-        """Ids sort by the millisecond: no two alerts of a key are of the same one."""
+        """Ids sort by the millisecond: no two alerts of a key, and no two silences, are of one."""
         self.clock.advance(0.001)
         self.model.now = self.clock.now()
 
