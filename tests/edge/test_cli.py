@@ -69,7 +69,7 @@ def test_a_wrong_password_ends_with_words_and_no_secret(clip: Path) -> None:
     with GstCamera(clip, login=True) as camera:
         done = menshen(
             "edge", "run", "--camera", f"rtsp://viewer:{'Wr0ng' * 2}@{camera.address}",
-            "--seconds", "8", "--json",
+            "--seconds", "12", "--json",
         )  # fmt: skip
     assert done.returncode == 1
     assert "refused the user name or password" in done.stderr
