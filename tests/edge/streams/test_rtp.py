@@ -136,7 +136,7 @@ def test_the_short_way_gives_what_the_long_way_gives(codec: Codec, data: st.Data
         match data.draw(st.sampled_from(["lose", "spoil", "swap", "cut", "pass"])):
             case "lose" if len(packets) > 1:
                 packets.pop(victim)
-            case "spoil":
+            case "spoil" if packets[victim]:
                 spoilt, place = bytearray(packets[victim]), data.draw(st.integers(0, 15))
                 spoilt[min(place, len(spoilt) - 1)] ^= 1 << data.draw(st.integers(0, 7))
                 packets[victim] = bytes(spoilt)
