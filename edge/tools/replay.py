@@ -22,7 +22,7 @@ from edge.streams.stream import Fault, StreamError, VideoStream
 from edge.tools.annotate import Look, annotate, marks_of
 from edge.watching.camera import LIMIT_PX
 from edge.watching.counters import Counters
-from edge.watching.gates import MainWatch
+from edge.watching.gates import MainWatch, Unhurried
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
@@ -67,22 +67,13 @@ class Replayed:
         }
 
 
-class _Inline:
+class _Inline(Unhurried):
     """A sink that analyses each picture at once, so that nothing is ever dropped."""
 
     def __init__(self, vision: Vision, pipeline: CameraPipeline, looks: list[Look]) -> None:
         self._vision = vision
         self._pipeline = pipeline
         self._looks = looks
-
-    def has_room(self) -> bool:
-        return True
-
-    def wait_for_room(self, _seconds: float) -> float:
-        return 0.0
-
-    def age_s(self, _utc_s: float) -> float:
-        return 0.0
 
     def put(
         self,

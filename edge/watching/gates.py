@@ -62,6 +62,24 @@ class PictureSink(Protocol):
         """
 
 
+class Unhurried:
+    """What a :class:`PictureSink` says that has analysed each picture before the next one comes."""
+
+    __slots__ = ()
+
+    def has_room(self) -> bool:
+        """Always."""
+        return True
+
+    def wait_for_room(self, _seconds: float) -> float:
+        """Nobody has to wait."""
+        return 0.0
+
+    def age_s(self, _utc_s: float) -> float:
+        """Time is that of the stream."""
+        return 0.0
+
+
 @dataclass(slots=True)
 class KeyInterval:
     """Measures the distance of key frames, to choose a gate for a camera with one stream."""

@@ -23,7 +23,7 @@ from edge.streams.stream import Picture, StreamPacket
 from edge.tools.replay import recordings
 from edge.watching.camera import LIMIT_PX
 from edge.watching.counters import Counters
-from edge.watching.gates import MainWatch
+from edge.watching.gates import MainWatch, Unhurried
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
@@ -112,7 +112,7 @@ def _av(packet: StreamPacket) -> Any:
 
 
 @dataclass(slots=True)
-class Watching:
+class Watching(Unhurried):
     """One camera under one gate, with networks that are always in time: nothing is dropped."""
 
     vision: VisionCore
@@ -129,18 +129,6 @@ class Watching:
     def _tell(self, event: Event) -> None:
         self.begins.setdefault(event.visit, (event, self.now_s))
         self.ends[event.visit] = (event.ended_at or event.captured_at).timestamp() - _EPOCH
-
-    def has_room(self) -> bool:
-        """See :class:`edge.watching.gates.PictureSink`."""
-        return True
-
-    def wait_for_room(self, _seconds: float) -> float:
-        """See :class:`edge.watching.gates.PictureSink`."""
-        return 0.0
-
-    def age_s(self, _utc_s: float) -> float:
-        """See :class:`edge.watching.gates.PictureSink`."""
-        return 0.0
 
     def put(
         self,

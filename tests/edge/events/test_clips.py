@@ -14,7 +14,7 @@ from config.site import Gate
 from edge.events.clips import cut_clip
 from edge.streams.stream import StreamPacket, VideoStream
 from edge.watching.counters import Counters
-from edge.watching.gates import MainWatch
+from edge.watching.gates import MainWatch, Unhurried
 from edge.watching.masks import MaskBurner
 from edge.watching.trigger import Trigger
 from tests.edge.hostile import loop, read, served
@@ -129,17 +129,8 @@ def test_the_ring_gives_a_stretch_of_time_but_nothing_where_masks_hide_something
             assert not kept or kept[0].is_keyframe
 
 
-class Nowhere:
+class Nowhere(Unhurried):
     """A sink that takes nothing."""
-
-    def has_room(self) -> bool:
-        return True
-
-    def wait_for_room(self, seconds: float) -> float:
-        return 0.0
-
-    def age_s(self, utc_s: float) -> float:
-        return 0.0
 
     def put(self, *_: object) -> None:
         raise AssertionError("nothing moved")

@@ -17,23 +17,15 @@ from edge.simulator.server import RtspServer
 from edge.simulator.source import CameraSource
 from edge.streams.stream import Fault, StreamError, VideoStream
 from edge.watching.camera import CameraSpec, CameraState, CameraThreads, Opener, open_stream
+from edge.watching.gates import Unhurried
 from tests.edge.cameras import until
 from tests.edge.hostile import loop, smaller_loop
 
 URL = "rtsp://admin:hunter2@10.0.0.5/main"
 
 
-class Nowhere:
+class Nowhere(Unhurried):
     """A sink that takes nothing."""
-
-    def has_room(self) -> bool:
-        return True
-
-    def wait_for_room(self, seconds: float) -> float:
-        return 0.0
-
-    def age_s(self, utc_s: float) -> float:
-        return 0.0
 
     def put(self, at: datetime, picture: Any, boxes: Any, before: Any = ()) -> None:
         raise AssertionError("no picture can come from a camera that cannot be opened")

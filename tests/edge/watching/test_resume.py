@@ -31,7 +31,7 @@ from edge.simulator.source import CameraSource
 from edge.streams.stream import VideoStream
 from edge.watching.camera import CameraSpec, CameraThreads
 from edge.watching.counters import Counters
-from edge.watching.gates import MainWatch
+from edge.watching.gates import MainWatch, Unhurried
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
@@ -50,7 +50,7 @@ PLATES = {320: "京A12345", 160: "京B67890"}
 """What is read off the bright square, by the picture's width."""
 
 
-class Eyes:
+class Eyes(Unhurried):
     """Takes pictures for inference, finds the bright square in them, and makes events of it."""
 
     def __init__(self) -> None:
@@ -65,15 +65,6 @@ class Eyes:
 
     def _tell(self, event: Event) -> None:
         self.told.append((self.pts_s, event))
-
-    def has_room(self) -> bool:
-        return True
-
-    def wait_for_room(self, seconds: float) -> float:
-        return 0.0
-
-    def age_s(self, utc_s: float) -> float:
-        return 0.0
 
     def put(self, at: datetime, picture: MaskedPicture, boxes: Any, before: Any = ()) -> None:
         planes = picture.written()
