@@ -301,6 +301,11 @@ class Site(Frozen):
         """The person of that id, or None."""
         return self._people_by_id.get(person_id)
 
+    def name_of(self, person_id: str) -> str:
+        """How somebody is called; an id that is nobody's any more stays as it is."""
+        person = self.person(person_id)
+        return person.name if person is not None else person_id
+
     def people_of(self, role: Role) -> tuple[Person, ...]:
         """Everybody of that role, in file order."""
         return self._people_by_role[role]

@@ -51,7 +51,7 @@ def show(
     table = Table("grid", "from", "to", "first", "with")
     for one in _grids(county, grid):
         for turn in turns(county, one.id, start, start + timedelta(days=days), arranged):
-            names = [_name(county, name) for name in turn.people]
+            names = [county.name_of(name) for name in turn.people]
             span = [local_text(moment, county.duty.zone) for moment in (turn.start, turn.end)]
             table.add_row(one.name, *span, names[0], "、".join(names[1:]))
     Console(highlight=False).print(table)
@@ -177,8 +177,3 @@ def _grids(site: Site, grid_id: str | None) -> tuple[Grid, ...]:
             where="--grid", problem=f"the site lists no {grid_id!r}", remedy="give a grid's id"
         )
     return (grid,)
-
-
-def _name(site: Site, person_id: str) -> str:
-    person = site.person(person_id)
-    return person.name if person is not None else person_id

@@ -67,7 +67,7 @@ def end(
     """End it now, or call off what has not begun; those who stood in are told."""
     with opened(site) as (engine, county):
         ended = DutyOverrides(engine, county, SystemClock()).end(person_of(county, by), override_id)
-        names = "、".join(_name(county, name) for name in ended.people)
+        names = "、".join(county.name_of(name) for name in ended.people)
     typer.echo(f"{names}: no longer on duty by override {override_id}.")
 
 
@@ -95,15 +95,15 @@ def list_all(
     for one in found:
         newest = {note.person: note for note in reversed(told) if note.about == one.about}
         who = [
-            f"{_name(county, name)}: {_fate(newest[name].state, newest[name].channel)}"
+            f"{county.name_of(name)}: {_fate(newest[name].state, newest[name].channel)}"
             if name in newest
-            else _name(county, name)
+            else county.name_of(name)
             for name in one.people
         ]
         span = [local_text(moment, county.duty.zone) for moment in (one.starts_at, one.ends_at)]
         state = one.state(clock.now())
         table.add_row(
-            one.id, state, one.grid, *span, "\n".join(who), _name(county, one.made_by), one.reason
+            one.id, state, one.grid, *span, "\n".join(who), county.name_of(one.made_by), one.reason
         )
     Console(highlight=False).print(table)
 
@@ -114,8 +114,3 @@ def _fate(state: str, channel: str | None) -> str:
 
 def _local(site: Site, moment: datetime) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=site.duty.zone)
-
-
-def _name(site: Site, person_id: str) -> str:
-    person = site.person(person_id)
-    return person.name if person is not None else person_id

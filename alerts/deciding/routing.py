@@ -86,10 +86,6 @@ class _Scene:
     now: datetime
     away: tuple[Absence, ...]
 
-    def name(self, person: str) -> str:
-        known = self.site.person(person)
-        return known.name if known is not None else person
-
 
 def _rung(
     scene: _Scene, step: int, wanted: Iterable[Recipient], empty_zh: str, empty_en: str
@@ -114,12 +110,12 @@ def _rung(
 def _on_leave(scene: _Scene, person: str, other: str | None) -> Recipient:
     if other is None:
         return Recipient(person, "请假中，没有人替班", "on leave, and nobody stands in")
-    zh, en = f"请假中，由{scene.name(other)}替班", f"on leave; {other} stands in"
+    zh, en = f"请假中，由{scene.site.name_of(other)}替班", f"on leave; {other} stands in"
     return Recipient(person, zh, en)
 
 
 def _substitute(scene: _Scene, recipient: Recipient, other: str) -> Recipient:
-    zh = f"替请假的{scene.name(recipient.person)}：{recipient.reason_zh}"
+    zh = f"替请假的{scene.site.name_of(recipient.person)}：{recipient.reason_zh}"
     return Recipient(other, zh, f"for {recipient.person}, on leave: {recipient.reason_en}")
 
 

@@ -31,8 +31,7 @@ def next_note(
         return None
     zh, en = titles
     if not zh.startswith(_MARK):
-        who = site.person(person)
-        name = who.name if who is not None else person
+        name = site.name_of(person)
         zh = f"{_MARK}{name}（没有一个渠道通知到）：{zh}"
         en = f"Tell {name}, whom no channel reached: {en}"
     return Note(others[0], about, zh, en)

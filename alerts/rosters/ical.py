@@ -56,7 +56,7 @@ def _event(site: Site, grid: Grid, turn: Duty, person_id: str, now: datetime) ->
     event.add("dtend", turn.end.astimezone(zone))
     event.add("summary", f"值班 {grid.name}" + ("" if is_first else "（副班）"))
     event.add("location", grid.township)
-    others = [_name(site, other) for other in turn.people if other != person_id]
+    others = [site.name_of(other) for other in turn.people if other != person_id]
     event.add("description", f"同班：{'、'.join(others)}" if others else "一人当班")
     event.add("transp", "OPAQUE")
     return event
@@ -65,8 +65,3 @@ def _event(site: Site, grid: Grid, turn: Duty, person_id: str, now: datetime) ->
 def _uid(site: Site, grid: Grid, turn: Duty, person_id: str) -> str:
     text = "|".join((site.county.id, grid.id, person_id, turn.start.isoformat()))
     return f"{hashlib.sha256(text.encode()).hexdigest()[:32]}@menshen"
-
-
-def _name(site: Site, person_id: str) -> str:
-    person = site.person(person_id)
-    return person.name if person is not None else person_id

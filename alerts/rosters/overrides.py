@@ -149,7 +149,7 @@ class DutyOverrides:
     def _stands_in(self, made: DutyOverride, person: str) -> Note:
         span, grid = self._words(made)
         with_zh, with_en = "", ""
-        if others := [self._name(name) for name in made.people if name != person]:
+        if others := [self._site.name_of(name) for name in made.people if name != person]:
             with_zh, with_en = f"，同班：{'、'.join(others)}", f", with {', '.join(others)}"
         zh = f"请您顶班：{grid}，{span}{with_zh}。到时自动结束"
         en = f"You stand in: {grid}, {span}{with_en}. It ends by itself then"
@@ -164,10 +164,6 @@ class DutyOverrides:
         grid = self._site.grid(made.grid)
         span = span_text(made.starts_at, made.ends_at, self._site.duty.zone)
         return span, grid.name if grid is not None else made.grid
-
-    def _name(self, person: str) -> str:
-        known = self._site.person(person)
-        return known.name if known is not None else person
 
 
 def may_enter(site: Site, by: Person, grid_id: str) -> Grid:

@@ -28,7 +28,7 @@ def notes_of(site: Site, offer: Offer, state: str) -> list[Note]:
     grid = site.grid(offer.grid)
     span = span_text(offer.start, offer.end, site.duty.zone)
     turn = f"{grid.name if grid is not None else offer.grid}，{span}"
-    giver, taker = _name(site, offer.giver), _name(site, offer.taker)
+    giver, taker = site.name_of(offer.giver), site.name_of(offer.taker)
     words = {
         "asked": [(
             offer.taker, f"{giver}想把班换给您：{turn}。请在值班页答复",
@@ -50,8 +50,3 @@ def notes_of(site: Site, offer: Offer, state: str) -> list[Note]:
         )],
     }  # fmt: skip
     return [Note(person, f"swap {offer.id}", zh, en) for person, zh, en in words[state]]
-
-
-def _name(site: Site, person: str) -> str:
-    known = site.person(person)
-    return known.name if known is not None else person

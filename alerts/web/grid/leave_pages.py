@@ -90,8 +90,7 @@ def _to_substitute(web: Web, leave: LeaveRequest, state: str) -> list[Note]:
     """
     if leave.substitute is None:
         return []
-    away = web.site.person(leave.person)
-    name = away.name if away is not None else leave.person
+    name = web.site.name_of(leave.person)
     span = span_text(leave.starts_at, leave.ends_at, web.zone)
     if state == "approved":
         zh = f"请您替{name}值班：{span}。到时自动结束"
