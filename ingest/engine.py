@@ -72,6 +72,19 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """As :func:`reading`, and every statement sees the database as at the first.
+
+    PostgreSQL otherwise shows each statement what has been committed before that statement: a
+    count and the rows that it counts, read one after the other, then differ under load.
+    """
+    with reading(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
+
+
+@contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction, committed at the end and rolled back on an exception."""
     with _turn(engine), engine.begin() as connection:

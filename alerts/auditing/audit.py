@@ -16,7 +16,7 @@ from alerts.store.counting import move_counters, take_counters
 from alerts.store.rows import insert_rows
 from alerts.store.schema import audit, counters
 from config.clock import Clock
-from ingest.engine import reading, writing
+from ingest.engine import reading, snapshot, writing
 
 GENESIS = "0" * 64
 """What the first row names as the hash before it."""
@@ -75,19 +75,22 @@ class AuditLog:
             checkpoints: what :meth:`head` was at times, kept where the database's owner cannot
                 write; in any order.
         """
-        with reading(self._engine) as connection:
+        with snapshot(self._engine) as connection:
             head = _head(connection)
             rows = connection.execution_options(stream_results=True, max_row_buffer=1000).execute(
                 select(audit).order_by(audit.c.seq)
             )
             return _first_bad(rows.mappings(), head, sorted(checkpoints, key=lambda one: one.rows))
 
-    def verify_from(self, known: Head) -> Finding | None:
-        """Check the rows after an earlier end, and that this end is still there; None if so.
+    def verify_from(self, known: Head) -> Finding | Head:
+        """Check the rows after an earlier end, and that this end is still there.
 
         Cheap enough to be done every minute; only :meth:`verify` looks at older rows.
+
+        Returns:
+            what is wrong, or the end up to which all is well: the next look starts there.
         """
-        with reading(self._engine) as connection:
+        with snapshot(self._engine) as connection:
             head = _head(connection)
             rows = connection.execute(
                 select(audit).where(audit.c.seq > known.rows).order_by(audit.c.seq)
@@ -98,7 +101,7 @@ class AuditLog:
             if known.rows > 0 and kept != known.hash:
                 problem = "is missing" if kept is None else "was altered, or the chain rewritten"
                 return Finding(known.rows, f"{problem}, as an earlier look shows")
-            return _first_bad(rows, head, (), after=known)
+            return _first_bad(rows, head, (), after=known) or head
 
 
 def append_lines(connection: Connection, lines: Sequence[AuditLine]) -> None:

@@ -170,11 +170,11 @@ class Auditor:
         """The audit log since the last look: its old end is there, and what follows fits."""
         if self._log_end is None:
             self._log_end = self._log.head()
-        finding = self._log.verify_from(self._log_end)
-        if finding is None:
-            self._log_end = self._log.head()
+        found = self._log.verify_from(self._log_end)
+        if isinstance(found, Head):
+            self._log_end = found
             return []
-        problem = f"row {finding.seq} {finding.problem}: run `menshen audit verify`"
+        problem = f"row {found.seq} {found.problem}: run `menshen audit verify`"
         return [Silence("audit log", problem, AUDIT_LOG, "audit_broken")]
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
-from ingest.engine import reading
+from ingest.engine import reading, snapshot
 from ingest.retention.schema import deletion_head, deletions
 
 GENESIS = "0" * 64
@@ -148,7 +148,7 @@ def verify(
         still_there: for each kind of thing, how to look for it.
         checkpoint: an earlier head, kept where the database's owner cannot write.
     """
-    with reading(engine) as connection:
+    with snapshot(engine) as connection:
         head = read_head(connection)
         items, expected, previous = 0, 1, GENESIS
         # A connection of its own for looking: the walk's own result is still open.
