@@ -25,6 +25,9 @@ from edge.watching.trigger import Glance, Trigger, Wanted
 from edge.watching.undecoded import Pace, Undecoded, utc_of
 
 SAMPLE_INTERVAL_S = 0.2
+STANDING_INTERVAL_S = 2.0
+"""Whoever stands still is looked at so often where all pictures are decoded anyway, and on key
+frames elsewhere, or loitering could not be seen."""
 LONG_GOP_S = 2.0
 _GAP_S = 4.0
 """Further back it is not asked what moved between two pictures."""
@@ -167,7 +170,6 @@ class MainWatch:
                 self._decoding = False
                 self._undecoded.clear()
                 stream.restart_decoder()  # it lets go of its pictures
-            # Whoever stands still is looked at now and then, or loitering could not be seen.
             present = self.trigger.present(packet.at_s)
             if packet.is_keyframe and (present or gate is Gate.KEYFRAMES):
                 begun = time.thread_time()
@@ -237,6 +239,8 @@ class MainWatch:
         sample = wanted is not None and wanted.has(packet.at_s)
         if sample:
             self._done_s = packet.at_s
+        elif gate is Gate.ALWAYS:
+            sample = self._is_worth_a_look(packet)
         self._undecoded.add(packet)
         if gate is not Gate.SUBSTREAM:
             self._show(self._undecoded.decode(stream), packet, watch=True, sample=sample)
@@ -246,6 +250,12 @@ class MainWatch:
             elif self._patience_s > 0 or self.sink.has_room():
                 for picture in self._undecoded.latest(stream):
                     self._hand_on(picture, utc_of(self._timer, picture.pts_s, packet))
+
+    def _is_worth_a_look(self, packet: StreamPacket) -> bool:
+        """Whether something stands there that was last looked at a while ago."""
+        last = Pace(STANDING_INTERVAL_S, self._pace.last_s)
+        is_due = last.would(utc_of(self._timer, packet.pts_s, packet))
+        return is_due and self.trigger.present(packet.at_s)
 
     def _is_late(self, packet: StreamPacket) -> bool:
         """Whether we are so far behind that the rest of this group is left out.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -297,6 +298,19 @@ def test_always_decodes_all_but_hands_on_only_what_moves() -> None:
     camera.sink.at.clear()
     camera.play(10, moving=True)
     assert camera.sink.at
+
+
+@pytest.mark.parametrize("gop", [10, 100])
+def test_whoever_stands_still_is_looked_at_where_all_is_decoded_too(gop: int) -> None:
+    camera = Camera(Gate.ALWAYS, gop=gop)
+    camera.play(35)
+    camera.play(5, moving=True)
+    camera.play(30)
+    camera.sink.at.clear()
+    camera.play(60, standing=True)
+    assert 3 <= len(camera.sink.at) <= 5
+    gaps = [after - before for before, after in pairwise(camera.sink.at)]
+    assert max(gaps) <= 2.2, "nobody has gone who is seen again within six seconds"
 
 
 @pytest.mark.parametrize(("gop", "expected"), [(10, Gate.KEYFRAMES), (50, Gate.ALWAYS)])
