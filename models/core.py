@@ -22,7 +22,7 @@ from models.plates.reader import SIGNATURE as READER_SIGNATURE
 from models.plates.reader import PlateReader
 from models.session import CPU, Session, Signature, open_session, resolve_providers
 from models.tiles import TiledPlateDetector
-from models.types import Detections
+from models.types import Detections, FaceDetection, PlateSighting
 
 FACE_DETECTOR: Final = "yunet-n"
 """The catalogue's permitted default."""
@@ -143,9 +143,19 @@ class VisionCore:
                 check_size(image.shape[1], image.shape[0], where)
             else:
                 check_image(image, where=where)
-        small = self._shrinker.shrink(images, whole_px=whole_px) if self._shrinker else None
-        plates = self._plates.read(images, shrunk=small) if self._plates else [()] * len(images)
-        faces = self._faces.detect(images, shrunk=small) if self._faces else [()] * len(images)
+        plates: Sequence[Sequence[PlateSighting]] = [()] * len(images)
+        faces: Sequence[Sequence[FaceDetection]] = [()] * len(images)
+        if self._shrinker is None:
+            plates = self._plates.read(images) if self._plates else plates
+            faces = self._faces.detect(images) if self._faces else faces
+        else:
+            # Both networks first: each of them empties the caches, and code that then works out
+            # what the one says serves for the other.
+            small = self._shrinker.shrink(images, whole_px=whole_px)
+            seen_plates = self._plates.search(small) if self._plates else []
+            seen_faces = self._faces.search(small) if self._faces else []
+            faces = self._faces.detect_seen(images, seen_faces) if self._faces else faces
+            plates = self._plates.read_seen(images, seen_plates) if self._plates else plates
         return [
             Detections(plates=tuple(plate), faces=tuple(face))
             for plate, face in zip(plates, faces, strict=True)

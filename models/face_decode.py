@@ -38,6 +38,10 @@ class Candidates:
             self.image[index], self.boxes[index], self.landmarks[index], self.scores[index]
         )
 
+    def of_image(self, image: int) -> Candidates:
+        """Those of one picture of the batch."""
+        return self.take(np.flatnonzero(self.image == image))
+
 
 NOTHING: Final = Candidates(
     np.zeros(0, np.intp),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.errors import UserError
 from models.face_decode import STRIDES, Candidates, decode_scrfd, decode_yunet, suppress
-from models.letterbox import Letterbox, Normalisation, Shrunk, input_size
+from models.letterbox import Letterbox, Normalisation, Shrunk, batches, input_size, most_together
 from models.planes import Picture
-from models.quality import face_quality
+from models.quality import face_qualities
 from models.session import CPU, Session, Signature, open_session
 from models.types import FaceDetection
 
@@ -30,9 +32,28 @@ _NORMALISATION: Final[dict[Family, Normalisation]] = {
     "yunet": Normalisation(),
     "scrfd": Normalisation(mean=127.5, scale=1 / 128, red_first=True),
 }
-_BATCH_OFF_CPU: Final = 8
+_SAME: Final = np.ones(2, np.float32)
+"""The scale of a picture that was not shrunk before."""
+LARGEST_BATCH: Final = 8
 _MOST_INPUTS: Final = 8
 """Input sizes kept ready; a county's cameras have a handful of shapes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the network says of one batch, not worked out yet.
+
+    Attributes:
+        places: of the batch's pictures, among all that were searched.
+        scales: float32 (2,) of each: its own pixels per pixel of the batch, in x and y.
+        width: of the batch, in pixels.
+        outputs: by name, in the file's order.
+    """
+
+    places: list[int]
+    scales: list[NDArray[np.float32]]
+    width: int
+    outputs: Mapping[str, NDArray[np.float32]]
 
 
 class FaceDetector:
@@ -45,8 +66,8 @@ class FaceDetector:
             with a fixed input.
         threshold: lowest score that counts as a face, 0 to 1.
         overlap: intersection over union above which two boxes are one face.
-        batch: most pictures given to the network at once; by default 1 on the CPU, whose caches
-            hold one picture's layers but not four's, and 8 elsewhere.
+        batch: most pictures given to the network at once; by default as many as a CPU's caches
+            hold, and 8 elsewhere.
     """
 
     def __init__(
@@ -68,8 +89,7 @@ class FaceDetector:
         self._fixed = (shape[2], shape[3]) if shape[2] and shape[3] else None
         # A network exported for one picture takes one; SCRFD's outputs have no batch axis.
         single = shape[0] is not None or family == "scrfd"
-        usual = 1 if session.providers[0] == CPU else _BATCH_OFF_CPU
-        self._batch = 1 if single else max(1, batch or usual)
+        self._batch = 1 if single else batch
         self._inputs: dict[tuple[int, int], Letterbox] = {}
 
     @classmethod
@@ -99,88 +119,85 @@ class FaceDetector:
             _check_scrfd(session)
         return cls(session, family=family, **options)
 
-    def detect(
-        self, images: Sequence[Picture], *, shrunk: Sequence[Shrunk] | None = None
-    ) -> list[tuple[FaceDetection, ...]]:
+    def detect(self, images: Sequence[Picture]) -> list[tuple[FaceDetection, ...]]:
         """Faces of each picture, best first, with their quality.
 
         Args:
             images: uint8 (H, W, 3) BGR, or the decoder's planes; of any and different sizes.
-            shrunk: the same pictures made small before, to be searched instead.
         """
-        if shrunk is None:
-            located = self.locate(images)
-        else:
-            sizes = [one.size for one in shrunk]
-            small = self._locate([one.padded for one in shrunk], sizes)
-            located = [_enlarged(*pair) for pair in zip(small, shrunk, strict=True)]
-        return [
-            tuple(
-                FaceDetection(box, points, float(score), face_quality(image, box, points).score)
-                for box, points, score in zip(
-                    found.boxes, found.landmarks, found.scores, strict=True
-                )
-            )
-            for image, found in zip(images, located, strict=True)
-        ]
+        return [_graded(*pair) for pair in zip(images, self.locate(images), strict=True)]
 
     def locate(self, images: Sequence[Picture]) -> list[Candidates]:
         """Boxes, landmarks and scores of each picture in its own pixels, best first."""
-        side = self._long_side
-        return self._locate(
-            images, [input_size(one.shape[0], one.shape[1], side) for one in images]
-        )
+        sizes = [input_size(one.shape[0], one.shape[1], self._long_side) for one in images]
+        return self._located(self._run(images, sizes, [_SAME] * len(images)))
 
-    def _locate(
-        self, images: Sequence[Picture], sizes: Sequence[tuple[int, int]]
-    ) -> list[Candidates]:
-        groups: dict[tuple[int, int], list[int]] = {}
-        for index, size in enumerate(sizes):
-            groups.setdefault(self._fixed or size, []).append(index)
-        found: list[Candidates | None] = [None] * len(images)
-        for size, indices in groups.items():
-            for start in range(0, len(indices), self._batch):
-                chunk = indices[start : start + self._batch]
-                located = self._run(size, [images[index] for index in chunk])
-                for index, candidates in zip(chunk, located, strict=True):
-                    found[index] = candidates
-        return [candidates for candidates in found if candidates is not None]
+    def search(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
+        """Run the network on pictures made small before, for ``detect_seen``."""
+        sizes = [one.size for one in shrunk]
+        return self._run([one.padded for one in shrunk], sizes, [one.scale for one in shrunk])
+
+    def detect_seen(
+        self, images: Sequence[Picture], seen: Sequence[Seen]
+    ) -> list[tuple[FaceDetection, ...]]:
+        """As ``detect``, of pictures that were searched."""
+        return [_graded(*pair) for pair in zip(images, self._located(seen), strict=True)]
 
     def close(self) -> None:
         """Free the network and its inputs."""
         self._inputs.clear()
         self.session.close()
 
-    def _run(self, size: tuple[int, int], images: Sequence[Picture]) -> list[Candidates]:
-        pixels, factors = self._input(size).fill(images)
-        outputs = self.session.run({self._input_name: pixels})
-        if self._family == "yunet":
-            raw = decode_yunet(outputs, size[1], self.threshold)
-        else:
-            raw = decode_scrfd(list(outputs.values()), size[1], self.threshold)
-        best = suppress(raw, self._overlap)
-        return [_of_one(best, index, float(factor)) for index, factor in enumerate(factors)]
+    def _run(
+        self,
+        images: Sequence[Picture],
+        sizes: Sequence[tuple[int, int]],
+        scales: Sequence[NDArray[np.float32]],
+    ) -> list[Seen]:
+        seen = []
+        for size, places in batches([self._fixed or size for size in sizes], self._most):
+            pixels, factors = self._input(size).fill([images[place] for place in places])
+            own = [scales[place] * factor for place, factor in zip(places, factors, strict=True)]
+            outputs = self.session.run({self._input_name: pixels})
+            seen.append(Seen(places, own, size[1], outputs))
+        return seen
+
+    def _located(self, seen: Sequence[Seen]) -> list[Candidates]:
+        found: dict[int, Candidates] = {}
+        for batch in seen:
+            if self._family == "yunet":
+                raw = decode_yunet(batch.outputs, batch.width, self.threshold)
+            else:
+                raw = decode_scrfd(list(batch.outputs.values()), batch.width, self.threshold)
+            best = suppress(raw, self._overlap)
+            for index, (place, scale) in enumerate(zip(batch.places, batch.scales, strict=True)):
+                found[place] = _enlarged(best.of_image(index), scale)
+        return [found[place] for place in range(len(found))]
+
+    def _most(self, size: tuple[int, int]) -> int:
+        on_cpu = self.session.providers[0] == CPU
+        return self._batch or most_together(size, LARGEST_BATCH, on_cpu=on_cpu)
 
     def _input(self, size: tuple[int, int]) -> Letterbox:
         if size not in self._inputs:
             if len(self._inputs) >= _MOST_INPUTS:
                 self._inputs.pop(next(iter(self._inputs)))
             self._inputs[size] = Letterbox(
-                size, capacity=self._batch, normalisation=_NORMALISATION[self._family]
+                size, capacity=self._most(size), normalisation=_NORMALISATION[self._family]
             )
         return self._inputs[size]
 
 
-def _of_one(candidates: Candidates, image: int, factor: float) -> Candidates:
-    chosen = candidates.take(np.flatnonzero(candidates.image == image))
-    if factor == 1.0 or len(chosen.scores) == 0:
-        return chosen
-    return Candidates(chosen.image, chosen.boxes * factor, chosen.landmarks * factor, chosen.scores)
+def _graded(image: Picture, found: Candidates) -> tuple[FaceDetection, ...]:
+    grades = face_qualities(image, found.boxes, found.landmarks)
+    shares = [grade.score for grade in grades]
+    rows = zip(found.boxes, found.landmarks, found.scores.tolist(), shares, strict=True)
+    return tuple(FaceDetection(*row) for row in rows)
 
 
-def _enlarged(found: Candidates, shrunk: Shrunk) -> Candidates:
-    both = np.concatenate([shrunk.scale, shrunk.scale])
-    return Candidates(found.image, found.boxes * both, found.landmarks * shrunk.scale, found.scores)
+def _enlarged(found: Candidates, scale: NDArray[np.float32]) -> Candidates:
+    both = np.concatenate([scale, scale])
+    return Candidates(found.image, found.boxes * both, found.landmarks * scale, found.scores)
 
 
 def _check_scrfd(session: Session) -> None:

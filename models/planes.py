@@ -14,7 +14,7 @@ from models.types import Image
 
 Plane = NDArray[np.uint8]
 _MOST_SKIPPED: Final = 31
-"""OpenCV takes at most 512 channels, here three for each pixel of a row that one is taken of."""
+"""OpenCV 5 takes at most 128 channels, here three for each pixel of a row that one is taken of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,38 +53,39 @@ class PlanarFrame:
 
     def bgr(self) -> Image:
         """The whole frame as uint8 (H, W, 3) blue-green-red (BT.601, studio range)."""
-        planes = [plane.reshape(-1) for plane in (self.luma, self.blue, self.red)]
         height, width = self.luma.shape
-        stacked = np.concatenate(planes).reshape(height * 3 // 2, width)
-        return np.asarray(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420), np.uint8)
+        return self.part(0, 0, width, height)
 
     def part(self, left: int, top: int, right: int, bottom: int) -> Image:
         """The pixels of a rectangle inside the frame, as ``bgr()[top:bottom, left:right]``."""
         # Two by two pixels share a colour: the conversion starts and ends between such blocks.
         x, y = left // 2, top // 2
         across, down = -(-right // 2), -(-bottom // 2)
-        inside = PlanarFrame(
-            self.luma[2 * y : 2 * down, 2 * x : 2 * across],
-            self.blue[y:down, x:across],
-            self.red[y:down, x:across],
-        )
-        whole = inside.bgr()
+        stacked, luma, blue, red = _stack(down - y, across - x)
+        luma[:] = self.luma[2 * y : 2 * down, 2 * x : 2 * across]
+        blue[:] = self.blue[y:down, x:across]
+        red[:] = self.red[y:down, x:across]
+        whole = np.asarray(cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420), np.uint8)
         return whole[top - 2 * y : bottom - 2 * y, left - 2 * x : right - 2 * x]
 
     def shrink_into(self, target: Image) -> None:
         """Resize the frame to the size of ``target`` and convert it, into it."""
         height, width = target.shape[:2]
-        even = height + height % 2, width + width % 2
-        half = even[0] // 2, even[1] // 2
-        stacked = np.empty((even[0] * 3 // 2, even[1]), np.uint8)
-        colour = stacked[even[0] :].reshape(2, *half)
-        shrink_into(self.luma, stacked[: even[0]])
-        shrink_into(self.blue, colour[0])
-        shrink_into(self.red, colour[1])
-        if even == (height, width):
+        stacked, luma, blue, red = _stack(-(-height // 2), -(-width // 2))
+        shrink_into(self.luma, luma)
+        shrink_into(self.blue, blue)
+        shrink_into(self.red, red)
+        if luma.shape == (height, width):
             cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420, dst=target)
         else:
             target[:] = cv2.cvtColor(stacked, cv2.COLOR_YUV2BGR_I420)[:height, :width]
+
+
+def _stack(height: int, width: int) -> tuple[Plane, Plane, Plane, Plane]:
+    """Memory as OpenCV converts it, for so many pixels of colour, and its planes: luma, Cb, Cr."""
+    stacked = np.empty((3 * height, 2 * width), np.uint8)
+    blue, red = stacked[2 * height :].reshape(2, height, width)
+    return stacked, stacked[: 2 * height], blue, red
 
 
 Picture = Image | PlanarFrame
@@ -108,11 +109,14 @@ def shrink_into(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
     factor = source.shape[1] // width
     exact = source.shape[0] == factor * height and source.shape[1] == factor * width
     if exact and factor % 2 == 1 and 1 < factor <= _MOST_SKIPPED:
+        middle = factor // 2
+        if source.ndim == 2:
+            target[:] = source[middle::factor, middle::factor]
+            return
         # As many pixels as one is taken of are the channels of one: OpenCV picks out the middle.
-        channels = source.size // (source.shape[0] * source.shape[1])
-        groups = source[factor // 2 :: factor].reshape(height, width, factor * channels)
-        first = factor // 2 * channels
-        pairs = [place for channel in range(channels) for place in (first + channel, channel)]
+        channels = source.shape[2]
+        groups = source[middle::factor].reshape(height, width, factor * channels)
+        pairs = [place for own in range(channels) for place in (middle * channels + own, own)]
         cv2.mixChannels([groups], [target], pairs)
         return
     cv2.resize(source, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)

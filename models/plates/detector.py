@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.images import check_image
-from models.letterbox import Shrunk, input_size
+from models.letterbox import Shrunk, batches, input_size, most_together
 from models.planes import shrink_into
 from models.plates.candidates import (
     CHANNELS,
@@ -37,6 +37,21 @@ SIGNATURE: Final = Signature(
 _Item = TypeVar("_Item")
 _Loaded = tuple[NDArray[np.uint8], list[NDArray[np.float32]]]
 """A batch uint8 (N, H, W, 3), and of each picture its own pixels per pixel there, in x and y."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the network says of one batch, not worked out yet.
+
+    Attributes:
+        places: of the batch's pictures, among all that were searched.
+        scales: of each, its own pixels per pixel of the batch, in x and y.
+        maps: float32 (n, 10, h, w) by output name.
+    """
+
+    places: list[int]
+    scales: list[NDArray[np.float32]]
+    maps: Mapping[str, NDArray[np.float32]]
 
 
 class PlateDetector:
@@ -86,43 +101,43 @@ class PlateDetector:
         for index, image in enumerate(images):
             check_image(image, where=f"picture {index} of {len(images)}")
         sizes = [input_size(image.shape[0], image.shape[1], self.long_side) for image in images]
-        return self._each(images, sizes, self._shrink)
+        return self.locate(self._run(images, sizes, self._shrink))
 
-    def detect_shrunk(self, shrunk: Sequence[Shrunk]) -> list[list[PlateDetection]]:
-        """As ``detect``, of pictures made small before; corners are in the pictures' own pixels."""
-        return self._each(shrunk, [one.size for one in shrunk], self._gather)
+    def search(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
+        """Runs the network on pictures made small before; ``locate`` works out what it says."""
+        return self._run(shrunk, [one.size for one in shrunk], self._gather)
+
+    def locate(self, seen: Sequence[Seen]) -> list[list[PlateDetection]]:
+        """Plates of each picture that was searched, in its own pixels, best first."""
+        found: dict[int, list[PlateDetection]] = {}
+        for batch in seen:
+            owner, cells = cells_above(batch.maps, self.threshold)
+            for index, (place, scale) in enumerate(zip(batch.places, batch.scales, strict=True)):
+                own = cells[owner == index]
+                found[place] = decode(
+                    own[:, 0], own[:, 1:9], own[:, 9], scale=scale, threshold=self.threshold
+                )
+        return [found[place] for place in range(len(found))]
 
     def close(self) -> None:
         """Frees the network."""
         self.session.close()
 
-    def _each(
+    def _run(
         self,
         items: Sequence[_Item],
         sizes: Sequence[tuple[int, int]],
         load: Callable[[list[_Item], tuple[int, int]], _Loaded],
-    ) -> list[list[PlateDetection]]:
-        """Plates of each item, in batches of one size; ``load`` makes the network's input."""
-        found: list[list[PlateDetection]] = [[] for _ in items]
-        by_size: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for index, size in enumerate(sizes):
-            by_size[size].append(index)
-        for size, indices in by_size.items():
-            for start in range(0, len(indices), LARGEST_BATCH):
-                part = indices[start : start + LARGEST_BATCH]
-                answers = self._run(*load([items[i] for i in part], size))
-                for index, answer in zip(part, answers, strict=True):
-                    found[index] = answer
-        return found
+    ) -> list[Seen]:
+        """The network on each item, in batches of one size; ``load`` makes its input."""
+        seen = []
+        for size, places in batches(sizes, self._most):
+            batch, scales = load([items[place] for place in places], size)
+            seen.append(Seen(places, scales, self.session.run({"images": batch})))
+        return seen
 
-    def _run(
-        self, batch: NDArray[np.uint8], scales: Sequence[NDArray[np.float32]]
-    ) -> list[list[PlateDetection]]:
-        owner, cells = cells_above(self.session.run({"images": batch}), self.threshold)
-        return [
-            decode(own[:, 0], own[:, 1:9], own[:, 9], scale=scale, threshold=self.threshold)
-            for own, scale in ((cells[owner == i], scale) for i, scale in enumerate(scales))
-        ]
+    def _most(self, size: tuple[int, int]) -> int:
+        return most_together(size, LARGEST_BATCH, on_cpu=self.session.providers[0] == CPU)
 
     def _shrink(self, images: list[Image], size: tuple[int, int]) -> _Loaded:
         batch = self._memory(len(images), size)

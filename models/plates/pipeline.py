@@ -11,7 +11,7 @@ from models.letterbox import Shrunk
 from models.planes import Picture, PlanarFrame
 from models.plates.candidates import PlateDetection
 from models.plates.closer import closer, is_small
-from models.plates.detector import PlateDetector
+from models.plates.detector import PlateDetector, Seen
 from models.plates.reader import SECOND_LOOK, PlateReader
 from models.plates.reading import PlateRead
 from models.session import CPU
@@ -71,9 +71,7 @@ class PlatePipeline:
             PlateReader.open(reader, threads=threads, providers=providers),
         )
 
-    def read(
-        self, images: Sequence[Picture], *, shrunk: Sequence[Shrunk] | None = None
-    ) -> list[list[PlateSighting]]:
+    def read(self, images: Sequence[Picture]) -> list[list[PlateSighting]]:
         """Plates of each picture, best first.
 
         A candidate on which the reader finds not one character is no plate; one of which the
@@ -81,16 +79,26 @@ class PlatePipeline:
 
         Args:
             images: uint8 (H, W, 3) BGR pictures of any and different sizes, or the decoder's
-                planes, which are converted only where there is something to read.
-            shrunk: the same pictures made small before, to be searched instead.
+                planes.
 
         Raises UserError when an array is not such a picture.
         """
-        if shrunk is None:
-            pictures = [_in_colour(image) for image in images]
-            located, images = self.detector.detect(pictures), pictures
-        else:
-            located = self.detector.detect_shrunk(shrunk)
+        pictures = [_in_colour(image) for image in images]
+        return self._read(pictures, self.detector.detect(pictures))
+
+    def search(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
+        """Runs the detector's network on pictures made small before, for ``read_seen``."""
+        return self.detector.search(shrunk)
+
+    def read_seen(
+        self, images: Sequence[Picture], seen: Sequence[Seen]
+    ) -> list[list[PlateSighting]]:
+        """As ``read``, of pictures that were searched; planes are converted only around plates."""
+        return self._read(images, self.detector.locate(seen))
+
+    def _read(
+        self, images: Sequence[Picture], located: list[list[PlateDetection]]
+    ) -> list[list[PlateSighting]]:
         reads = self.reader.read_all(images, located)
         self._look_closer(images, located, reads)
         return [

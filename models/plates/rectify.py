@@ -47,7 +47,8 @@ def rectify_each(
     images: Sequence[Picture], corners: NDArray[np.float32], rows: Sequence[int]
 ) -> NDArray[np.uint8]:
     """As ``rectify``, each plate from a picture of its own: N pictures for N plates."""
-    strips = np.zeros((len(corners), STRIP_HEIGHT, STRIP_WIDTH, 3), np.uint8)
+    # OpenCV warps four channels in half the time of three, to the same values.
+    strips = np.zeros((len(corners), STRIP_HEIGHT, STRIP_WIDTH, 4), np.uint8)
     for strip, image, quad, row_count in zip(strips, images, corners, rows, strict=True):
         if Homography.of(quad) is None:
             continue
@@ -55,12 +56,20 @@ def rectify_each(
         plate = Homography.of(local)
         if plate is None:
             continue
+        patch = np.asarray(cv2.cvtColor(patch, cv2.COLOR_BGR2BGRA), np.uint8)
         if row_count == 2:
             _cut(patch, plate, _UPPER, strip[:, :UPPER_WIDTH])
             _cut(patch, plate, _LOWER, strip[:, UPPER_WIDTH:])
         else:
             _cut(patch, plate, _WHOLE, strip)
-    return strips
+    return _without_alpha(strips)
+
+
+def _without_alpha(strips: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if len(strips) == 0:
+        return strips[..., :3]
+    flat = cv2.cvtColor(strips.reshape(-1, STRIP_WIDTH, 4), cv2.COLOR_BGRA2BGR)
+    return np.asarray(flat, np.uint8).reshape(len(strips), STRIP_HEIGHT, STRIP_WIDTH, 3)
 
 
 def moved_corners(

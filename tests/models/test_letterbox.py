@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.letterbox import Letterbox, Normalisation, Shrinker, input_size
+from models.letterbox import (
+    Letterbox,
+    Normalisation,
+    Shrinker,
+    batches,
+    input_size,
+    most_together,
+)
 from models.planes import PlanarFrame, shrink_into
 
 
@@ -137,3 +144,21 @@ def test_memory_kept_for_small_pictures_has_a_limit() -> None:
     for width in range(65, 400):
         shrinker.shrink([np.zeros((100, width, 3), np.uint8)])
     assert len(shrinker._kept) <= 64
+
+
+@given(
+    kinds=st.lists(st.sampled_from([(32, 32), (64, 32), (384, 640)]), max_size=30),
+    on_cpu=st.booleans(),
+)
+def test_every_picture_is_in_one_batch_of_its_size_and_no_batch_too_large(
+    kinds: list[tuple[int, int]], on_cpu: bool
+) -> None:
+    def most(size: tuple[int, int]) -> int:
+        return most_together(size, 8, on_cpu=on_cpu)
+
+    found = list(batches(kinds, most))
+    assert sorted(place for _, places in found for place in places) == list(range(len(kinds)))
+    for size, places in found:
+        assert {kinds[place] for place in places} == {size}
+        assert len(places) <= most(size)
+    assert [most(size) for size in ((32, 32), (384, 640))] == [8, 1 if on_cpu else 8]

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.quality import face_quality
+from models.planes import Picture
+from models.quality import face_qualities, face_quality
 from models.types import Image
+from tests.bench.inference import as_planes
 
 BOX = np.array([40, 30, 100, 130], np.float32)
 FRONTAL = np.array([[68, 80], [112, 80], [90, 107], [72, 130], [108, 130]], np.float32)
@@ -76,6 +78,18 @@ def test_turning_away_tilting_and_nodding_cost(picture: Image) -> None:
     straight = score(picture)
     for other in (turned, profile, nodding, tilted):
         assert score(picture, other) < 0.95 * straight
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_faces_are_graded_together_as_each_alone(picture: Image, planar: bool) -> None:
+    seen: Picture = as_planes(picture) if planar else picture
+    shifts = np.arange(100, dtype=np.float32)[:, None]
+    boxes, landmarks = BOX + shifts * [1, 0, -0.5, -1], FRONTAL + shifts[:, None] * [0.5, 0]
+    landmarks[7, 2], boxes[50, 0] = np.nan, -1e9
+    together = face_qualities(seen, boxes, landmarks)
+    assert together == [face_quality(seen, *one) for one in zip(boxes, landmarks, strict=True)]
+    assert together[7].score == together[50].score == 0.0
+    assert len({one.sharpness for one in together}) > 50
 
 
 @given(
