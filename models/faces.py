@@ -35,8 +35,6 @@ _NORMALISATION: Final[dict[Family, Normalisation]] = {
 _SAME: Final = np.ones(2, np.float32)
 """The scale of a picture that was not shrunk before."""
 LARGEST_BATCH: Final = 8
-_MOST_INPUTS: Final = 8
-"""Input sizes kept ready; a county's cameras have a handful of shapes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +88,7 @@ class FaceDetector:
         # A network exported for one picture takes one; SCRFD's outputs have no batch axis.
         single = shape[0] is not None or family == "scrfd"
         self._batch = 1 if single else batch
-        self._inputs: dict[tuple[int, int], Letterbox] = {}
+        self._letterbox = Letterbox(_NORMALISATION[family])
 
     @classmethod
     def open(
@@ -144,8 +142,7 @@ class FaceDetector:
         return [_graded(*pair) for pair in zip(images, self._located(seen), strict=True)]
 
     def close(self) -> None:
-        """Free the network and its inputs."""
-        self._inputs.clear()
+        """Free the network."""
         self.session.close()
 
     def _run(
@@ -156,7 +153,7 @@ class FaceDetector:
     ) -> list[Seen]:
         seen = []
         for size, places in batches([self._fixed or size for size in sizes], self._most):
-            pixels, factors = self._input(size).fill([images[place] for place in places])
+            pixels, factors = self._letterbox.fill([images[place] for place in places], size)
             own = [scales[place] * factor for place, factor in zip(places, factors, strict=True)]
             outputs = self.session.run({self._input_name: pixels})
             seen.append(Seen(places, own, size[1], outputs))
@@ -177,15 +174,6 @@ class FaceDetector:
     def _most(self, size: tuple[int, int]) -> int:
         on_cpu = self.session.providers[0] == CPU
         return self._batch or most_together(size, LARGEST_BATCH, on_cpu=on_cpu)
-
-    def _input(self, size: tuple[int, int]) -> Letterbox:
-        if size not in self._inputs:
-            if len(self._inputs) >= _MOST_INPUTS:
-                self._inputs.pop(next(iter(self._inputs)))
-            self._inputs[size] = Letterbox(
-                size, capacity=self._most(size), normalisation=_NORMALISATION[self._family]
-            )
-        return self._inputs[size]
 
 
 def _graded(image: Picture, found: Candidates) -> tuple[FaceDetection, ...]:

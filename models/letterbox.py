@@ -1,11 +1,12 @@
-"""Fits pictures into a network's input without making a copy per picture."""
+"""Fits pictures into a network's input, in memory that is used again."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -14,8 +15,6 @@ from numpy.typing import NDArray
 from models.planes import Picture, PlanarFrame, shrink_into
 from models.types import Image
 
-_MOST_KEPT: Final = 64
-"""Small pictures whose memory is kept: cameras in one batch times their shapes."""
 CACHED_PIXELS: Final = 1 << 17
 """Pixels in one batch above which a CPU's caches no longer hold a detector's layers: four inputs
 of 640x384 at once take 8 % longer each than one by one, four of 256x128 take 8 % less."""
@@ -63,33 +62,37 @@ def _round_up(length: float) -> int:
     return max(MULTIPLE, -(-round(length) // MULTIPLE) * MULTIPLE)
 
 
-class Canvas:
-    """A picture in kept memory that others are put into, one after another; the rest is black.
+class Memory:
+    """Room for an array that is made again and again, in changing shapes; for one at a time."""
 
-    Attributes:
-        pixels: uint8 (height, width, 3) BGR, all of it.
+    def __init__(self, kind: type[np.uint8 | np.float32]) -> None:
+        self._kind = kind
+        self._room: NDArray[Any] = np.empty(0, kind)
+
+    def array(self, *shape: int) -> NDArray[Any]:
+        """An array of that shape; it holds what was left there."""
+        length = math.prod(shape)
+        if len(self._room) < length:
+            self._room = np.empty(length, self._kind)
+        return self._room[:length].reshape(shape)
+
+
+def put(picture: Picture, size: tuple[int, int], canvas: Image) -> None:
+    """Shrink a picture, or planes, to ``size`` into the left top corner of ``canvas``.
+
+    Args:
+        canvas: uint8 (H, W, 3) BGR, as large or larger; the rest of it becomes black.
     """
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self.pixels: Image = np.zeros((*size, 3), np.uint8)
-        self._filled = (0, 0)
-
-    def put(self, picture: Picture, size: tuple[int, int]) -> Image:
-        """A picture, or planes, shrunk to ``size`` into the left top corner; gives that part."""
-        height, width = size
-        if self._filled[0] > height:
-            self.pixels[height : self._filled[0]] = 0
-        if self._filled[1] > width:
-            self.pixels[:height, width : self._filled[1]] = 0
-        self._filled = size
-        part = self.pixels[:height, :width]
-        if isinstance(picture, PlanarFrame):
-            picture.shrink_into(part)
-        elif picture.shape[:2] == size:
-            part[:] = picture
-        else:
-            shrink_into(picture, part)
-        return part
+    height, width = size
+    canvas[height:] = 0
+    canvas[:height, width:] = 0
+    part = canvas[:height, :width]
+    if isinstance(picture, PlanarFrame):
+        picture.shrink_into(part)
+    elif picture.shape[:2] == size:
+        part[:] = picture
+    else:
+        shrink_into(picture, part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +100,10 @@ class Shrunk:
     """A picture made small, to be searched by several networks; valid until the next is.
 
     Attributes:
-        image: uint8 (h, w, 3) BGR, the left top part of ``padded``.
-        padded: uint8 (H, W, 3), the same in black up to multiples of 32: what networks take.
+        padded: uint8 (H, W, 3) BGR, black up to multiples of 32: what networks take.
         scale: float32 (2,): pixels of the original per small pixel, in x and y.
     """
 
-    image: Image
     padded: Image
     scale: NDArray[np.float32]
 
@@ -121,7 +122,7 @@ class Shrinker:
 
     def __init__(self, long_side: int) -> None:
         self._long_side = long_side
-        self._kept: dict[tuple[int, int, int], Canvas] = {}
+        self._memories: list[Memory] = []
 
     def shrink(
         self, pictures: Sequence[Picture], *, whole_px: Sequence[int] | None = None
@@ -133,84 +134,66 @@ class Shrinker:
                 is then made as small as it would be inside the whole.
         """
         sides = whole_px or [max(picture.shape[:2]) for picture in pictures]
-        pairs = zip(pictures, sides, strict=True)
-        return [self._one(slot, picture, side) for slot, (picture, side) in enumerate(pairs)]
+        while len(self._memories) < len(pictures):
+            self._memories.append(Memory(np.uint8))
+        rows = zip(pictures, sides, self._memories[: len(pictures)], strict=True)
+        return [self._one(picture, side, memory) for picture, side, memory in rows]
 
-    def _one(self, slot: int, picture: Picture, side: int) -> Shrunk:
+    def _one(self, picture: Picture, side: int, memory: Memory) -> Shrunk:
         height, width = picture.shape[:2]
         factor = min(1.0, self._long_side / side)
         size = max(1, round(height * factor)), max(1, round(width * factor))
-        canvas = self._canvas(slot, (_round_up(size[0]), _round_up(size[1])))
+        canvas = memory.array(_round_up(size[0]), _round_up(size[1]), 3)
         scale = np.array([width / size[1], height / size[0]], np.float32)
-        return Shrunk(canvas.put(picture, size), canvas.pixels, scale)
-
-    def _canvas(self, slot: int, size: tuple[int, int]) -> Canvas:
-        key = (slot, *size)
-        if key not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = Canvas(size)
-        return self._kept[key]
+        put(picture, size, canvas)
+        return Shrunk(canvas, scale)
 
 
 class Letterbox:
-    """A preallocated input of one size, filled in place.
+    """Makes the input of a network that takes float planes, in memory that is used again.
 
     Pictures keep their aspect, lie in the left top corner, and are never enlarged; the rest is
     black. Not safe for use by two threads at once.
 
     Args:
-        size: height and width of the network's input.
-        capacity: how many pictures one batch may hold.
         normalisation: what the network was trained on.
     """
 
-    def __init__(
-        self,
-        size: tuple[int, int],
-        *,
-        capacity: int = 1,
-        normalisation: Normalisation = Normalisation(),
-    ) -> None:
-        height, width = size
-        self.size = size
-        self.capacity = capacity
+    def __init__(self, normalisation: Normalisation = Normalisation()) -> None:
         self._normalisation = normalisation
-        self._canvas = Canvas(size)
-        self._planes = np.zeros((3, height, width), np.uint8)
-        order = (2, 1, 0) if normalisation.red_first else (0, 1, 2)
-        self._targets = [self._planes[index] for index in order]
-        self._batch = np.zeros((capacity, 3, height, width), np.float32)
+        self._canvas, self._planes = Memory(np.uint8), Memory(np.uint8)
+        self._batch = Memory(np.float32)
 
-    def fill(self, images: Sequence[Picture]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Put ``images`` (at most ``capacity``), pixels or planes, into the batch.
+    def fill(
+        self, images: Sequence[Picture], size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Put ``images``, pixels or planes, into a batch of a height and width.
 
         Returns:
             float32 (n, 3, height, width), a view that the next call overwrites; and float32
             (n,), the factors that lead from network pixels back to the pictures' own.
         """
-        if not 0 < len(images) <= self.capacity:
-            raise ValueError(f"{len(images)} pictures for a batch of 1 to {self.capacity}")
-        factors = np.ones(len(images), np.float32)
-        for index, image in enumerate(images):
-            factors[index] = self._place(image, self._batch[index])
-        return self._batch[: len(images)], factors
+        batch = self._batch.array(len(images), 3, *size)
+        factors = [self._place(image, target) for image, target in zip(images, batch, strict=True)]
+        return batch, np.array(factors, np.float32)
 
     def _place(self, image: Picture, target: NDArray[np.float32]) -> float:
         height, width = image.shape[:2]
-        scale = min(1.0, self.size[0] / height, self.size[1] / width)
+        size: tuple[int, int] = target.shape[1:]
+        scale: float = min(1.0, size[0] / height, size[1] / width)
         inner = max(1, round(height * scale)), max(1, round(width * scale))
         # A picture that fits needs no copy.
-        if isinstance(image, PlanarFrame) or (height, width) != self.size:
-            self._canvas.put(image, inner)
-            source = self._canvas.pixels
+        if isinstance(image, PlanarFrame) or (height, width) != size:
+            source = self._canvas.array(*size, 3)
+            put(image, inner, source)
         else:
             source = image
         # Splitting bytes and widening whole planes is four times faster than one strided copy.
-        cv2.split(source, self._targets)
-        np.copyto(target, self._planes)
+        planes = self._planes.array(*target.shape)
+        cv2.split(source, list(planes[::-1] if self._normalisation.red_first else planes))
+        np.copyto(target, planes)
         if self._normalisation.mean:
             target -= self._normalisation.mean
         if self._normalisation.scale != 1.0:
             target *= self._normalisation.scale
-        return float(1.0 / scale)
+        return 1.0 / scale

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.images import check_image
-from models.letterbox import Shrunk, batches, input_size, most_together
-from models.planes import shrink_into
+from models.letterbox import Memory, Shrunk, batches, input_size, most_together, put
 from models.plates.candidates import (
     CHANNELS,
     STRIDES,
@@ -25,8 +24,6 @@ from models.session import CPU, Session, Signature, open_session
 from models.types import Image
 
 LARGEST_BATCH: Final = 8
-_MOST_KEPT: Final = 8
-"""Input sizes kept ready; a county's cameras have a handful of shapes."""
 
 SIGNATURE: Final = Signature(
     {"images": (None, None, None, 3)},
@@ -70,7 +67,7 @@ class PlateDetector:
         self.session = session
         self.threshold = threshold
         self.long_side = long_side
-        self._kept: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._batch = Memory(np.uint8)
 
     @classmethod
     def open(
@@ -140,26 +137,17 @@ class PlateDetector:
         return most_together(size, LARGEST_BATCH, on_cpu=self.session.providers[0] == CPU)
 
     def _shrink(self, images: list[Image], size: tuple[int, int]) -> _Loaded:
-        batch = self._memory(len(images), size)
+        batch = self._batch.array(len(images), *size, 3)
         return batch, [_place(image, slot) for image, slot in zip(images, batch, strict=True)]
 
     def _gather(self, shrunk: list[Shrunk], size: tuple[int, int]) -> _Loaded:
         scales = [one.scale for one in shrunk]
         if len(shrunk) == 1:
             return shrunk[0].padded[None], scales
-        batch = self._memory(len(shrunk), size)
+        batch = self._batch.array(len(shrunk), *size, 3)
         for slot, one in zip(batch, shrunk, strict=True):
             slot[:] = one.padded
         return batch, scales
-
-    def _memory(self, count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """An input for ``count`` pictures that is used again; its old content is still there."""
-        kept = self._kept.get(size)
-        if kept is None or len(kept) < count:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            kept = self._kept[size] = np.zeros((count, *size, 3), np.uint8)
-        return kept[:count]
 
 
 def _place(image: Image, slot: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -167,10 +155,5 @@ def _place(image: Image, slot: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = image.shape[:2]
     factor = min(1.0, slot.shape[0] / height, slot.shape[1] / width)
     inner = max(1, round(height * factor)), max(1, round(width * factor))
-    slot[inner[0] :] = 0
-    slot[: inner[0], inner[1] :] = 0
-    if inner == (height, width):
-        slot[:height, :width] = image
-    else:
-        shrink_into(image, slot[: inner[0], : inner[1]])
+    put(image, inner, slot)
     return np.array([width / inner[1], height / inner[0]], np.float32)

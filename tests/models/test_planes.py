@@ -53,8 +53,8 @@ def test_plates_are_cut_from_planes_as_from_the_picture() -> None:
 
 def test_a_letterbox_filled_from_planes_is_nearly_one_filled_from_pixels() -> None:
     frame = camera_frame()
-    pixels, factor = Letterbox((384, 640)).fill([frame])
-    planes, same = Letterbox((384, 640)).fill([as_planes(frame)])
+    pixels, factor = Letterbox().fill([frame], (384, 640))
+    planes, same = Letterbox().fill([as_planes(frame)], (384, 640))
     assert factor.tolist() == same.tolist()
     assert np.abs(pixels - planes).mean() < 4
 
