@@ -84,7 +84,8 @@ class PlatePipeline:
         Raises UserError when an array is not such a picture.
         """
         pictures = [_in_colour(image) for image in images]
-        return self._read(pictures, self.detector.detect(pictures))
+        per_pixel = [max(picture.shape[:2]) / self.detector.long_side for picture in pictures]
+        return self._read(pictures, self.detector.detect(pictures), per_pixel)
 
     def search(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
         """Runs the detector's network on pictures made small before, for ``read_seen``."""
@@ -94,13 +95,19 @@ class PlatePipeline:
         self, images: Sequence[Picture], seen: Sequence[Seen]
     ) -> list[list[PlateSighting]]:
         """As ``read``, of pictures that were searched; planes are converted only around plates."""
-        return self._read(images, self.detector.locate(seen))
+        # A part of a picture was shrunk as the whole: its own size does not tell how far.
+        scales = {p: s for batch in seen for p, s in zip(batch.places, batch.scales, strict=True)}
+        per_pixel = [float(scales[place].max()) for place in range(len(images))]
+        return self._read(images, self.detector.locate(seen), per_pixel)
 
     def _read(
-        self, images: Sequence[Picture], located: list[list[PlateDetection]]
+        self,
+        images: Sequence[Picture],
+        located: list[list[PlateDetection]],
+        per_pixel: Sequence[float],
     ) -> list[list[PlateSighting]]:
         reads = self.reader.read_all(images, located)
-        self._look_closer(images, located, reads)
+        self._look_closer(images, located, reads, per_pixel)
         return [
             [
                 PlateSighting(plate.corners, plate.score, 2 if read.rows == 2 else 1, read)
@@ -115,15 +122,16 @@ class PlatePipeline:
         images: Sequence[Picture],
         located: list[list[PlateDetection]],
         reads: list[list[PlateRead]],
+        per_pixel: Sequence[float],
     ) -> None:
         """Finds small plates that were read with doubt again, in all their pixels; in place."""
         doubted = [
             (i, j)
-            for i, (image, found) in enumerate(zip(images, located, strict=True))
+            for i, (found, scale) in enumerate(zip(located, per_pixel, strict=True))
             for j, plate in enumerate(found)
             if plate.score >= WORTH
             and reads[i][j].standing < SECOND_LOOK
-            and is_small(plate, max(image.shape[:2]) / self.detector.long_side)
+            and is_small(plate, scale)
         ]
         if not doubted:
             return
