@@ -31,9 +31,10 @@ from edge.health.temperature import hottest_c
 from edge.household.household import Household
 from edge.household.link import HouseholdLink
 from edge.live.agent import LiveAgent
+from edge.looking import Vision
 from edge.recording.shelf import folder_of
 from edge.watching.group import GroupLimits
-from edge.worker import Vision, WatchedCamera, Worker
+from edge.worker import WatchedCamera, Worker
 
 _LOG = get_logger(__name__)
 

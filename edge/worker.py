@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from config.clock import COUNTY_ZONE, Clock
@@ -21,6 +21,7 @@ from config.site import Camera, FacePolicy
 from edge.events.pipeline import CameraPipeline, EventSink, EvidenceSink, Faces, health_event
 from edge.health.camera_health import CameraHealth
 from edge.health.node_health import NodeHealth, Report, Resources
+from edge.looking import BATCH, Vision, look
 from edge.recording.kept import Stock
 from edge.recording.shelf import expire
 from edge.watching.camera import CameraSpec, CameraState
@@ -28,13 +29,10 @@ from edge.watching.frame_ring import FrameRing, RingBrokenError, RingFrame
 from edge.watching.group import CameraGroup, GroupLimits, deal
 from edge.watching.memory import trim_memory
 from edge.watching.pictures import Scene
-from edge.watching.regions import Region
-from models.planes import Picture, PlanarFrame
 from models.types import Detections
 
 _LOG = get_logger(__name__)
 
-BATCH = 4
 _SUPERVISE_S = 0.25
 _RESOURCES_S = 10.0
 _TIDY_S = 60.0
@@ -42,24 +40,6 @@ _MOST_LAG_S = 5.0
 
 
 _Taken = tuple[CameraSpec, RingFrame, FrameRing]
-
-
-class Vision(Protocol):
-    """Finds plates and faces (:class:`models.core.VisionCore`)."""
-
-    def analyse(
-        self, images: Sequence[Picture], *, whole_px: Sequence[int] | None = None
-    ) -> list[Detections]:
-        """What is in each picture; ``whole_px``: the longer sides of what each is a part of."""
-
-
-def look(vision: Vision, looks: Sequence[tuple[PlanarFrame, Region]]) -> list[Detections]:
-    """What is in a part of each picture, as it lies in the whole; one batch."""
-    found = vision.analyse(
-        [region.cut(picture) for picture, region in looks],
-        whole_px=[max(picture.shape) for picture, _ in looks],
-    )
-    return [region.back(one) for (_, region), one in zip(looks, found, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,11 +305,16 @@ class Worker:
             batch.extend(taken)
         if not batch:
             return False
-        for (spec, frame, ring), found in zip(batch, self._look(batch), strict=True):
+        found = self._look(batch)
+        for place, (spec, frame, ring) in enumerate(batch):
             begun, watched = time.process_time(), self._cameras[spec.id]
-            watched.pipeline.feed(Scene(frame.picture, frame.at), found, frame.boxes, frame.before)
-            watched.group.hungry(spec.id, watched.pipeline.appetite_s())
-            watched.lag_s = (self._clock.now() - frame.at).total_seconds()
+            if frame.picture is None:
+                watched.pipeline.glance(frame.before)
+            else:
+                scene = Scene(frame.picture, frame.at)
+                watched.pipeline.feed(scene, found[place], frame.boxes, frame.before)
+                watched.group.hungry(spec.id, watched.pipeline.appetite_s())
+                watched.lag_s = (self._clock.now() - frame.at).total_seconds()
             try:
                 ring.release(frame)
             except RingBrokenError:
@@ -337,21 +322,26 @@ class Worker:
             watched.events_s += time.process_time() - begun
         return True
 
-    def _look(self, batch: Sequence[_Taken]) -> list[Detections]:
-        """Search the pictures; the time it takes counts to each by the area that is searched."""
+    def _look(self, batch: Sequence[_Taken]) -> dict[int, Detections]:
+        """Search the pictures, by place in the batch; each bears its time by the area searched."""
         begun = time.process_time()
-        looks = [
-            (
+        looks = {
+            place: (
                 frame.picture,
                 self._cameras[spec.id].pipeline.region(frame.picture, frame.at, frame.boxes),
             )
-            for spec, frame, _ in batch
-        ]
-        found = look(self._vision, looks)
-        each = (time.process_time() - begun) / sum(part.width * part.height for _, part in looks)
-        for (spec, _, _), (_, part) in zip(batch, looks, strict=True):
+            for place, (spec, frame, _) in enumerate(batch)
+            if frame.picture is not None
+        }
+        if not looks:
+            return {}
+        found = look(self._vision, list(looks.values()))
+        area = sum(part.width * part.height for _, part in looks.values())
+        each = (time.process_time() - begun) / area
+        for place, (_, part) in looks.items():
+            spec = batch[place][0]
             self._cameras[spec.id].inference_s += each * part.width * part.height
-        return found
+        return dict(zip(looks, found, strict=True))
 
     def _shut_down(self) -> None:
         for group in self._groups:

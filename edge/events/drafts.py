@@ -7,7 +7,7 @@ from datetime import datetime
 
 from config.event import EventKind, FaceShot
 from edge.events.areas import AreaWatch
-from edge.events.geometry import Box, Point
+from edge.events.geometry import Box, Point, is_cut_off
 from edge.events.tracker import ObjectClass
 from edge.watching.pictures import Shot
 from models.plates.fuse import fuse_reads
@@ -17,6 +17,9 @@ MAX_READS = 40
 _MIN_TEXT = 5
 _MIN_CONFIDENCE = 0.2
 _MIN_STAY_S = 0.6
+_SLIVER = 0.01
+"""Share of the picture: of what shows less than this at best, cut off by the border, nobody can
+tell what it is."""
 _ALONE_S = 2.0
 """A part that split off counts as an object of its own after so long away from the rest."""
 
@@ -160,7 +163,8 @@ def worth_telling(visit: Visit) -> bool:
 
     A plate needs two sightings (or one sure read) and something like a text; what fails the
     grammar is told all the same. Something moving needs to have moved for a while, to be no piece
-    of something else, and to carry no plate or face that is an event already.
+    of something else, to show more than a sliver over the border, and to carry no plate or face
+    that is an event already.
     """
     if visit.shot is None:
         return False
@@ -174,4 +178,6 @@ def worth_telling(visit: Visit) -> bool:
     if visit.object_class is ObjectClass.FACE:
         return visit.face is not None and visit.face.quality > 0 and visit.hits >= 2
     moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S
+    if is_cut_off(visit.shot.box) and visit.shot.box[2] * visit.shot.box[3] < _SLIVER:
+        return False
     return moved and not visit.is_part() and not visit.explained()

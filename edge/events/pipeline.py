@@ -134,9 +134,7 @@ class CameraPipeline:
         ``before``: what moved since the last picture.
         """
         self.analysed += 1
-        for glance in before:
-            at = datetime.fromtimestamp(glance.utc_s, UTC)
-            self._write(self._visits.glance(at, _movers(glance.boxes)))
+        self.glance(before)
         height, width = scene.picture.shape[:2]
         sightings = [_plate(plate, width, height) for plate in detections.plates]
         if self._face is not FacePolicy.OFF:
@@ -146,6 +144,12 @@ class CameraPipeline:
             ]
         sightings = [s for s in sightings if _has_area(s.box)] + _movers(moving)
         self._write(self._visits.see(scene, sightings))
+
+    def glance(self, glances: Sequence[Glance]) -> None:
+        """Take in what moved at times of which there is no picture, in order of time."""
+        for glance in glances:
+            at = datetime.fromtimestamp(glance.utc_s, UTC)
+            self._write(self._visits.glance(at, _movers(glance.boxes)))
 
     def _who(self, picture: Picture, face: FaceDetection) -> Callable[[], str | None] | None:
         if self._faces is None or self._face is not FacePolicy.HOUSEHOLD:

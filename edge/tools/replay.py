@@ -18,6 +18,7 @@ from config.event import Event
 from config.site import FacePolicy, Gate
 from edge.events.geometry import Box
 from edge.events.pipeline import CameraPipeline
+from edge.looking import Vision, look
 from edge.streams.stream import Fault, StreamError, VideoStream
 from edge.tools.annotate import Look, annotate, marks_of
 from edge.watching.camera import LIMIT_PX
@@ -27,7 +28,6 @@ from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
 from edge.watching.trigger import Glance, Trigger
-from edge.worker import Vision, look
 from models.plates.render import font_face
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".ts", ".avi", ".h264", ".h265", ".264", ".265")
@@ -78,10 +78,13 @@ class _Inline(Unhurried):
     def put(
         self,
         at: datetime,
-        picture: MaskedPicture,
+        picture: MaskedPicture | None,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
     ) -> None:
+        if picture is None:
+            self._pipeline.glance(before)
+            return
         planes = picture.written()
         region = self._pipeline.region(planes, at, boxes)
         found = look(self._vision, [(planes, region)])[0]

@@ -113,7 +113,7 @@ class _RingSink:
     def put(
         self,
         at: datetime,
-        picture: MaskedPicture,
+        picture: MaskedPicture | None,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
     ) -> None:

@@ -49,12 +49,12 @@ class RingFrame:
     """One picture in shared memory; valid until :meth:`FrameRing.release`.
 
     ``picture`` has its masks burnt in; ``at`` in UTC; ``boxes`` what moved; ``before`` what moved
-    since the camera's last picture.
+    since the camera's last picture, which is all that there is where ``picture`` is None.
     """
 
     camera: int
     at: datetime
-    picture: PlanarFrame
+    picture: PlanarFrame | None
     boxes: tuple[Box, ...]
     slot: int
     before: tuple[Glance, ...] = ()
@@ -101,11 +101,11 @@ class FrameRing:
         self,
         camera: int,
         at: datetime,
-        picture: MaskedPicture,
+        picture: MaskedPicture | None,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
     ) -> int | None:
-        """Copy a picture in; returns the camera that lost a picture to make room, or None.
+        """Copy a picture in, if there is one; returns the camera that lost one for it, or None.
 
         The loser is the oldest picture of the busiest camera, or this one when every slot is
         being read.
@@ -114,7 +114,8 @@ class FrameRing:
             ValueError: the picture is larger than a slot.
             RingBrokenError: the parent died with the lock.
         """
-        size = planar_bytes(picture.height, picture.width)
+        height, width = (0, 0) if picture is None else (picture.height, picture.width)
+        size = planar_bytes(height, width)
         if size > self.slot_bytes:
             raise ValueError(f"picture of {size} bytes; a slot has {self.slot_bytes}")
         with self._locked():
@@ -123,10 +124,11 @@ class FrameRing:
                 return camera
             self._table[slot]["camera"] = camera
             self._table[slot]["state"] = _WRITING
-        picture.write(self._planes(slot, picture.height, picture.width))
+        if picture is not None:
+            picture.write(self._planes(slot, height, width))
         row = self._table[slot]
         row["at_s"] = at.timestamp()
-        row["height"], row["width"] = picture.height, picture.width
+        row["height"], row["width"] = height, width
         row["box_count"] = _write_boxes(row["boxes"], boxes)
         row["glance_count"] = len(before[-MOST_GLANCES:])
         for place, glance in zip(row["glances"], before[-MOST_GLANCES:], strict=False):
@@ -179,10 +181,11 @@ class FrameRing:
             slot = ready[0]
             self._table[slot]["state"] = _READING
         row = self._table[slot]
+        height, width = int(row["height"]), int(row["width"])
         return RingFrame(
             camera=int(row["camera"]),
             at=datetime.fromtimestamp(float(row["at_s"]), UTC),
-            picture=self._planes(slot, int(row["height"]), int(row["width"])),
+            picture=self._planes(slot, height, width) if width else None,
             boxes=_read_boxes(row["boxes"], row["box_count"]),
             slot=slot,
             before=tuple(

@@ -21,7 +21,7 @@ from edge.watching.masks import MaskBurner
 from edge.watching.moments import Moments
 from edge.watching.planar import MaskedPicture
 from edge.watching.sub_watch import SubWatch
-from edge.watching.trigger import Glance, Trigger, Wanted
+from edge.watching.trigger import Glance, Trigger, Wanted, most_of
 from edge.watching.undecoded import Pace, Undecoded, utc_of
 
 SAMPLE_INTERVAL_S = 0.2
@@ -31,6 +31,11 @@ frames elsewhere, or loitering could not be seen."""
 LONG_GOP_S = 2.0
 _GAP_S = 4.0
 """Further back it is not asked what moved between two pictures."""
+_APART_S = SAMPLE_INTERVAL_S * 0.95
+_SETTLED_S = 1.6
+"""What nothing was seen of for so long after the last picture has gone."""
+_UNSEEN_S = 0.5
+"""What moved for longer after the last picture is worth another one."""
 CATCH_UP_S = 1.0
 """What the ring holds comes all at once: after each trigger, decoding may wait so long in all."""
 LATE_S = 1.5
@@ -55,13 +60,14 @@ class PictureSink(Protocol):
     def put(
         self,
         at: datetime,
-        picture: MaskedPicture,
+        picture: MaskedPicture | None,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
     ) -> None:
         """One picture, its time and what moved in it; valid only until this returns.
 
-        ``before``: what moved since the last picture, where there should have been others.
+        ``before``: what moved since the last picture, where there should have been others. That is
+        all there is to say where ``picture`` is None.
         """
 
 
@@ -128,6 +134,7 @@ class MainWatch:
     _keys: KeyInterval = field(default_factory=KeyInterval)
     _pace: Pace = field(default_factory=lambda: Pace(SAMPLE_INTERVAL_S))
     _decoding: bool = False
+    _owes: bool = False
     _patience_s: float = 0.0
     _ring: GopRing[StreamPacket] = field(
         default_factory=lambda: GopRing(max_bytes=_RING_BYTES, max_seconds=_RING_SECONDS)
@@ -167,9 +174,11 @@ class MainWatch:
         wanted = self._wanted(packet)
         if wanted is None and gate is not Gate.ALWAYS:
             if self._decoding:
-                self._decoding = False
+                self._decoding, self._owes = False, True
                 self._undecoded.clear()
                 stream.restart_decoder()  # it lets go of its pictures
+            elif self._owes:
+                self._settle(stream, packet)
             present = self.trigger.present(packet.at_s)
             if packet.is_keyframe and (present or gate is Gate.KEYFRAMES):
                 begun = time.thread_time()
@@ -248,6 +257,11 @@ class MainWatch:
             if not catching_up and self._is_late(packet):
                 self._undecoded.skip()
             elif self._patience_s > 0 or self.sink.has_room():
+                gone = self._gone_unseen(self._glances(utc_of(self._timer, packet.pts_s, packet)))
+                if gone is not None:
+                    self._look_back(stream, gone.utc_s)
+                    self._undecoded.skip()
+                    return
                 for picture in self._undecoded.latest(stream):
                     self._hand_on(picture, utc_of(self._timer, picture.pts_s, packet))
 
@@ -292,8 +306,51 @@ class MainWatch:
         self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, boxes, before)
         self.counters.picture_s += time.thread_time() - begun
 
+    def _settle(self, stream: PacketSource, packet: StreamPacket) -> None:
+        """Tell what moved after the last picture, once the small stream has seen the end of it.
+
+        Where there was no room for a picture of it, one is taken now: the ring still has it.
+        """
+        now_s, last_s = utc_of(self._timer, packet.pts_s, packet), self._pace.last_s
+        if last_s is None or not 0 <= now_s - last_s < _RING_SECONDS:
+            self._owes = False
+            return
+        until_s = min(now_s, last_s + _GAP_S)
+        owed = self.trigger.glances(last_s, until_s, apart_s=_APART_S)
+        if not owed or owed[-1].utc_s - last_s < _SETTLED_S or not self.sink.has_room():
+            return
+        gone = self._gone_unseen(owed)
+        if gone is not None:
+            self._look_back(stream, gone.utc_s)
+        elif not owed[-1].boxes:
+            self.sink.put(datetime.fromtimestamp(owed[-1].utc_s, UTC), None, (), owed)
+            self._pace.passed(owed[-1].utc_s)
+            self._owes = False
+
+    def _gone_unseen(self, owed: Sequence[Glance]) -> Glance | None:
+        """The best moment of what came and went since the last picture; None if it was short."""
+        shown, last_s = [one for one in owed if one.boxes], self._pace.last_s
+        if not shown or owed[-1].boxes or last_s is None:
+            return None
+        return most_of(shown) if shown[-1].utc_s - last_s > _UNSEEN_S else None
+
+    def _look_back(self, stream: PacketSource, utc_s: float) -> None:
+        """Hand on the picture of a moment (Unix seconds) that has passed, if the ring has it."""
+        self._undecoded.clear()
+        found = None
+        for packet in self._ring.all():
+            if utc_of(self._timer, packet.pts_s, packet) > utc_s:
+                break
+            self._undecoded.add(packet)
+            found = packet
+        if found is not None:
+            for picture in self._undecoded.latest(stream):
+                self._hand_on(picture, utc_of(self._timer, picture.pts_s, found))
+        stream.restart_decoder()
+        self._pace.passed(utc_s)
+
     def _glances(self, utc_s: float) -> list[Glance]:
         """What moved since the last picture that was handed on, where that is long ago."""
         last_s = self._pace.last_s
         after_s = utc_s - _GAP_S if last_s is None else max(last_s, utc_s - _GAP_S)
-        return self.trigger.glances(after_s, utc_s, apart_s=SAMPLE_INTERVAL_S * 0.95)
+        return self.trigger.glances(after_s, utc_s, apart_s=_APART_S)

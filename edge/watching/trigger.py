@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -143,3 +144,10 @@ class Trigger:
             if one.utc_s - (chosen[-1].utc_s if chosen else after_s) >= apart_s:
                 chosen.append(one)
         return chosen[-MOST_GLANCES:]
+
+
+def most_of(glances: Sequence[Glance]) -> Glance:
+    """The one that shows most things, of such the largest, of such the last; one is given."""
+    return max(
+        reversed(glances), key=lambda one: (len(one.boxes), sum(w * h for _, _, w, h in one.boxes))
+    )

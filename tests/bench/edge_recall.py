@@ -15,6 +15,7 @@ from config.event import Event
 from config.site import Gate
 from edge.events.geometry import Box
 from edge.events.pipeline import CameraPipeline
+from edge.looking import look
 from edge.simulator.loop import TICKS_PER_SECOND, EncodedLoop
 from edge.streams.decoders import new_decoder
 from edge.streams.rtp import START_CODE
@@ -29,7 +30,6 @@ from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
 from edge.watching.sub_watch import SubWatch
 from edge.watching.trigger import Glance, Trigger
-from edge.worker import look
 from models.core import VisionCore
 from tests.bench.edge_score import Score, Seen, compare
 from tests.bench.edge_streams import PIECE_S, footage, whole
@@ -133,11 +133,14 @@ class Watching(Unhurried):
     def put(
         self,
         at: datetime,
-        picture: MaskedPicture,
+        picture: MaskedPicture | None,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
     ) -> None:
         """See :class:`edge.watching.gates.PictureSink`."""
+        if picture is None:
+            self.pipeline.glance(before)
+            return
         planes = picture.written()
         found = look(self.vision, [(planes, self.pipeline.region(planes, at, boxes))])[0]
         self.pipeline.feed(Scene(planes, at), found, boxes, before)

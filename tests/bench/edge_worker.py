@@ -18,10 +18,11 @@ from config.event import Event
 from config.logs import configure_logs
 from config.site import Gate
 from edge.delivery.evidence import EvidenceStore
+from edge.looking import BATCH, look
 from edge.watching.camera import CameraSpec
 from edge.watching.group import GroupLimits
 from edge.watching.regions import parts_of
-from edge.worker import BATCH, WatchedCamera, Worker, look
+from edge.worker import WatchedCamera, Worker
 from models.core import VisionCore
 from models.planes import PlanarFrame
 from tests.bench.places import model_store

@@ -14,7 +14,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
 from config.clock import SystemClock
-from config.live import FrameKind, LiveFrame, LiveStart, LiveStop, parse_command, parse_state
+from config.live import (
+    FrameKind,
+    LiveFrame,
+    LiveStart,
+    LiveState,
+    LiveStop,
+    parse_command,
+    parse_state,
+)
 from edge.live.agent import LiveAgent, link_url
 from edge.live.outbound import CHANNELS_MAX, Outbound
 from edge.streams.backoff import RetryPolicy
@@ -109,6 +117,9 @@ def test_what_a_child_sends_reaches_the_centre_only_while_it_is_asked_for(
     link = door.links[0]
     assert door.headers == ["Bearer t"]
     child.send_bytes(still(5, b"nobody asked"))
+    # What comes after it has reached the centre: it was dealt with before anybody asked.
+    child.send_bytes(LiveState(channel=5, code="camera_offline").model_dump_json().encode())
+    assert parse_state(link.recv(timeout=20)).code == "camera_offline"
     link.send(START.model_dump_json())
     assert heard(child) == START
     child.send_bytes(b"\xff" * 30)

@@ -48,11 +48,23 @@ def test_a_picture_comes_out_as_it_went_in(ring: FrameRing) -> None:
     ring.put(5, START, masked(luma), ((0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)), before)
     frame = take(ring)
     assert (frame.camera, frame.at) == (5, START)
+    assert frame.picture is not None
     assert np.array_equal(frame.picture.luma, luma)
     assert np.array_equal(frame.picture.blue, luma[::2, ::2])
     assert np.array_equal(frame.picture.red, luma[1::2, 1::2])
     assert np.allclose(frame.boxes, [(0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.1, 0.1)])
     assert frame.before == before
+    assert ring.take() is None
+
+
+def test_what_moved_comes_out_in_order_though_there_was_no_picture(ring: FrameRing) -> None:
+    put(ring, 3, 1)
+    before = (Glance(1e9, ((0.5, 0.25, 0.125, 0.5),)), Glance(1e9 + 0.25, ()))
+    ring.put(3, START, None, (), before)
+    ring.release(take(ring))
+    frame = take(ring)
+    assert (frame.camera, frame.at, frame.picture, frame.before) == (3, START, None, before)
+    ring.release(frame)
     assert ring.take() is None
 
 

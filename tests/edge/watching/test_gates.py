@@ -77,6 +77,8 @@ class Kept:
     waits: list[float] = field(default_factory=list)
     pictures: list[PlanarFrame] = field(default_factory=list)
     glances: list[float] = field(default_factory=list)
+    shown: list[float] = field(default_factory=list)
+    """Those of them in which something was."""
     room: bool = True
     behind_s: float = 0.0
 
@@ -90,10 +92,14 @@ class Kept:
     def age_s(self, utc_s: float) -> float:
         return self.behind_s
 
-    def put(self, at: datetime, picture: MaskedPicture, boxes: Any, before: Any = ()) -> None:
-        self.at.append(at.timestamp())
+    def put(
+        self, at: datetime, picture: MaskedPicture | None, boxes: Any, before: Any = ()
+    ) -> None:
         self.glances += [glance.utc_s for glance in before]
-        self.pictures.append(picture.written())
+        self.shown += [glance.utc_s for glance in before if glance.boxes]
+        if picture is not None:
+            self.at.append(at.timestamp())
+            self.pictures.append(picture.written())
 
 
 class Camera:
@@ -106,11 +112,14 @@ class Camera:
         self.watch = MainWatch(self.trigger, masks, Counters(), self.sink, gate, limit_px)
         self.next = 0
 
-    def play(self, packets: int, *, moving: bool = False, standing: bool = False) -> None:
+    def play(
+        self, packets: int, *, moving: bool = False, standing: bool = False, empty: bool = False
+    ) -> None:
         for _ in range(packets):
             at_s = self.next / FPS
-            if moving or standing:
-                self.trigger.saw(Motion(moving, BOXES), at_s=at_s, utc_s=1e9 + at_s)
+            if moving or standing or empty:
+                boxes = () if empty else BOXES
+                self.trigger.saw(Motion(moving, boxes), at_s=at_s, utc_s=1e9 + at_s)
             key = self.next % self.gop == 0
             packet = StreamPacket(at_s, 1e9 + at_s, at_s, 100, key, None)
             self.watch.packet(self.source, packet)
@@ -185,6 +194,30 @@ def test_far_behind_each_group_has_one_look_and_the_rest_is_left_undecoded() -> 
     camera.play(20, moving=True)
     assert camera.source.decoded[0] == 90, "nothing is decoded without what it refers to"
     assert np.diff(camera.source.decoded).max() <= 2, "and then as before"
+
+
+@pytest.mark.parametrize("room_again_s", [0.5, 6.0])
+def test_a_stretch_that_ended_before_there_was_room_is_told_and_looked_at(
+    room_again_s: float,
+) -> None:
+    camera = Camera(Gate.SUBSTREAM)
+    camera.play(40)
+    camera.play(6, moving=True)
+    camera.sink.room = False
+    camera.play(12, moving=True)
+    told = len(camera.sink.at)
+    camera.play(round(room_again_s * FPS), empty=True)
+    assert camera.sink.at[told:] == []
+    camera.sink.room = True
+    camera.play(30, empty=True)
+    ended_s = 1e9 + 5.8
+    looked_at = [at for at in camera.sink.at[told:] if at <= ended_s]
+    assert looked_at, "the ring had the picture that nobody had room for"
+    assert max(*looked_at, *camera.sink.shown) > ended_s - 0.3, "and how it moved on is known"
+    assert max(camera.sink.glances) > ended_s + 1.2, "and that it has gone"
+    pictures, decoded = len(camera.sink.at), len(camera.source.decoded)
+    camera.play(100, empty=True)
+    assert (len(camera.sink.at), len(camera.source.decoded)) == (pictures, decoded), "once"
 
 
 def test_decoding_goes_on_and_ends_after_the_motion() -> None:

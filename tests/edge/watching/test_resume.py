@@ -66,7 +66,12 @@ class Eyes(Unhurried):
     def _tell(self, event: Event) -> None:
         self.told.append((self.pts_s, event))
 
-    def put(self, at: datetime, picture: MaskedPicture, boxes: Any, before: Any = ()) -> None:
+    def put(
+        self, at: datetime, picture: MaskedPicture | None, boxes: Any, before: Any = ()
+    ) -> None:
+        if picture is None:
+            self.pipeline.glance(before)
+            return
         planes = picture.written()
         height, width = planes.luma.shape
         hidden = planes.luma[: height // 5 - 4, : width // 5 - 4]
