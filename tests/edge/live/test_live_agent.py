@@ -116,9 +116,12 @@ def test_what_a_child_sends_reaches_the_centre_only_while_it_is_asked_for(
     child = group.new_child()
     link = door.links[0]
     assert door.headers == ["Bearer t"]
+    other = LiveStart(channel=6, camera="yard")
+    link.send(other.model_dump_json())
+    assert heard(child) == other
     child.send_bytes(still(5, b"nobody asked"))
     # What comes after it has reached the centre: it was dealt with before anybody asked.
-    child.send_bytes(LiveState(channel=5, code="camera_offline").model_dump_json().encode())
+    child.send_bytes(LiveState(channel=6, code="camera_offline").model_dump_json().encode())
     assert parse_state(link.recv(timeout=20)).code == "camera_offline"
     link.send(START.model_dump_json())
     assert heard(child) == START
