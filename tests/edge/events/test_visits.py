@@ -55,6 +55,23 @@ def test_a_busy_machine_that_looks_at_two_pictures_of_it_tells_of_it_all_the_sam
     assert len(told.path) == 7
 
 
+@pytest.mark.parametrize(
+    ("box", "is_told"),
+    [
+        ((0.96, 0.88, 0.04, 0.12), False),
+        ((0.5, 0.5, 0.04, 0.12), True),
+        ((0.9, 0.7, 0.1, 0.3), True),
+    ],
+    ids=["a sliver over the border", "small, but whole", "cut off, but large"],
+)
+def test_what_nobody_could_make_out_is_no_visit(box: Box, is_told: bool) -> None:
+    watch = Watch()
+    for _ in range(8):
+        watch.show(moving=[box])
+    watch.empty(8)
+    assert bool(watch.of(EventKind.MOTION)) is is_told
+
+
 def test_a_plate_is_not_gone_because_only_motion_was_watched() -> None:
     watch = Watch()
     for _ in range(5):
