@@ -59,7 +59,9 @@ def _load(source: Path | IO[bytes], where: str) -> Image:
             problem=f"cannot be read: {reason}",
             remedy="copy the file again; it may be cut short",
         ) from error
-    except (SyntaxError, ValueError, EOFError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # decoders pass on whatever a spoilt file makes them do
         raise UserError(
             where=where,
             problem=f"is corrupt: {error}",
@@ -113,7 +115,7 @@ def _too_large(where: str, size: str) -> UserError:
 
 def _from_pillow(picture: PillowImage.Image) -> Image:
     upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith(("I;16", "I")) or upright.mode == "F":
+    if upright.mode.startswith("I") or upright.mode == "F":
         return _from_deep_grey(np.asarray(upright))
     if upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info:
         # What is transparent is shown on black, as a privacy mask would be.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from config.errors import UserError
-from models.images import load_image
+from models.images import decode_image, load_image
 
 RED = (255, 0, 0)
 pytestmark = [
@@ -100,6 +100,17 @@ def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"fake\.jpg"):
         load_image(path)
+
+
+def test_a_tag_of_the_wrong_kind_is_a_sentence_too() -> None:
+    """Pillow seeks to where the strips are, which here is a text."""
+    file = io.BytesIO()
+    PillowImage.new("RGB", (40, 30), RED).save(file, "TIFF")
+    strips, text = b"\x11\x01\x04\x00", b"\x11\x01\x02\x00"
+    spoilt = file.getvalue().replace(strips, text)
+    assert spoilt != file.getvalue()
+    with pytest.raises(UserError, match="upload"):
+        decode_image(spoilt, where="upload")
 
 
 def test_an_absent_file_and_a_folder_are_named(tmp_path: Path) -> None:
