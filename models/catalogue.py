@@ -148,11 +148,22 @@ def entry_named(name: str) -> Entry:
 
 
 def sha256_of(path: Path) -> str:
-    """64 lower-case hex digits of a file's content, read in pieces."""
+    """64 lower-case hex digits of a file's content, read in pieces.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            digest.update(piece)
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_CHUNK):
+                digest.update(piece)
+    except OSError as error:
+        raise UserError(
+            where=str(path),
+            problem=f"cannot be read ({error.strerror or error})",
+            remedy="let this user read it, or restore it: menshen models verify says how",
+        ) from error
     return digest.hexdigest()
 
 

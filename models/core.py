@@ -132,7 +132,8 @@ class VisionCore:
                 and different sizes. Faces are found on planes without converting them; plates
                 are read in full colour.
             whole_px: for parts of pictures: the longer side in pixels of the picture that each
-                is a part of. It is searched at the scale of the whole, at a part of the cost.
+                is a part of. It is searched at the scale of the whole, at a part of the cost;
+                with ``tile``, which needs every pixel, at its own.
 
         Raises:
             UserError: an array is not such a picture; it names its index.
@@ -162,11 +163,10 @@ class VisionCore:
         ]
 
     def close(self) -> None:
-        """Free every network."""
+        """Free every network; ``analyse`` is a RuntimeError from then on."""
         for part in (self._plates, self._faces):
             if part is not None:
                 part.close()
-        self._plates = self._faces = None
 
     def __enter__(self) -> Self:
         return self
@@ -233,16 +233,27 @@ def _open_plates(
 def _plate_session(
     store: Store, name: str, signature: Signature, options: dict[str, Any]
 ) -> Session:
-    """The integer network on the CPU, as long as it was made from the float one beside it."""
+    """The float network; on the CPU the integer one that was made from it, where it is good."""
+
+    def opened(one: str) -> Session:
+        sha256 = entry_named(one).sha256
+        return open_session(checked_file(store, one), signature=signature, sha256=sha256, **options)
+
+    # Whether a device is there shows only in a session: a wanted one may be missing.
+    plain = None if resolve_providers(options["providers"])[0] == CPU else opened(name)
+    if plain is not None and plain.providers[0] != CPU:
+        return plain
     integer = INTEGER_TWINS[name]
-    on_cpu = resolve_providers(options["providers"])[0] == CPU
-    if on_cpu and store.find(entry_named(integer)) is not None:
-        session = open_session(checked_file(store, integer), signature=signature, **options)
+    state, _ = store.state(entry_named(integer))
+    if state is State.GOOD:
+        session = opened(integer)
         if session.metadata.get(SOURCE_KEY) == entry_named(name).sha256:
             return session
-        _log.warning("integer network is of another float one, not used", model=name)
         session.close()
-    return open_session(checked_file(store, name), signature=signature, **options)
+        _log.warning("integer network is of another float one, not used", model=name)
+    elif state is State.WRONG:
+        _log.warning("integer network is not the catalogue's, not used", model=name)
+    return plain or opened(name)
 
 
 def integer_is_of(integer: Path, plain: Path) -> bool:

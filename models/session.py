@@ -63,6 +63,8 @@ class Signature:
 def resolve_providers(names: Sequence[str]) -> tuple[str, ...]:
     """Full provider names for short ones (``cuda``), in order; full names pass unchanged.
 
+    Of no names the CPU.
+
     Raises:
         UserError: a name is neither short nor a full provider name.
     """
@@ -77,7 +79,7 @@ def resolve_providers(names: Sequence[str]) -> tuple[str, ...]:
                 remedy=f"use one of: {', '.join(SHORT_NAMES)}",
             )
         resolved.append(full)
-    return tuple(dict.fromkeys(resolved))
+    return tuple(dict.fromkeys(resolved)) or (CPU,)
 
 
 class Session:

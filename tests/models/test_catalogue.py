@@ -112,3 +112,8 @@ def test_an_integer_network_was_made_from_the_float_one_beside_it(network: str) 
     plain, integer = WEIGHTS / f"{network}.onnx", WEIGHTS / f"{network}_int8.onnx"
     assert integer.is_file()
     assert integer_is_of(integer, plain), "run: menshen models pin; it says what to do"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=tmp_path.name):
+        sha256_of(tmp_path)

@@ -36,6 +36,13 @@ def test_what_is_asked_for_wrongly_is_an_error(tmp_path: Path, options: dict[str
         VisionCore.open(models_dir=tmp_path, **options)  # type: ignore[arg-type]
 
 
+def test_a_closed_core_does_not_pass_for_one_that_sees_nothing(tmp_path: Path) -> None:
+    core = VisionCore.open(models_dir=tmp_path, want=frozenset({"plates"}))
+    core.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        core.analyse([np.zeros((40, 50, 3), np.uint8)])
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -81,25 +81,37 @@ def test_research_weights_are_used_only_by_name_and_say_so(
         assert ("research only" in out.out + out.err) is told
 
 
-def test_an_integer_reader_of_another_float_one_is_not_used(
-    shared: Path,
+@pytest.mark.parametrize(("pinned", "told"), [(True, "of another float one"), (False, "not the")])
+def test_an_integer_reader_of_another_float_one_or_spoilt_is_not_used(
     tmp_path: Path,
     scene: tuple[Image, PlateLabel],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    pinned: bool,
+    told: str,
 ) -> None:
     stale = tmp_path / "plate_reader_int8.onnx"
     for name in ("plate_detector.onnx", "plate_detector_int8.onnx", "plate_reader.onnx"):
         shutil.copy(catalogue.WEIGHTS / name, tmp_path)
     shutil.copy(catalogue.WEIGHTS / "plate_reader.onnx", stale)
     entries = dict(catalogue.load_catalogue())
-    entries["plate-reader-int8"] = entries["plate-reader-int8"].model_copy(
-        update={"sha256": catalogue.sha256_of(stale)}
-    )
+    if pinned:
+        entries["plate-reader-int8"] = entries["plate-reader-int8"].model_copy(
+            update={"sha256": catalogue.sha256_of(stale)}
+        )
     monkeypatch.setattr(catalogue, "WEIGHTS", tmp_path)
     monkeypatch.setattr(catalogue, "load_catalogue", lambda: entries)
     with VisionCore.open(models_dir=tmp_path, want=frozenset({"plates"})) as core:
         (found,) = core.analyse([scene[0]])
     out = capsys.readouterr()
-    assert "integer network is of another float one" in out.out + out.err
+    assert f"integer network is {told}" in out.out + out.err
     assert found.plates
+
+
+def test_without_the_wanted_device_the_integer_networks_are_used(tmp_path: Path) -> None:
+    with VisionCore.open(
+        models_dir=tmp_path, want=frozenset({"plates"}), providers=("coreml", "cpu")
+    ) as core:
+        assert core._plates is not None
+        files = [part.session.path.name for part in (core._plates.detector, core._plates.reader)]
+    assert files == ["plate_detector_int8.onnx", "plate_reader_int8.onnx"]
