@@ -77,7 +77,7 @@ class _Watched:
     inference_s: float = 0.0
     events_s: float = 0.0
     lag_s: float = 0.0
-    """How old the last picture was when it had been analysed."""
+    """How old what was seen last was when it had been analysed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +314,7 @@ class Worker:
                 scene = Scene(frame.picture, frame.at)
                 watched.pipeline.feed(scene, found[place], frame.boxes, frame.before)
                 watched.group.hungry(spec.id, watched.pipeline.appetite_s())
-                watched.lag_s = (self._clock.now() - frame.at).total_seconds()
+            watched.lag_s = (self._clock.now() - frame.at).total_seconds()
             try:
                 ring.release(frame)
             except RingBrokenError:
