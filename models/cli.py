@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -48,7 +49,7 @@ _STYLE = {State.GOOD: "green", State.MISSING: "yellow", State.WRONG: "bold red"}
 def list_models(mirror: Mirror = None) -> None:
     """Show every known model: what it is for, its licence, and whether it is here."""
     store = _store(mirror)
-    table = Table(title=f"Models (folder {store.models_dir})", title_justify="left")
+    table = Table(title=f"Models (folder {escape(str(store.models_dir))})", title_justify="left")
     for column in ("name", "licence", "default", "state"):
         table.add_column(column, no_wrap=column in {"name", "state"})
     table.add_column("what it is")
@@ -79,7 +80,7 @@ def pull(names: Names = None, mirror: Mirror = None) -> None:
         if entry.research_only:
             _warn_research_only(entry)
         path = _pull_with_bar(entry, store)
-        console.print(f"{entry.name}: {path} ({entry.licence})", soft_wrap=True)
+        console.print(f"{entry.name}: {escape(str(path))} ({entry.licence})", soft_wrap=True)
 
 
 @app.command(epilog="Example: menshen models verify yunet-n")
@@ -92,7 +93,7 @@ def verify(names: Names = None, mirror: Mirror = None) -> None:
         state, path = store.state(entry)
         needed = bool(names) or entry.default
         failed |= state is State.WRONG or (state is State.MISSING and needed)
-        place = path or "run: menshen models pull " + entry.name
+        place = escape(str(path)) if path else f"run: menshen models pull {entry.name}"
         console.print(f"[{_STYLE[state]}]{state:>10}[/] {entry.name}  {place}", soft_wrap=True)
     if failed:
         raise typer.Exit(1)

@@ -207,12 +207,12 @@ def _create(path: Path, content: bytes, threads: int, wanted: tuple[str, ...]) -
         if chosen != (CPU,):
             # A driver or a library may be missing although the provider is compiled in.
             _log.warning(
-                "execution provider failed, using the CPU",
+                "execution provider failed, using the next",
                 model=path.name,
                 provider=chosen[0],
                 cause=_first_line(error),
             )
-            return _create(path, content, threads, (CPU,))
+            return _create(path, content, threads, chosen[1:])
         raise UserError(
             where=str(path),
             problem=f"not a usable ONNX network: truncated or corrupt ({_first_line(error)})",

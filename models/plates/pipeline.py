@@ -26,6 +26,8 @@ SCRAP: Final = 5
 TOGETHER: Final = 1.0
 """Detector score and confidence of a legal text that add up to this make a weaker candidate one.
 Of 2,102 candidates in training scenes that were no plates one did, of 701 plates 697."""
+WORTH: Final = 0.45
+"""Weaker candidates are not worth a closer look."""
 
 
 def is_plate(detection: PlateDetection, read: PlateRead) -> bool:
@@ -39,10 +41,6 @@ def is_plate(detection: PlateDetection, read: PlateRead) -> bool:
     if read.kind is not None and detection.score + read.confidence >= TOGETHER:
         return True
     return detection.score >= (SURE if len(read.text) >= SCRAP else CERTAIN)
-
-
-WORTH: Final = 0.45
-"""Weaker candidates are not worth a closer look."""
 
 
 class PlatePipeline:

@@ -15,8 +15,8 @@ from models.cli import _pinned, app
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty models folder that the command line uses."""
-    folder = tmp_path / "models"
+    """An empty models folder that the command line uses; its name looks like an end of markup."""
+    folder = tmp_path / "models [/2]"
     monkeypatch.setenv("MENSHEN_MODELS_DIR", str(folder))
     monkeypatch.delenv("MENSHEN_MODELS_MIRROR", raising=False)
     monkeypatch.setenv("COLUMNS", "200")

@@ -120,6 +120,25 @@ def test_a_provider_this_machine_lacks_falls_back_to_the_cpu(
     assert "OpenVINOExecutionProvider" in out.out + out.err
 
 
+def test_of_providers_that_fail_one_after_the_other_is_left_out(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def opened(content: bytes, options: object, providers: list[str]) -> object:
+        tried.append(providers[0])
+        if providers[0] != CPU:
+            raise RuntimeError("no driver")
+        return real(content, options, providers=providers)
+
+    runtime = pytest.importorskip("onnxruntime")
+    real, names = runtime.InferenceSession, list(resolve_providers(("tensorrt", "cuda", "cpu")))
+    monkeypatch.setattr(runtime, "get_available_providers", lambda: names)
+    monkeypatch.setattr(runtime, "InferenceSession", opened)
+    open_session(tiny, providers=names).close()
+    assert tried == names
+
+
 def test_a_provider_nobody_knows_is_an_error_with_the_choices() -> None:
     with pytest.raises(UserError, match="cuda"):
         resolve_providers(["gpu"])
