@@ -174,11 +174,9 @@ class MainWatch:
         wanted = self._wanted(packet)
         if wanted is None and gate is not Gate.ALWAYS:
             if self._decoding:
-                self._decoding, self._owes = False, True
+                self._decoding = False
                 self._undecoded.clear()
                 stream.restart_decoder()  # it lets go of its pictures
-            elif self._owes:
-                self._settle(stream, packet)
             present = self.trigger.present(packet.at_s)
             if packet.is_keyframe and (present or gate is Gate.KEYFRAMES):
                 begun = time.thread_time()
@@ -190,6 +188,8 @@ class MainWatch:
             self._decode(stream, packet, gate)
         elif len(self._ring) > 0:  # else there is no key frame yet to start from
             self._catch_up(stream, wanted or Wanted(packet.at_s, packet.at_s), gate)
+        if wanted is None and self._owes:
+            self._settle(stream, packet, gate)
         return wanted is not None or gate is Gate.ALWAYS
 
     def hide_before(self, at_s: float) -> None:
@@ -293,6 +293,7 @@ class MainWatch:
                 self._hand_on(picture, utc_s)
 
     def _hand_on(self, picture: Picture, utc_s: float) -> None:
+        self._owes = True
         if self._patience_s > 0:
             self._patience_s -= self.sink.wait_for_room(self._patience_s)
         if not self.sink.has_room():
@@ -306,10 +307,11 @@ class MainWatch:
         self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, boxes, before)
         self.counters.picture_s += time.thread_time() - begun
 
-    def _settle(self, stream: PacketSource, packet: StreamPacket) -> None:
-        """Tell what moved after the last picture, once the small stream has seen the end of it.
+    def _settle(self, stream: PacketSource, packet: StreamPacket, gate: Gate) -> None:
+        """Tell what moved after the last picture, once the end of it was seen.
 
-        Where there was no room for a picture of it, one is taken now: the ring still has it.
+        Where there was no room for a picture of it, one is taken now, for the ring still has it;
+        not where all is decoded, because the decoder is at work.
         """
         now_s, last_s = utc_of(self._timer, packet.pts_s, packet), self._pace.last_s
         if last_s is None or not 0 <= now_s - last_s < _RING_SECONDS:
@@ -320,7 +322,7 @@ class MainWatch:
         if not owed or owed[-1].utc_s - last_s < _SETTLED_S or not self.sink.has_room():
             return
         gone = self._gone_unseen(owed)
-        if gone is not None:
+        if gone is not None and gate is not Gate.ALWAYS:
             self._look_back(stream, gone.utc_s)
         elif not owed[-1].boxes:
             self.sink.put(datetime.fromtimestamp(owed[-1].utc_s, UTC), None, (), owed)
@@ -336,6 +338,7 @@ class MainWatch:
 
     def _look_back(self, stream: PacketSource, utc_s: float) -> None:
         """Hand on the picture of a moment (Unix seconds) that has passed, if the ring has it."""
+        stream.restart_decoder()
         self._undecoded.clear()
         found = None
         for packet in self._ring.all():
