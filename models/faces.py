@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import UserError
-from models.face_decode import STRIDES, Candidates, decode_scrfd, decode_yunet, suppress
+from models.face_decode import NOTHING, STRIDES, Candidates, decode_scrfd, decode_yunet, suppress
 from models.letterbox import Letterbox, Normalisation, Shrunk, batches, input_size, most_together
 from models.planes import Picture
 from models.quality import face_qualities
@@ -168,7 +168,8 @@ class FaceDetector:
                 raw = decode_scrfd(list(batch.outputs.values()), batch.width, self.threshold)
             best = suppress(raw, self._overlap)
             for index, (place, scale) in enumerate(zip(batch.places, batch.scales, strict=True)):
-                found[place] = _enlarged(best.of_image(index), scale)
+                own = best if len(batch.places) == 1 else best.of_image(index)
+                found[place] = _enlarged(own, scale) if len(own.scores) else NOTHING
         return [found[place] for place in range(len(found))]
 
     def _most(self, size: tuple[int, int]) -> int:
@@ -177,6 +178,8 @@ class FaceDetector:
 
 
 def _graded(image: Picture, found: Candidates) -> tuple[FaceDetection, ...]:
+    if len(found.scores) == 0:
+        return ()
     grades = face_qualities(image, found.boxes, found.landmarks)
     shares = [grade.score for grade in grades]
     rows = zip(found.boxes, found.landmarks, found.scores.tolist(), shares, strict=True)

@@ -110,7 +110,7 @@ class PlateDetector:
         for batch in seen:
             owner, cells = cells_above(batch.maps, self.threshold)
             for index, (place, scale) in enumerate(zip(batch.places, batch.scales, strict=True)):
-                own = cells[owner == index]
+                own = cells if len(batch.places) == 1 else cells[owner == index]
                 found[place] = decode(
                     own[:, 0], own[:, 1:9], own[:, 9], scale=scale, threshold=self.threshold
                 )

@@ -318,10 +318,12 @@ def _core(store: Store, weights: Path, frame: Image, threads: int) -> list[Conte
     """Plates and faces of one frame, as an edge worker asks for them."""
     contenders = []
     planes = as_planes(frame)
+    empty = as_planes(np.asarray(cv2.GaussianBlur(frame, (0, 0), 60), np.uint8))
     for way, cameras, picture in (
         ("Menshen, plates and faces", 1, frame),
         ("Menshen, plates and faces, 4 cameras", 4, frame),
         ("Menshen, plates and faces, from planes", 1, planes),
+        ("Menshen, from planes, nothing to be seen", 1, empty),
     ):
         files = (detector_file(weights), reader_file(weights))
         paths = (*files, checked_file(store, "yunet-n"))
