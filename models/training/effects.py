@@ -97,6 +97,16 @@ def motion_blur(picture: Picture, rng: np.random.Generator) -> Picture:
     return np.asarray(cv2.filter2D(picture, -1, turned / max(turned.sum(), 1e-3)), dtype=np.uint8)
 
 
+def ghost(picture: Picture, rng: np.random.Generator) -> Picture:
+    """The plate twice, a little apart: a shaken exposure, or two fields of an interlaced frame."""
+    height, width = picture.shape[:2]
+    right, down = rng.normal(0, 0.06, 2) * height
+    way = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    again = cv2.warpAffine(picture, way, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    share = float(rng.uniform(0.2, 0.5))
+    return _bytes(picture * (1 - share) + again.astype(np.float32) * share)
+
+
 def rain(picture: Picture, rng: np.random.Generator) -> Picture:
     """Thin bright streaks."""
     height, width = picture.shape[:2]
@@ -150,6 +160,7 @@ ON_THE_ROAD: tuple[tuple[float, Effect], ...] = (
 IN_THE_CAMERA: tuple[tuple[float, Effect], ...] = (
     (0.40, defocus),
     (0.25, motion_blur),
+    (0.05, ghost),
     (0.05, rain),
     (0.20, resample),
     (0.45, noise),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +22,17 @@ from models.training.flat import random_flat
 from models.training.glyphs import GlyphBank
 from models.training.straighten import Straightener
 from models.training.swap import swap_characters
+from models.training.tilt import tilted_crop
 
 UNKNOWN_COLOUR: Final = -1
 SWAPPED: Final = 0.5
 """Share of real plates that are shown with another province and some other characters."""
+TILTED_CROPS: Final = 0.4
+TILTED_SCENES: Final = 0.15
+TILTED_DRAWN: Final = 0.15
+"""Shares of plates that are tilted and cut out by the upright box around them."""
+HELD_BACK: Final = 6
+"""One real plate in so many is for ``models.training.trial`` when the rest is to be learned."""
 MILD: Final = 0.45
 """Share of drawn plates that weather and camera spare in part: most plates on the road are seen
 well, and a network shown ruins alone learns to guess."""
@@ -68,15 +76,21 @@ class ReaderData:
         shared: folder with ``plate_glyphs``, ``plate_crops`` and ``plate_scenes``; whatever is
             absent is left out, and rendered plates alone remain.
         real_share: share of samples cut from real pictures, when there are any.
+        hold_back: leave out the plates that ``held_back`` says.
     """
 
-    def __init__(self, shared: Path | None, *, real_share: float = 0.3) -> None:
+    def __init__(
+        self, shared: Path | None, *, real_share: float = 0.3, hold_back: bool = False
+    ) -> None:
         glyphs = shared / "plate_glyphs" / "font_model" if shared else None
         self._bank = GlyphBank(glyphs)
         self._crops = load_crops(shared / "plate_crops") if shared else []
         self._scenes, self._backgrounds = (
             load_scenes(shared / "plate_scenes") if shared else ([], [])
         )
+        if hold_back:
+            self._crops = [plate for plate in self._crops if not held_back(plate.text)]
+            self._scenes = [plate for plate in self._scenes if not held_back(plate.text)]
         self._real_share = real_share if self._crops or self._scenes else 0.0
         self._pictures = backdrops.library_pictures()
 
@@ -86,7 +100,7 @@ class ReaderData:
             pool = self._crops if rng.random() < 0.6 or not self._scenes else self._scenes
             return self._real(pool[int(rng.integers(len(pool)))], rng)
         if rng.random() < 0.06:
-            return ReaderSample(self._nothing(rng), "", UNKNOWN_COLOUR)
+            return ReaderSample(self.nothing(rng), "", UNKNOWN_COLOUR)
         return self._rendered(rng)
 
     def stream(self, seed: int) -> Iterator[ReaderSample]:
@@ -100,7 +114,10 @@ class ReaderData:
         own = plate.straight if plate.loose else corners
         if own is not None and rng.random() < SWAPPED and len(text) in (7, 8):
             picture, text = swap_characters(picture, own, text, self._bank, rng)
-        strength = 0.35 if plate.loose else 0.7
+        strength = 0.7 if not plate.loose or rng.random() < 0.4 else 0.35
+        if own is not None and rng.random() < (TILTED_CROPS if plate.loose else TILTED_SCENES):
+            shown = replace(plate, picture=picture, text=text, straight=own)
+            return self._boxed(shown, strength, rng)
         if not plate.loose and rng.random() < 0.4:
             factor = float(rng.uniform(0.25, 0.9))
             shrunk = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
@@ -109,13 +126,28 @@ class ReaderData:
         if plate.loose and own is not None and rng.random() < 0.4:
             used = jitter(own, rng)
         elif plate.loose:
-            shake = rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
-            used = np.asarray(corners + shake, dtype=np.float32)
+            used = _shaken(corners, picture, rng)
         picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
         picture = effects.apply(picture, rng, effects.IN_THE_CAMERA, strength)
         strip = rectify(picture, used[None], [1])[0]
         offsets = None if plate.loose else corner_offsets(corners, used)
         return ReaderSample(strip, text, plate.colour, offsets)
+
+    def _boxed(
+        self,
+        plate: RealPlate,
+        strength: float,
+        rng: np.random.Generator,
+    ) -> ReaderSample:
+        """A plate tilted and cut out by its upright box."""
+        assert plate.straight is not None
+        picture, box, true = tilted_crop(plate.picture, plate.straight, self.background, rng)
+        picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
+        picture = effects.apply(picture, rng, effects.IN_THE_CAMERA, strength)
+        used = _shaken(box, picture, rng)
+        strip = rectify(picture, used[None], [1])[0]
+        offsets = None if plate.loose else corner_offsets(true, used)
+        return ReaderSample(strip, plate.text, plate.colour, offsets)
 
     def _rendered(self, rng: np.random.Generator) -> ReaderSample:
         height = float(np.exp(rng.uniform(np.log(11), np.log(64))))
@@ -123,16 +155,21 @@ class ReaderData:
         flat = random_flat(rng, self._bank, scale=scale)
         if flat.rows == 2:
             height *= 1.5
-        picture, corners = place(flat.picture, flat.corners, height, self._background, rng)
+        picture, corners = place(flat.picture, flat.corners, height, self.background, rng)
         strength = float(rng.uniform(0.2, 0.7)) if rng.random() < MILD else 1.0
+        colour = _COLOURS.index(flat.colour)
+        if flat.rows == 1 and rng.random() < TILTED_DRAWN:
+            shown = RealPlate(picture, corners, flat.text, colour, False, straight=corners)
+            return self._boxed(shown, strength, rng)
         picture = effects.apply(picture, rng, effects.ON_THE_ROAD, strength)
         picture = effects.apply(picture, rng, effects.IN_THE_CAMERA, strength)
         used = jitter(corners, rng)
         strip = rectify(picture, used[None], [flat.rows])[0]
         offsets = corner_offsets(corners, used) if flat.rows == 1 else None
-        return ReaderSample(strip, flat.text, _COLOURS.index(flat.colour), offsets)
+        return ReaderSample(strip, flat.text, colour, offsets)
 
-    def _background(self, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
+    def background(self, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """What may lie around a plate, uint8 (H, W, 3) BGR of a width and height."""
         width, height = size
         if not self._backgrounds or rng.random() < 0.4:
             return plain_background(size, rng)
@@ -143,7 +180,7 @@ class ReaderData:
         y, x = int(rng.integers(h - height)), int(rng.integers(w - width))
         return source[y : y + height, x : x + width].copy()
 
-    def _nothing(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def nothing(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """A strip of anything but a plate, which must read as no text."""
         width = int(rng.integers(24, 300))
         size = (width, max(10, int(width / rng.uniform(1.5, 5))))
@@ -156,7 +193,7 @@ class ReaderData:
         elif form < 0.6:
             patch = backdrops.blank_board(rng)
         else:
-            patch = self._background(size, rng)
+            patch = self.background(size, rng)
         patch = effects.apply(patch, rng, effects.ON_THE_ROAD, 0.6)
         patch = effects.apply(patch, rng, effects.IN_THE_CAMERA, 0.6)
         return np.asarray(cv2.resize(patch, (STRIP_WIDTH, STRIP_HEIGHT)), dtype=np.uint8)
@@ -195,6 +232,18 @@ def place(
     share = alpha[..., None].astype(np.float32) / 255
     mixed = seen.astype(np.float32) + scene.astype(np.float32) * (1 - share)
     return np.clip(mixed, 0, 255).astype(np.uint8), quad
+
+
+def held_back(text: str) -> bool:
+    """Whether the real plates of this text are kept for judging networks, the same every time."""
+    return zlib.crc32(text.encode()) % HELD_BACK == 0
+
+
+def _shaken(
+    corners: NDArray[np.float32], picture: NDArray[np.uint8], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    shake = rng.normal(0, 1, (4, 2)) * np.array([0.015, 0.04]) * picture.shape[1::-1]
+    return np.asarray(corners + shake, dtype=np.float32)
 
 
 def jitter(corners: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

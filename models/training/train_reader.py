@@ -21,9 +21,10 @@ from models.training.schedule import run_options
 LONGEST: Final = 10
 
 
-def samples(shared: Path | None, real_share: float, seed: int) -> Iterator[Sample]:
+def samples(shared: Path | None, real_share: float, hold_back: bool, seed: int) -> Iterator[Sample]:
     """Endless strips with their text's codes, its length, the colour and the corner offsets."""
-    yield from map(_arrays, ReaderData(shared, real_share=real_share).stream(seed))
+    data = ReaderData(shared, real_share=real_share, hold_back=hold_back)
+    yield from map(_arrays, data.stream(seed))
 
 
 def _arrays(sample: ReaderSample) -> Sample:
@@ -69,11 +70,16 @@ def main() -> None:
     """Parses the command line and trains."""
     parser = run_options(__doc__, steps=20000, batch=128, fresh=0.4)
     parser.add_argument("--real-share", type=float, default=0.25)
+    parser.add_argument(
+        "--hold-back",
+        action="store_true",
+        help="leave out the plates that models.training.trial has",
+    )
     options = parser.parse_args()
     task = Task(
         name="reader",
         network=PlateReaderNet(),
-        samples=partial(samples, options.shared, options.real_share),
+        samples=partial(samples, options.shared, options.real_share, options.hold_back),
         ring=48,
         judge=judge,
         told="loss/exact/corner",
