@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import heapify, heappush, heappushpop
 from typing import Final
 
 import numpy as np
@@ -34,6 +35,10 @@ SURE: Final = 0.97
 DOUBTED: Final = math.log(0.5)
 """Evidence of grammar and colour below which even a sure text is weighed against others."""
 _NEVER: Final = -1e30
+_LEAST: Final = -80.0
+"""Logarithms of probabilities below this, and what is no number, are taken for this."""
+_Beams = dict[str, tuple[float, float]]
+"""Of each text the probabilities of its paths that end in a blank and in its last character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,35 +139,85 @@ def beam_search(
     steps: NDArray[np.float32], alphabet: str, width: int = BEAM_WIDTH
 ) -> list[tuple[str, float]]:
     """The most probable texts with their log-probabilities, best first (CTC prefix search)."""
-    beams: dict[str, tuple[float, float]] = {"": (0.0, _NEVER)}
-    waited, waits = 0.0, False
-    likely_ones = steps > math.log(CANDIDATE_FLOOR)
-    likely_ones[:, 0] = False
-    busy: list[bool] = np.asarray(likely_ones.any(1)).tolist()
-    for t, (step, is_busy) in enumerate(zip(steps, busy, strict=True)):
-        blank = float(step[0])
-        if not is_busy:
+    beams: _Beams = {"": (1.0, 0.0)}
+    score, waits = 0.0, False
+    blanks: list[float] = np.fmax(steps[:, 0], _LEAST).tolist()
+    for blank, likely in zip(blanks, _likely(steps, alphabet), strict=True):
+        if not likely:
             # Every text only waits, and most steps are of this kind: one sum serves them all.
-            waited, waits = waited + blank, True
+            score, waits = score + blank, True
             continue
         if waits:
-            beams = {prefix: (_add(*score), _NEVER) for prefix, score in beams.items()}
+            beams = {text: (sum(ends), 0.0) for text, ends in beams.items()}
             waits = False
-        likely = [(alphabet[c - 1], float(step[c])) for c in likely_ones[t].nonzero()[0]]
-        grown: dict[str, tuple[float, float]] = {}
-        for prefix, (ends_blank, ends_character) in beams.items():
-            either = _add(ends_blank, ends_character)
-            _merge(grown, prefix, either + blank, _NEVER)
-            for character, score in likely:
-                if prefix.endswith(character):
-                    _merge(grown, prefix, _NEVER, ends_character + score)
-                    _merge(grown, prefix + character, _NEVER, ends_blank + score)
-                else:
-                    _merge(grown, prefix + character, _NEVER, either + score)
-        ranked = sorted(grown.items(), key=lambda item: _add(*item[1]), reverse=True)
-        beams = dict(ranked[:width])
-    ranked_last = sorted(beams.items(), key=lambda item: _add(*item[1]), reverse=True)
-    return [(prefix, _add(*score) + waited) for prefix, score in ranked_last]
+        beams = _grown(beams, math.exp(blank), likely, width)
+        # Probabilities are told by the best one's: products of many steps would vanish.
+        best = sum(next(iter(beams.values())))
+        beams = {text: (waiting / best, ending / best) for text, (waiting, ending) in beams.items()}
+        score += math.log(best)
+    return [(text, score + math.log(sum(ends))) for text, ends in beams.items()]
+
+
+def _likely(steps: NDArray[np.float32], alphabet: str) -> list[list[tuple[str, float]]]:
+    """Of each step the characters that extend a beam, with their probabilities, best first."""
+    enough = steps > math.log(CANDIDATE_FLOOR)
+    enough[:, 0] = False
+    at, classes = enough.nonzero()
+    scores = steps[at, classes].astype(np.float64)
+    order = np.lexsort((-scores, at))
+    found: list[list[tuple[str, float]]] = [[] for _ in steps]
+    chances = np.exp(scores[order]).tolist()
+    for t, own, chance in zip(at[order].tolist(), classes[order].tolist(), chances, strict=True):
+        found[t].append((alphabet[own - 1], chance))
+    return found
+
+
+def _grown(beams: _Beams, blank: float, likely: list[tuple[str, float]], width: int) -> _Beams:
+    """The ``width`` best texts after one more step, best first.
+
+    A text outside the beam has one way to come about, so that what falls short of the best so
+    far is left out before it is made; characters come best first, and the rest of them with it.
+    """
+    grown = _stayed(beams, blank, dict(likely))
+    best = [sum(ends) for ends in grown.values()]
+    heapify(best)
+    floor = best[0] if len(best) == width else 0.0
+    for text, (waiting, ending) in beams.items():
+        either, last = waiting + ending, text[-1:]
+        for character, chance in likely:
+            if either * chance < floor:
+                break
+            gain = (waiting if character == last else either) * chance
+            longer = text + character
+            if gain < floor or longer in beams:
+                continue
+            grown[longer] = (0.0, gain)
+            if len(best) < width:
+                heappush(best, gain)
+            else:
+                heappushpop(best, gain)
+            floor = best[0] if len(best) == width else 0.0
+    ranked = sorted(grown.items(), key=_total, reverse=True)[:width]
+    return {text: ends for text, ends in ranked if sum(ends) > 0.0}
+
+
+def _stayed(beams: _Beams, blank: float, chances: dict[str, float]) -> _Beams:
+    """The beam's own texts after one more step: by waiting, by their last character going on, or
+    from the text without it."""
+    stayed: _Beams = {}
+    for text, (waiting, ending) in beams.items():
+        last, shorter = text[-1:], text[:-1]
+        chance = chances.get(last, 0.0)
+        arrived = 0.0
+        if chance and shorter in beams:
+            before = beams[shorter]
+            arrived = chance * (before[0] if shorter[-1:] == last else sum(before))
+        stayed[text] = ((waiting + ending) * blank, ending * chance + arrived)
+    return stayed
+
+
+def _total(item: tuple[str, tuple[float, float]]) -> float:
+    return item[1][0] + item[1][1]
 
 
 def _probabilities(steps: NDArray[np.float32], text: str, alphabet: str) -> list[float]:
@@ -196,20 +251,3 @@ def align(steps: NDArray[np.float32], classes: list[int]) -> list[float]:
             best[state // 2] = max(best[state // 2], emitted[t, state])
         state -= int(came[t, state])
     return [float(p) for p in np.exp(np.clip(best, -60, 0))]
-
-
-def _add(a: float, b: float) -> float:
-    """log(exp(a) + exp(b)) without overflow."""
-    if a < b:
-        a, b = b, a
-    return a + math.log1p(math.exp(b - a)) if b > _NEVER / 2 else a
-
-
-def _merge(
-    beams: dict[str, tuple[float, float]], prefix: str, ends_blank: float, ends_character: float
-) -> None:
-    old = beams.get(prefix)
-    if old is None:
-        beams[prefix] = (ends_blank, ends_character)
-    else:
-        beams[prefix] = (_add(old[0], ends_blank), _add(old[1], ends_character))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 from models.plates.alphabet import CHARACTER_INDEX, CHARACTERS, UNREADABLE
@@ -161,3 +165,27 @@ def test_alignment_gives_each_character_its_own_step() -> None:
     codes = [CHARACTER_INDEX[c] for c in "AAB"]
     assert align(steps, codes) == pytest.approx([0.9, 0.6, 0.7], abs=0.01)
     assert align(steps, []) == []
+
+
+@given(shares=npst.arrays(np.float64, (5, 3), elements=st.floats(0.01, 1)))
+@settings(max_examples=30, deadline=None)
+def test_a_wide_beam_finds_every_text_with_the_sum_of_all_its_paths(
+    shares: NDArray[np.float64],
+) -> None:
+    shares /= shares.sum(1, keepdims=True)
+    expected: dict[str, float] = {}
+    for path in itertools.product(range(3), repeat=5):
+        text = "".join("-AB"[c] for c, _ in itertools.groupby(path) if c)
+        probability = math.prod(float(shares[t, c]) for t, c in enumerate(path))
+        expected[text] = expected.get(text, 0.0) + probability
+    found = beam_search(np.log(shares).astype(np.float32), "AB", width=100)
+    assert {text: math.exp(score) for text, score in found} == pytest.approx(expected, rel=1e-4)
+    assert [score for _, score in found] == sorted((s for _, s in found), reverse=True)
+    narrow = beam_search(np.log(shares).astype(np.float32), "AB", width=4)
+    assert len(narrow) <= 4
+    assert math.exp(narrow[0][1]) <= expected[narrow[0][0]] * (1 + 1e-4)
+
+
+def test_steps_that_are_no_numbers_are_an_empty_text() -> None:
+    ((text, _),) = beam_search(np.full((6, 3), np.nan, np.float32), "AB")
+    assert text == ""
