@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import heapify, heappush, heappushpop
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -150,10 +151,7 @@ def beam_search(
         if waits:
             beams = {text: (sum(ends), 0.0) for text, ends in beams.items()}
             waits = False
-        beams = _grown(beams, math.exp(blank), likely, width)
-        # Probabilities are told by the best one's: products of many steps would vanish.
-        best = sum(next(iter(beams.values())))
-        beams = {text: (waiting / best, ending / best) for text, (waiting, ending) in beams.items()}
+        beams, best = _grown(beams, math.exp(blank), likely, width)
         score += math.log(best)
     return [(text, score + math.log(sum(ends))) for text, ends in beams.items()]
 
@@ -172,11 +170,14 @@ def _likely(steps: NDArray[np.float32], alphabet: str) -> list[list[tuple[str, f
     return found
 
 
-def _grown(beams: _Beams, blank: float, likely: list[tuple[str, float]], width: int) -> _Beams:
-    """The ``width`` best texts after one more step, best first.
+def _grown(
+    beams: _Beams, blank: float, likely: list[tuple[str, float]], width: int
+) -> tuple[_Beams, float]:
+    """The ``width`` best texts after one more step, best first, and the best one's probability.
 
-    A text outside the beam has one way to come about, so that what falls short of the best so
-    far is left out before it is made; characters come best first, and the rest of them with it.
+    Probabilities are told by that one's: products of many steps would vanish. A text outside the
+    beam has one way to come about, so that what falls short of the best so far is left out before
+    it is made; characters come best first, and the rest of them with it.
     """
     grown = _stayed(beams, blank, dict(likely))
     best = [sum(ends) for ends in grown.values()]
@@ -197,8 +198,13 @@ def _grown(beams: _Beams, blank: float, likely: list[tuple[str, float]], width: 
             else:
                 heappushpop(best, gain)
             floor = best[0] if len(best) == width else 0.0
-    ranked = sorted(grown.items(), key=_total, reverse=True)[:width]
-    return {text: ends for text, ends in ranked if sum(ends) > 0.0}
+    ranked = sorted(
+        [(a + b, text, a, b) for text, (a, b) in grown.items() if a + b >= floor],
+        key=itemgetter(0),
+        reverse=True,
+    )[:width]
+    top = ranked[0][0]
+    return {text: (a / top, b / top) for total, text, a, b in ranked if total > 0.0}, top
 
 
 def _stayed(beams: _Beams, blank: float, chances: dict[str, float]) -> _Beams:
@@ -214,10 +220,6 @@ def _stayed(beams: _Beams, blank: float, chances: dict[str, float]) -> _Beams:
             arrived = chance * (before[0] if shorter[-1:] == last else sum(before))
         stayed[text] = ((waiting + ending) * blank, ending * chance + arrived)
     return stayed
-
-
-def _total(item: tuple[str, tuple[float, float]]) -> float:
-    return item[1][0] + item[1][1]
 
 
 def _probabilities(steps: NDArray[np.float32], text: str, alphabet: str) -> list[float]:
