@@ -135,6 +135,8 @@ class MainWatch:
     _pace: Pace = field(default_factory=lambda: Pace(SAMPLE_INTERVAL_S))
     _decoding: bool = False
     _owes: bool = False
+    _things: int = 0
+    """How many were there in the last picture that was handed on."""
     _patience_s: float = 0.0
     _ring: GopRing[StreamPacket] = field(
         default_factory=lambda: GopRing(max_bytes=_RING_BYTES, max_seconds=_RING_SECONDS)
@@ -304,6 +306,7 @@ class MainWatch:
         masked = MaskedPicture(picture.planes(), self.masks, limit_px=self.limit_px)
         self.counters.sampled += 1
         boxes = self.trigger.boxes_at(utc_s)
+        self._things = len(boxes)
         self.sink.put(datetime.fromtimestamp(utc_s, UTC), masked, boxes, before)
         self.counters.picture_s += time.thread_time() - begun
 
@@ -330,11 +333,16 @@ class MainWatch:
             self._owes = False
 
     def _gone_unseen(self, owed: Sequence[Glance]) -> Glance | None:
-        """The best moment of what came and went since the last picture; None if it was short."""
+        """The best moment of what came and went since the last picture, if that shows too little.
+
+        None where nothing did, where it was short, and where the last picture shows as much.
+        """
         shown, last_s = [one for one in owed if one.boxes], self._pace.last_s
         if not shown or owed[-1].boxes or last_s is None:
             return None
-        return most_of(shown) if shown[-1].utc_s - last_s > _UNSEEN_S else None
+        best = most_of(shown)
+        is_long = shown[-1].utc_s - last_s > _UNSEEN_S
+        return best if is_long or len(best.boxes) > self._things else None
 
     def _look_back(self, stream: PacketSource, utc_s: float) -> None:
         """Hand on the picture of a moment (Unix seconds) that has passed, if the ring has it."""
