@@ -248,6 +248,8 @@ def _plate_session(
     if state is State.GOOD:
         session = opened(integer)
         if session.metadata.get(SOURCE_KEY) == entry_named(name).sha256:
+            if plain is not None:
+                plain.close()
             return session
         session.close()
         _log.warning("integer network is of another float one, not used", model=name)
