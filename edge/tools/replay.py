@@ -78,19 +78,19 @@ class _Inline(Unhurried):
     def put(
         self,
         at: datetime,
-        picture: MaskedPicture | None,
+        picture: MaskedPicture,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
     ) -> None:
-        if picture is None:
-            self._pipeline.glance(before)
-            return
         planes = picture.written()
         region = self._pipeline.region(planes, at, boxes)
         found = look(self._vision, [(planes, region)])[0]
         self._pipeline.feed(Scene(planes, at), found, boxes, before)
         marks = marks_of(found, boxes, height=picture.height, width=picture.width)
         self._looks.append(Look((at - START).total_seconds(), marks))
+
+    def put_glances(self, glances: Sequence[Glance]) -> None:
+        self._pipeline.glance(glances)
 
 
 def recordings(place: Path) -> list[Path]:

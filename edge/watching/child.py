@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Lock
@@ -113,9 +113,21 @@ class _RingSink:
     def put(
         self,
         at: datetime,
-        picture: MaskedPicture | None,
+        picture: MaskedPicture,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
+    ) -> None:
+        self._put(at, picture, boxes, before)
+
+    def put_glances(self, glances: Sequence[Glance]) -> None:
+        self._put(datetime.fromtimestamp(glances[-1].utc_s, UTC), None, (), glances)
+
+    def _put(
+        self,
+        at: datetime,
+        picture: MaskedPicture | None,
+        boxes: tuple[Box, ...],
+        before: Sequence[Glance],
     ) -> None:
         victim = self._ring.put(self._index, at, picture, boxes, before)
         if victim is not None:

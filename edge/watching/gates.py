@@ -60,15 +60,17 @@ class PictureSink(Protocol):
     def put(
         self,
         at: datetime,
-        picture: MaskedPicture | None,
+        picture: MaskedPicture,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
     ) -> None:
         """One picture, its time and what moved in it; valid only until this returns.
 
-        ``before``: what moved since the last picture, where there should have been others. That is
-        all there is to say where ``picture`` is None.
+        ``before``: what moved since the last picture, where there should have been others.
         """
+
+    def put_glances(self, glances: Sequence[Glance]) -> None:
+        """What moved since the last picture, at least one look, where no picture follows."""
 
 
 class Unhurried:
@@ -320,6 +322,8 @@ class MainWatch:
         if last_s is None or not 0 <= now_s - last_s < _RING_SECONDS:
             self._owes = False
             return
+        if now_s - last_s < _SETTLED_S:
+            return  # no look can be so late yet
         until_s = min(now_s, last_s + _GAP_S)
         owed = self.trigger.glances(last_s, until_s, apart_s=_APART_S)
         if not owed or owed[-1].utc_s - last_s < _SETTLED_S or not self.sink.has_room():
@@ -328,7 +332,7 @@ class MainWatch:
         if gone is not None and gate is not Gate.ALWAYS:
             self._look_back(stream, gone.utc_s)
         elif not owed[-1].boxes:
-            self.sink.put(datetime.fromtimestamp(owed[-1].utc_s, UTC), None, (), owed)
+            self.sink.put_glances(owed)
             self._pace.passed(owed[-1].utc_s)
             self._owes = False
 

@@ -133,18 +133,19 @@ class Watching(Unhurried):
     def put(
         self,
         at: datetime,
-        picture: MaskedPicture | None,
+        picture: MaskedPicture,
         boxes: tuple[Box, ...],
         before: Sequence[Glance] = (),
     ) -> None:
         """See :class:`edge.watching.gates.PictureSink`."""
-        if picture is None:
-            self.pipeline.glance(before)
-            return
         planes = picture.written()
         found = look(self.vision, [(planes, self.pipeline.region(planes, at, boxes))])[0]
         self.pipeline.feed(Scene(planes, at), found, boxes, before)
         self.main.hungry(self.pipeline.appetite_s())
+
+    def put_glances(self, glances: Sequence[Glance]) -> None:
+        """See :class:`edge.watching.gates.PictureSink`."""
+        self.pipeline.glance(glances)
 
     def run(self, gate: Gate, main: EncodedLoop, sub: EncodedLoop) -> list[Seen]:
         """Watch one pass of both streams; the visits, in seconds of the pass."""

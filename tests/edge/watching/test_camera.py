@@ -30,6 +30,9 @@ class Nowhere(Unhurried):
     def put(self, at: datetime, picture: Any, boxes: Any, before: Any = ()) -> None:
         raise AssertionError("no picture can come from a camera that cannot be opened")
 
+    def put_glances(self, glances: Any) -> None:
+        raise AssertionError("nor can anything be seen to move")
+
 
 class Refusals:
     """An opener that always fails in one way, and remembers when it was asked."""

@@ -20,7 +20,7 @@ from edge.watching.masks import MaskBurner
 from edge.watching.motion import Motion
 from edge.watching.planar import MaskedPicture
 from edge.watching.sub_watch import SubWatch
-from edge.watching.trigger import Trigger
+from edge.watching.trigger import Glance, Trigger
 from models.planes import PlanarFrame
 
 BOXES = ((0.1, 0.1, 0.2, 0.2),)
@@ -92,14 +92,14 @@ class Kept:
     def age_s(self, utc_s: float) -> float:
         return self.behind_s
 
-    def put(
-        self, at: datetime, picture: MaskedPicture | None, boxes: Any, before: Any = ()
-    ) -> None:
-        self.glances += [glance.utc_s for glance in before]
-        self.shown += [glance.utc_s for glance in before if glance.boxes]
-        if picture is not None:
-            self.at.append(at.timestamp())
-            self.pictures.append(picture.written())
+    def put_glances(self, glances: Sequence[Glance]) -> None:
+        self.glances += [glance.utc_s for glance in glances]
+        self.shown += [glance.utc_s for glance in glances if glance.boxes]
+
+    def put(self, at: datetime, picture: MaskedPicture, boxes: Any, before: Any = ()) -> None:
+        self.put_glances(before)
+        self.at.append(at.timestamp())
+        self.pictures.append(picture.written())
 
 
 class Camera:

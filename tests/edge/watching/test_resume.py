@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -35,7 +35,7 @@ from edge.watching.gates import MainWatch, Unhurried
 from edge.watching.masks import MaskBurner
 from edge.watching.pictures import Scene
 from edge.watching.planar import MaskedPicture
-from edge.watching.trigger import Trigger
+from edge.watching.trigger import Glance, Trigger
 from models.planes import PlanarFrame
 from models.types import Detections, PlateSighting
 from tests.edge.cameras import until
@@ -66,12 +66,10 @@ class Eyes(Unhurried):
     def _tell(self, event: Event) -> None:
         self.told.append((self.pts_s, event))
 
-    def put(
-        self, at: datetime, picture: MaskedPicture | None, boxes: Any, before: Any = ()
-    ) -> None:
-        if picture is None:
-            self.pipeline.glance(before)
-            return
+    def put_glances(self, glances: Sequence[Glance]) -> None:
+        self.pipeline.glance(glances)
+
+    def put(self, at: datetime, picture: MaskedPicture, boxes: Any, before: Any = ()) -> None:
         planes = picture.written()
         height, width = planes.luma.shape
         hidden = planes.luma[: height // 5 - 4, : width // 5 - 4]
