@@ -76,19 +76,26 @@ class PlateDetectorNet(nn.Module):
         self.merge = nn.ModuleList([Separable(d), Separable(c)])
         self.heads = nn.ModuleList([Head(c), Head(d), Head(e)])
 
-    def maps(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
         """What each stride says of its cells, (N, 10, h, w): score, 8 corners, double-row.
 
         Scores and rows are logits, corners offsets from the cell's centre in units of ``REACH``
         strides. This is all that the exported network does: of thousands of cells a handful
         matter, and those are worked out after it.
         """
+        return self.answers(*self.trunk(images))
+
+    def trunk(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of strides 8, 16 and 32, (N, c, h, w), before they are merged."""
         x = images.permute(0, 3, 1, 2).to(self.stem[0][0].weight.dtype)
         if self.input_scale != 1.0:
             x = x * self.input_scale
         eight = self.eight(self.stem(x))
         sixteen = self.sixteen(eight)
-        top = self.thirtytwo(sixteen)
+        return eight, sixteen, self.thirtytwo(sixteen)
+
+    def answers(self, eight: Tensor, sixteen: Tensor, top: Tensor) -> tuple[Tensor, ...]:
+        """What ``maps`` gives, from the trunk's features."""
         sixteen = self.merge[0](sixteen + _twice(self.down[0](top)))
         eight = self.merge[1](eight + _twice(self.down[1](sixteen)))
         first, second, third = self.heads

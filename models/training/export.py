@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from models.plates.alphabet import CHARACTERS
 from models.plates.grammar import PlateColour
 from models.training.detector_net import REACH, STRIDES, PlateDetectorNet
+from models.training.faces.net import SPAN, FacePlateNet
 from models.training.reader_net import PlateReaderNet
 from models.training.schedule import load_checkpoint
 
@@ -24,13 +25,13 @@ LARGEST_BYTES: Final = 3_000_000
 
 
 class Maps(nn.Module):
-    """The detector without the part that its user does for a few cells only."""
+    """A detector without the part that its user does for a few cells only."""
 
-    def __init__(self, network: PlateDetectorNet) -> None:
+    def __init__(self, network: PlateDetectorNet | FacePlateNet) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         return self.network.maps(images)
 
 
@@ -75,6 +76,30 @@ def export_detector(checkpoint: Path, target: Path) -> None:
     )
 
 
+def export_faces(checkpoint: Path, target: Path) -> None:
+    """Writes the detector of faces and plates with the averaged weights of its face head."""
+    parts = load_checkpoint(checkpoint, "cpu")
+    plates = PlateDetectorNet()
+    plates.input_scale = 1.0
+    network = FacePlateNet(plates)
+    network.load_state_dict(parts["average"])
+    outputs = [f"{kind}_{stride}" for kind in ("map", "face") for stride in STRIDES]
+    axes = {name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"} for name in outputs}
+    _write(
+        Maps(network).eval(),
+        torch.zeros(2, 128, 160, 3, dtype=torch.uint8),
+        target,
+        names=(["images"], outputs),
+        axes={"images": {0: "n", 1: "h", 2: "w"}, **axes},
+        notes={
+            "strides": ",".join(map(str, STRIDES)),
+            "reach": str(REACH),
+            "span": str(SPAN),
+            "steps": str(parts["step"]),
+        },
+    )
+
+
 def _write(
     network: nn.Module,
     example: Tensor,
@@ -110,12 +135,12 @@ def _write(
 def main() -> None:
     """Parses the command line and exports."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("network", choices=["reader", "detector"])
+    exports = {"reader": export_reader, "detector": export_detector, "faces": export_faces}
+    parser.add_argument("network", choices=sorted(exports))
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("target", type=Path)
     options = parser.parse_args()
-    export = export_reader if options.network == "reader" else export_detector
-    export(options.checkpoint, options.target)
+    exports[options.network](options.checkpoint, options.target)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def recover(source: Path, target: Path, *, shared: Path | None, seed: int = 1) -
         seed: of the strips.
     """
     network = PlateReaderNet().eval()
-    pairs = fold_back(source, network)
+    pairs = fold_back(source, network, torch.zeros(1, 48, 160, 3, dtype=torch.uint8))
     samples = ReaderData(shared).stream(seed)
     strips = np.stack([sample.strip for sample in itertools.islice(samples, STRIPS)])
     normalise(network, pairs, torch.from_numpy(strips))
@@ -95,32 +95,52 @@ def normalised(network: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]
             yield one, after
 
 
-def fold_back(source: Path, network: PlateReaderNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+def in_order_of_run(network: nn.Module, example: Tensor) -> list[nn.Module]:
+    """A network's convolutions, in the order in which they are run on ``example``."""
+    run: list[nn.Module] = []
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [
+        layer.register_forward_hook(lambda layer, _inputs, _output: run.append(layer))
+        for layer in convolutions
+    ]
+    with torch.no_grad():
+        network(example)
+    for hook in hooks:
+        hook.remove()
+    return run
+
+
+def fold_back(
+    source: Path, network: nn.Module, example: Tensor
+) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Takes over an export's weights; gives the convolutions with their normalisations.
 
     Folded convolutions come in the order they are run. Each normalisation only adds the shift.
 
     Args:
-        source: a float reader written by ``models.training.export``.
-        network: as new, in evaluation mode.
+        source: a float network written by ``models.training.export``.
+        network: of the same layers, as new, in evaluation mode.
+        example: a small input of the network.
 
     Raises:
         ValueError: the file has other layers.
     """
     model = onnx.load(str(source))
     arrays = {
-        value.name: torch.from_numpy(numpy_helper.to_array(value).copy())
+        _own_name(value.name): torch.from_numpy(numpy_helper.to_array(value).copy())
         for value in model.graph.initializer
     }
     own = dict(network.named_parameters())
     folded = [
-        node.input
+        [_own_name(name) for name in node.input]
         for node in model.graph.node
-        if node.op_type == "Conv" and node.input[1] not in own
+        if node.op_type == "Conv" and _own_name(node.input[1]) not in own
     ]
-    pairs = list(normalised(network))
+    norms = dict(normalised(network))
+    run = [layer for layer in in_order_of_run(network, example) if layer in norms]
+    pairs = [(layer, norms[layer]) for layer in run if isinstance(layer, nn.Conv2d)]
     if len(folded) != len(pairs):
-        raise ValueError(f"{len(folded)} folded convolutions, the reader has {len(pairs)}")
+        raise ValueError(f"{len(folded)} folded convolutions, the network has {len(pairs)}")
     with torch.no_grad():
         for name, parameter in own.items():
             if name in arrays:
@@ -131,6 +151,11 @@ def fold_back(source: Path, network: PlateReaderNet) -> list[tuple[nn.Conv2d, nn
             assert norm.running_var is not None
             norm.running_var.fill_(1.0 - norm.eps)
     return pairs
+
+
+def _own_name(exported: str) -> str:
+    """A parameter's name in its network; an exported detector sits in ``export.Maps``."""
+    return exported.removeprefix("network.")
 
 
 def main() -> None:

@@ -23,7 +23,11 @@ def strips(seed: int) -> np.ndarray:
 
 def test_the_checkpoint_of_a_shipped_reader_answers_as_it_does() -> None:
     network = PlateReaderNet().eval()
-    normalise(network, fold_back(READER, network), torch.from_numpy(strips(1)))
+    normalise(
+        network,
+        fold_back(READER, network, torch.from_numpy(strips(1))),
+        torch.from_numpy(strips(1)),
+    )
     with open_session(READER) as session, torch.no_grad():
         said = session.run({"plates": strips(2)})
         again = network(torch.from_numpy(strips(2)))
