@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     inference_tile: int | None = Field(default=None, ge=160, le=4096)
     """Search for plates in overlapping tiles of at most so many pixels a side too, for small
     plates in pictures of 1080p and 4K; costs one search per tile. Absent: no tiles."""
+    inference_face_model: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")
+    """Face detector of the catalogue, as ``menshen models list`` names it. Absent: yunet-n where it
+    was pulled, our own elsewhere; ``face-plate-detector`` asks for our own, which finds fewer
+    faces at half the cost."""
     second_factor: Literal["optional", "required"] = "optional"
     """``required``: police and administrators work only with one-time codes of their phone."""
     seal_key: SealKey | None = None

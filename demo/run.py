@@ -145,7 +145,9 @@ class Demo:
     def _missing_models(self) -> list[str]:
         settings = self.settings
         with VisionCore.open(
-            models_dir=settings.models_dir, mirror=settings.models_mirror
+            models_dir=settings.models_dir,
+            mirror=settings.models_mirror,
+            face_model=settings.inference_face_model,
         ) as vision:
             for model in vision.missing:
                 self.console.print(

@@ -36,6 +36,7 @@ from edge.watching.camera import CameraSpec
 from edge.watching.group import GroupLimits
 from edge.worker import WatchedCamera, Worker
 from models.core import VisionCore
+from models.loading import FACE_DETECTOR, OWN_FACE_DETECTOR
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -159,6 +160,8 @@ def _run_node(
             seen=show,
             limits=_limits(settings),
             sees_faces=faces,
+            # The thresholds of who is who were measured on its landmarks and no other's.
+            compares_faces=vision.face_model == FACE_DETECTOR,
         )
         _stop_on_signal(edge.stop)
         with _metrics(edge.report, metrics_port):
@@ -176,10 +179,18 @@ def _vision(settings: Settings, *, faces: bool) -> VisionCore:
         providers=[name.strip() for name in settings.inference_providers.split(",")],
         long_side=settings.inference_long_side,
         tile=settings.inference_tile,
+        face_model=settings.inference_face_model,
     )
     for missing in vision.missing:
         Console(stderr=True, highlight=False).print(
             f"[yellow]Without {missing.name}:[/] {missing.remedy}", soft_wrap=True
+        )
+    if vision.face_model == OWN_FACE_DETECTOR:
+        Console(stderr=True, highlight=False).print(
+            "[dim]Faces are found by Menshen's own detector, which needs no download. yunet-n "
+            "(menshen models pull yunet-n) finds more, and only with it members of a household "
+            "are recognised.[/]",
+            soft_wrap=True,
         )
     return vision
 

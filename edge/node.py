@@ -106,6 +106,7 @@ class EdgeNode:
     Args:
         seen: called with each event after it is durable, for somebody who watches.
         sees_faces: ``vision`` looks for faces too.
+        compares_faces: it finds landmarks as faces of a household are compared by.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class EdgeNode:
         seen: Callable[[Event], None],
         limits: GroupLimits | None = None,
         sees_faces: bool = True,
+        compares_faces: bool = True,
     ) -> None:
         self._zone = ZoneInfo(site.county.zone)
         cameras = watched_cameras(site, node, secrets)
@@ -181,7 +183,7 @@ class EdgeNode:
                 clock=clock,
                 limits=replace(limits or GroupLimits(), recordings=folder_of(folder)),
                 resources=lambda: self._resources(folder),
-                faces=self._household,
+                faces=self._household if compares_faces else None,
             )
             self._publisher = Publisher(
                 outbox=self._outbox,

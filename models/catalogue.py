@@ -39,7 +39,7 @@ class Entry(BaseModel):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")]
     task: Task
-    family: Literal["yunet", "scrfd"] | None = None
+    family: Literal["menshen", "yunet", "scrfd"] | None = None
     file: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
     title: str
     licence: str

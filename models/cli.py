@@ -24,8 +24,8 @@ from models.catalogue import (
     load_catalogue,
     sha256_of,
 )
-from models.core import INTEGER_TWINS, integer_is_of
 from models.fetch import pull as fetch
+from models.loading import INTEGER_TWINS, integer_is_of
 
 app = typer.Typer(no_args_is_help=True)
 

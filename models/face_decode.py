@@ -1,7 +1,8 @@
-"""Turns the raw outputs of YuNet and SCRFD into face boxes and landmarks, without loops."""
+"""Turns the raw outputs of face networks into boxes and landmarks, without loops."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 STRIDES: Final = (8, 16, 32)
-"""Input pixels per cell of the three output grids, of both networks."""
+"""Input pixels per cell of the three output grids, of all networks."""
+CHANNELS: Final = 15
+"""Of each cell of our own network: score (a logit), left, top, right, bottom, five landmarks."""
+SPAN: Final = 4.0
+"""It gives sides and landmarks as offsets from a cell's centre in units of so many strides."""
 SCRFD_ANCHORS: Final = 2
 """SCRFD predicts two faces per cell."""
 
@@ -49,6 +54,34 @@ NOTHING: Final = Candidates(
     np.zeros((0, 5, 2), np.float32),
     np.zeros(0, np.float32),
 )
+
+
+def decode_maps(outputs: Mapping[str, NDArray[np.float32]], threshold: float) -> Candidates:
+    """Faces scoring at least ``threshold`` in our own network's outputs.
+
+    Args:
+        outputs: ``face_8``, ``face_16`` and ``face_32``, float32 (n, 15, h, w).
+        threshold: lowest score, 0 to 1.
+    """
+    floor = math.log(threshold / (1.0 - threshold)) if 0.0 < threshold < 1.0 else -math.inf
+    owners, parts, grids = [], [], []
+    for stride in STRIDES:
+        level = outputs[f"face_{stride}"]
+        owner, y, x = (level[:, 0] >= floor).nonzero()
+        if len(owner) == 0:
+            continue
+        owners.append(owner)
+        parts.append(level[owner, :, y, x])
+        grids.append(np.array([x, y, np.ones_like(x)], np.float32) * stride)
+    if not owners:
+        return NOTHING
+    raw, grid = np.concatenate(parts), np.concatenate(grids, axis=1).T
+    centre, reach = grid[:, None, :2] + 0.5 * grid[:, 2:, None], SPAN * grid[:, 2:, None]
+    points = raw[:, 1:].reshape(-1, 7, 2) * reach + centre
+    low, high = points[:, 0], points[:, 1]
+    scores = 1.0 / (1.0 + np.exp(-np.clip(raw[:, 0], -60.0, 60.0)))
+    boxes = np.concatenate([low, np.maximum(high - low, np.float32(0))], axis=1)
+    return Candidates(np.concatenate(owners), boxes, points[:, 2:], scores.astype(np.float32))
 
 
 def decode_yunet(

@@ -1,9 +1,8 @@
-"""Finds faces with YuNet or SCRFD: pictures in, boxes, landmarks and quality out."""
+"""Finds faces with our own network, YuNet or SCRFD: pictures in, boxes and landmarks out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -11,14 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import UserError
-from models.face_decode import NOTHING, STRIDES, Candidates, decode_scrfd, decode_yunet, suppress
-from models.letterbox import Letterbox, Normalisation, Shrunk, batches, input_size, most_together
+from models.face_decode import (
+    CHANNELS,
+    NOTHING,
+    STRIDES,
+    Candidates,
+    decode_maps,
+    decode_scrfd,
+    decode_yunet,
+    suppress,
+)
+from models.letterbox import Normalisation, Shrunk
 from models.planes import Picture
 from models.quality import face_qualities
+from models.search import PixelSearch, PlaneSearch, Search, Seen
 from models.session import CPU, Session, Signature, open_session
 from models.types import FaceDetection
 
-Family = Literal["yunet", "scrfd"]
+Family = Literal["menshen", "yunet", "scrfd"]
 
 _YUNET: Final = Signature(
     {"input": (None, 3, None, None)},
@@ -28,38 +37,21 @@ _YUNET: Final = Signature(
         for stride in STRIDES
     },
 )
-_NORMALISATION: Final[dict[Family, Normalisation]] = {
-    "yunet": Normalisation(),
-    "scrfd": Normalisation(mean=127.5, scale=1 / 128, red_first=True),
-}
-_SAME: Final = np.ones(2, np.float32)
-"""The scale of a picture that was not shrunk before."""
-LARGEST_BATCH: Final = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """What the network says of one batch, not worked out yet.
-
-    Attributes:
-        places: of the batch's pictures, among all that were searched.
-        scales: float32 (2,) of each: its own pixels per pixel of the batch, in x and y.
-        width: of the batch, in pixels.
-        outputs: by name, in the file's order.
-    """
-
-    places: list[int]
-    scales: list[NDArray[np.float32]]
-    width: int
-    outputs: Mapping[str, NDArray[np.float32]]
+SIGNATURE: Final = Signature(
+    {"images": (None, None, None, 3)},
+    {f"face_{stride}": (None, CHANNELS, None, None) for stride in STRIDES},
+)
+"""Of our own network, which says more: its plate maps are ``models.plates.detector``'s."""
+_SIGNATURES: Final = {"menshen": SIGNATURE, "yunet": _YUNET}
+_SCRFD: Final = Normalisation(mean=127.5, scale=1 / 128, red_first=True)
 
 
 class FaceDetector:
     """A face detector that is ready to run. For one thread at a time.
 
     Args:
-        session: a YuNet or SCRFD network with five landmarks.
-        family: which of the two.
+        session: a network of ours, YuNet or SCRFD, with five landmarks.
+        family: which of the three.
         long_side: pixels that the longer side of a picture is shrunk to; ignored by a network
             with a fixed input.
         threshold: lowest score that counts as a face, 0 to 1.
@@ -83,12 +75,7 @@ class FaceDetector:
         self._family = family
         self._long_side = long_side
         self._overlap = overlap
-        self._input_name, shape = next(iter(session.input_shapes.items()))
-        self._fixed = (shape[2], shape[3]) if shape[2] and shape[3] else None
-        # A network exported for one picture takes one; SCRFD's outputs have no batch axis.
-        single = shape[0] is not None or family == "scrfd"
-        self._batch = 1 if single else batch
-        self._letterbox = Letterbox(_NORMALISATION[family])
+        self._search = _search_of(session, family, batch)
 
     @classmethod
     def open(
@@ -111,7 +98,7 @@ class FaceDetector:
             threads=threads,
             providers=providers,
             sha256=sha256,
-            signature=_YUNET if family == "yunet" else None,
+            signature=_SIGNATURES.get(family),
         )
         if family == "scrfd":
             _check_scrfd(session)
@@ -127,13 +114,11 @@ class FaceDetector:
 
     def locate(self, images: Sequence[Picture]) -> list[Candidates]:
         """Boxes, landmarks and scores of each picture in its own pixels, best first."""
-        sizes = [input_size(one.shape[0], one.shape[1], self._long_side) for one in images]
-        return self._located(self._run(images, sizes, [_SAME] * len(images)))
+        return self._located(self._search.pictures(images, self._long_side))
 
     def search(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
         """Run the network on pictures made small before, for ``detect_seen``."""
-        sizes = [one.size for one in shrunk]
-        return self._run([one.padded for one in shrunk], sizes, [one.scale for one in shrunk])
+        return self._search.shrunk(shrunk)
 
     def detect_seen(
         self, images: Sequence[Picture], seen: Sequence[Seen]
@@ -145,36 +130,30 @@ class FaceDetector:
         """Free the network."""
         self.session.close()
 
-    def _run(
-        self,
-        images: Sequence[Picture],
-        sizes: Sequence[tuple[int, int]],
-        scales: Sequence[NDArray[np.float32]],
-    ) -> list[Seen]:
-        seen = []
-        for size, places in batches([self._fixed or size for size in sizes], self._most):
-            pixels, factors = self._letterbox.fill([images[place] for place in places], size)
-            own = [scales[place] * factor for place, factor in zip(places, factors, strict=True)]
-            outputs = self.session.run({self._input_name: pixels})
-            seen.append(Seen(places, own, size[1], outputs))
-        return seen
-
     def _located(self, seen: Sequence[Seen]) -> list[Candidates]:
         found: dict[int, Candidates] = {}
         for batch in seen:
-            if self._family == "yunet":
-                raw = decode_yunet(batch.outputs, batch.width, self.threshold)
-            else:
-                raw = decode_scrfd(list(batch.outputs.values()), batch.width, self.threshold)
-            best = suppress(raw, self._overlap)
+            best = suppress(self._decode(batch), self._overlap)
             for index, (place, scale) in enumerate(zip(batch.places, batch.scales, strict=True)):
                 own = best if len(batch.places) == 1 else best.of_image(index)
                 found[place] = _enlarged(own, scale) if len(own.scores) else NOTHING
         return [found[place] for place in range(len(found))]
 
-    def _most(self, size: tuple[int, int]) -> int:
-        on_cpu = self.session.providers[0] == CPU
-        return self._batch or most_together(size, LARGEST_BATCH, on_cpu=on_cpu)
+    def _decode(self, batch: Seen) -> Candidates:
+        if self._family == "menshen":
+            return decode_maps(batch.outputs, self.threshold)
+        if self._family == "yunet":
+            return decode_yunet(batch.outputs, batch.width, self.threshold)
+        return decode_scrfd(list(batch.outputs.values()), batch.width, self.threshold)
+
+
+def _search_of(session: Session, family: Family, batch: int | None) -> Search:
+    if family == "menshen":
+        return PixelSearch(session)
+    # A network exported for one picture takes one; SCRFD's outputs have no batch axis.
+    single = next(iter(session.input_shapes.values()))[0] is not None or family == "scrfd"
+    normalisation = _SCRFD if family == "scrfd" else Normalisation()
+    return PlaneSearch(session, normalisation, batch=1 if single else batch)
 
 
 def _graded(image: Picture, found: Candidates) -> tuple[FaceDetection, ...]:

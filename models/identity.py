@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.catalogue import Store, entry_named
-from models.core import checked_file
 from models.embedding import FaceEmbedder
+from models.loading import checked_file
 from models.planes import Picture, part_of
 from models.session import CPU
 

@@ -23,9 +23,9 @@ from edge.household.examine import Faces
 from edge.household.recogniser import Recogniser
 from edge.household.vault import Vault
 from models.catalogue import Store, entry_named
-from models.core import FACE_DETECTOR, checked_file
 from models.faces import FaceDetector
 from models.identity import FaceIdentity
+from models.loading import FACE_DETECTOR, checked_file
 from models.planes import Picture
 
 _LOG = get_logger(__name__)

@@ -11,10 +11,11 @@ from models.letterbox import Shrunk
 from models.planes import Picture, PlanarFrame
 from models.plates.candidates import PlateDetection
 from models.plates.closer import closer, is_small
-from models.plates.detector import PlateDetector, Seen
+from models.plates.detector import PlateDetector
 from models.plates.reader import SECOND_LOOK, PlateReader
 from models.plates.reading import PlateRead
-from models.session import CPU
+from models.search import Seen
+from models.session import CPU, Session
 from models.types import Image, PlateSighting
 
 SURE: Final = 0.6
@@ -84,6 +85,10 @@ class PlatePipeline:
         pictures = [_in_colour(image) for image in images]
         per_pixel = [max(picture.shape[:2]) / self.detector.long_side for picture in pictures]
         return self._read(pictures, self.detector.detect(pictures), per_pixel)
+
+    def shares(self, session: Session) -> bool:
+        """Whether its detector runs that network; what it has seen then serves others too."""
+        return self.detector.session is session
 
     def search(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
         """Runs the detector's network on pictures made small before, for ``read_seen``."""

@@ -83,14 +83,18 @@ class PlateDetectorNet(nn.Module):
         strides. This is all that the exported network does: of thousands of cells a handful
         matter, and those are worked out after it.
         """
-        return self.answers(*self.trunk(images))
+        return self.answers(*self.trunk(self.first(images)))
 
-    def trunk(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features of strides 8, 16 and 32, (N, c, h, w), before they are merged."""
+    def first(self, images: Tensor) -> Tensor:
+        """Features of stride 4, (N, 32, h, w): edges and colours."""
         x = images.permute(0, 3, 1, 2).to(self.stem[0][0].weight.dtype)
         if self.input_scale != 1.0:
             x = x * self.input_scale
-        eight = self.eight(self.stem(x))
+        return self.stem(x)
+
+    def trunk(self, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of strides 8, 16 and 32, (N, c, h, w), before they are merged."""
+        eight = self.eight(first)
         sixteen = self.sixteen(eight)
         return eight, sixteen, self.thirtytwo(sixteen)
 

@@ -21,6 +21,8 @@ from models.training.schedule import save_checkpoint
 STRIPS: Final = 2048
 """Training strips over which the layers' means and spreads are taken."""
 AT_ONCE: Final = 128
+Folded = list[tuple[nn.Conv2d, nn.BatchNorm2d]]
+"""Convolutions, each with the normalisation that follows."""
 
 
 def recover(source: Path, target: Path, *, shared: Path | None, seed: int = 1) -> None:
@@ -46,9 +48,7 @@ def recover(source: Path, target: Path, *, shared: Path | None, seed: int = 1) -
     save_checkpoint(target, network=state, average=state, step=int(notes.get("steps", 0)))
 
 
-def normalise(
-    network: nn.Module, pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]], strips: Tensor
-) -> None:
+def normalise(network: nn.Module, pairs: Folded, strips: Tensor) -> None:
     """Sets each normalisation to its layer's mean and spread over ``strips``; answers stay.
 
     Args:
@@ -110,9 +110,7 @@ def in_order_of_run(network: nn.Module, example: Tensor) -> list[nn.Module]:
     return run
 
 
-def fold_back(
-    source: Path, network: nn.Module, example: Tensor
-) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+def fold_back(source: Path, network: nn.Module, example: Tensor) -> Folded:
     """Takes over an export's weights; gives the convolutions with their normalisations.
 
     Folded convolutions come in the order they are run. Each normalisation only adds the shift.

@@ -25,18 +25,23 @@ TARGET_CHANNELS: Final = 12
 """Per cell: label (1 plate, 0 none, -1 ignored), 8 corners, row label, plate height, weight."""
 
 
-def cell_centres() -> NDArray[np.float32]:
-    """Centres (A, 2) of all cells of a training picture, in the network's order."""
+def cell_centres(side: int = SIDE) -> NDArray[np.float32]:
+    """Centres (A, 2) of all cells of a square training picture, in the network's order."""
     grids = []
     for stride in STRIDES:
-        line = (np.arange(SIDE // stride, dtype=np.float32) + 0.5) * stride
+        line = (np.arange(side // stride, dtype=np.float32) + 0.5) * stride
         x, y = np.meshgrid(line, line)
         grids.append(np.stack([x.ravel(), y.ravel()], 1))
     return np.concatenate(grids)
 
 
+def cell_strides(side: int = SIDE) -> NDArray[np.float32]:
+    """The stride (A,) of each of those cells."""
+    return np.concatenate([np.full((side // s) ** 2, s, np.float32) for s in STRIDES])
+
+
 CENTRES: Final = cell_centres()
-CELL_STRIDES: Final = np.concatenate([np.full((SIDE // s) ** 2, s, np.float32) for s in STRIDES])
+CELL_STRIDES: Final = cell_strides()
 
 
 def targets(sample: DetectorSample) -> NDArray[np.float32]:

@@ -16,10 +16,11 @@ from rich.console import Console
 
 from config.errors import UserError
 from models.catalogue import WEIGHTS, Store, entry_named
-from models.core import VisionCore, checked_file
+from models.core import VisionCore
 from models.faces import FaceDetector
 from models.insightface_pack import InsightFaceDetector
 from models.letterbox import Shrinker
+from models.loading import checked_file
 from models.planes import PlanarFrame
 from models.plates.detector import PlateDetector
 from models.plates.grammar import PlateKind, PlateText, random_plate
@@ -29,7 +30,13 @@ from models.plates.rectify import rectify
 from models.plates.render import render_plate
 from models.session import Session, open_session
 from models.types import Image
-from tests.bench.places import MirrorOption, detector_file, model_store, reader_file
+from tests.bench.places import (
+    MirrorOption,
+    detector_file,
+    face_plate_file,
+    model_store,
+    reader_file,
+)
 from tests.bench.plain import plain_yunet
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
 from tests.bench.stopwatch import TimedSession, Watches, clocked, timed
@@ -319,31 +326,40 @@ def _core(store: Store, weights: Path, frame: Image, threads: int) -> list[Conte
     contenders = []
     planes = as_planes(frame)
     empty = as_planes(np.asarray(cv2.GaussianBlur(frame, (0, 0), 60), np.uint8))
-    for way, cameras, picture in (
+    ways = (
         ("Menshen, plates and faces", 1, frame),
         ("Menshen, plates and faces, 4 cameras", 4, frame),
         ("Menshen, plates and faces, from planes", 1, planes),
         ("Menshen, from planes, nothing to be seen", 1, empty),
-    ):
-        files = (detector_file(weights), reader_file(weights))
-        paths = (*files, checked_file(store, "yunet-n"))
-        (find, a), (read, b), (face, c) = (timed(_open(path, threads)) for path in paths)
-        core = VisionCore(
-            plates=PlatePipeline(PlateDetector(find), PlateReader(read)),
-            faces=FaceDetector(face),
-            shrinker=Shrinker(640),
-        )
-        contenders.append(
-            Contender(
-                "vision core",
-                way,
-                _input_text(640),
-                lambda core=core, batch=[picture] * cameras: core.analyse(batch),  # type: ignore[misc]
-                Watches(a, b, c),
-                pictures=cameras,
+    )
+    yunet = checked_file(store, "yunet-n")
+    for name, faces in (("vision core", yunet), ("vision core, one pass", None)):
+        for way, cameras, picture in ways:
+            core, watches = _vision(weights, faces, threads)
+            contenders.append(
+                Contender(
+                    name,
+                    way,
+                    _input_text(640),
+                    lambda core=core, batch=[picture] * cameras: core.analyse(batch),  # type: ignore[misc]
+                    watches,
+                    pictures=cameras,
+                )
             )
-        )
     return contenders
+
+
+def _vision(weights: Path, yunet: Path | None, threads: int) -> tuple[VisionCore, Watches]:
+    """A core with YuNet, or with our own network for faces and plates at once."""
+    finder = detector_file(weights) if yunet else face_plate_file(weights)
+    (find, a), (read, b) = (timed(_open(path, threads)) for path in (finder, reader_file(weights)))
+    face, c = timed(_open(yunet, threads)) if yunet else (find, None)
+    core = VisionCore(
+        plates=PlatePipeline(PlateDetector(find), PlateReader(read)),
+        faces=FaceDetector(face, family="yunet" if yunet else "menshen"),
+        shrinker=Shrinker(640),
+    )
+    return core, Watches(a, b) if c is None else Watches(a, b, c)
 
 
 def _open(path: Path, threads: int) -> Session:

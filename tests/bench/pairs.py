@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from config.errors import UserError
 from models.alignment import ARCFACE_112
 from models.catalogue import entry_named
-from models.core import checked_file
 from models.embedding import FaceEmbedder
 from models.images import load_image
+from models.loading import checked_file
 from tests.bench.places import MirrorOption, model_store
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
 from tests.bench.stopwatch import clocked

@@ -10,7 +10,7 @@ import typer
 
 from config.settings import load_settings
 from models.catalogue import Store
-from models.core import integer_is_of
+from models.loading import integer_is_of
 
 BESIDE: Final = Path(__file__).resolve().parents[3] / "shared" / "models"
 """Model files for development may lie beside the checkout."""
@@ -47,6 +47,11 @@ def detector_file(weights: Path, precision: Precision = Precision.AUTO) -> Path:
 def reader_file(weights: Path, precision: Precision = Precision.AUTO) -> Path:
     """The plate reader in ``weights``; ``auto`` is what an edge worker takes on a CPU."""
     return _variant(weights / "plate_reader.onnx", precision)
+
+
+def face_plate_file(weights: Path, precision: Precision = Precision.AUTO) -> Path:
+    """The detector of faces and plates, as ``detector_file``."""
+    return _variant(weights / "face_plate_detector.onnx", precision)
 
 
 def _variant(plain: Path, precision: Precision) -> Path:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from models.alignment import ARCFACE_112
 from models.catalogue import entry_named
-from models.core import checked_file
 from models.embedding import FaceEmbedder
 from models.images import load_image
+from models.loading import checked_file
 from models.quality import face_quality
 from models.types import Image
 from tests.bench.pairs import FAR, read_pairs

@@ -16,7 +16,7 @@ from models.catalogue import (
     load_catalogue,
     sha256_of,
 )
-from models.core import integer_is_of
+from models.loading import integer_is_of
 
 PERMITTED = {"Apache-2.0", "MIT"}
 

@@ -14,7 +14,7 @@ from models.planes import PlanarFrame
 
 
 def test_a_missing_face_model_stops_nothing_and_says_what_to_do(tmp_path: Path) -> None:
-    core = VisionCore.open(models_dir=tmp_path, want=frozenset({"faces"}))
+    core = VisionCore.open(models_dir=tmp_path, want=frozenset({"faces"}), face_model="yunet-n")
     (missing,) = core.missing
     assert missing.name == "yunet-n"
     assert "menshen models pull yunet-n" in missing.remedy

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.face_decode import STRIDES, Candidates, decode_scrfd, decode_yunet, suppress
+from models.face_decode import (
+    CHANNELS,
+    SPAN,
+    STRIDES,
+    Candidates,
+    decode_maps,
+    decode_scrfd,
+    decode_yunet,
+    suppress,
+)
 
 HEIGHT, WIDTH = 64, 96
 
@@ -67,6 +76,40 @@ def test_yunet_against_a_loop(seed: int, batch: int, threshold: float) -> None:
     assert len(found) == len(expected)
     if expected:
         np.testing.assert_allclose(found, sorted(expected), rtol=1e-4, atol=1e-3)
+
+
+def own_outputs(seed: int, batch: int) -> dict[str, NDArray[np.float32]]:
+    random = np.random.default_rng(seed)
+    return {
+        f"face_{stride}": random.normal(
+            0, 1.5, (batch, CHANNELS, HEIGHT // stride, WIDTH // stride)
+        ).astype(np.float32)
+        for stride in STRIDES
+    }
+
+
+@given(
+    seed=st.integers(0, 10_000), batch=st.integers(1, 3), threshold=st.sampled_from([0.3, 0.7, 0.9])
+)
+@settings(max_examples=20, deadline=None)
+def test_our_own_maps_against_a_loop(seed: int, batch: int, threshold: float) -> None:
+    outputs = own_outputs(seed, batch)
+    expected = []
+    for stride in STRIDES:
+        level = outputs[f"face_{stride}"].astype(float)
+        for image, row, column in np.ndindex(batch, *level.shape[2:]):
+            score, *raw = level[image, :, row, column].tolist()
+            if score < math.log(threshold / (1 - threshold)):
+                continue
+            centre = ((column + 0.5) * stride, (row + 0.5) * stride)
+            told = [value * SPAN * stride + centre[i % 2] for i, value in enumerate(raw)]
+            left, top, right, bottom = told[:4]
+            box = (left, top, max(right - left, 0.0), max(bottom - top, 0.0))
+            expected.append((image, 1 / (1 + math.exp(-score)), *box, *told[4:]))
+    found = rows(decode_maps(outputs, threshold))
+    assert len(found) == len(expected)
+    for one, other in zip(found, sorted(expected), strict=True):
+        assert one == pytest.approx(other, abs=1e-3)
 
 
 def test_scrfd_takes_two_anchors_per_cell() -> None:

@@ -53,6 +53,7 @@ def hat(folder: Path, **changes: Any) -> None:
         "weights": np.eye(3).tolist(),
         "offsets": [[0, 1, 0]] * 3,
         "deleteVerts": [0, 0, 1, 0, 0, 0, 0, 0],
+        "license": {"license": "CC BY 4.0", "author": "Somebody"},
     }
     write(
         folder / "data/proxies/clothes/hat/hat.json",
@@ -91,6 +92,31 @@ def test_what_is_worn_follows_the_body_and_hides_what_is_under_it(folder: Path) 
     body = assets.rest.copy()
     body[:, 0] += 3
     assert np.allclose(worn.fitted(body), body[:3] + (0, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("licence", "author", "free"),
+    [
+        ("CC0", "", True),
+        ("CC BY 3.0", "somebody", True),
+        ("AGPL3 (see also ...)", "Manuel Bastioni, Jonas Hauquier", True),
+        ("AGPL3 (see also ...)", "somebody", False),
+        ("AGPL3 (see also ...)", "somebody, Manuel Bastioni", False),
+        ("", "", False),
+    ],
+)
+def test_only_what_may_be_drawn_is_worn(
+    folder: Path, licence: str, author: str, free: bool
+) -> None:
+    hat(folder, license={"license": licence, "author": author})
+    if free:
+        assert len(Assets(folder).wear("clothes")) == 1
+    else:
+        with pytest.raises(UserError, match="clothes"):
+            Assets(folder).wear("clothes")
+    hat(folder, license=None)
+    with pytest.raises(UserError, match="clothes"):
+        Assets(folder).wear("clothes")
 
 
 @pytest.mark.parametrize("spoilt", ["", "{", "[]", '{"vertices": [1, 2]}'])

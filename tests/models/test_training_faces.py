@@ -16,9 +16,15 @@ from models.session import open_session  # noqa: E402
 from models.training.export import export_faces  # noqa: E402
 from models.training.faces import net  # noqa: E402
 from models.training.faces.data import SIDE, FaceSample  # noqa: E402
-from models.training.faces.train import loss_of, overlap, targets, with_trunk  # noqa: E402
+from models.training.faces.train import (  # noqa: E402
+    CELL_STRIDES,
+    CENTRES,
+    beside,
+    loss_of,
+    overlap,
+    targets,
+)
 from models.training.schedule import save_checkpoint  # noqa: E402
-from models.training.train_detector import CELL_STRIDES, CENTRES  # noqa: E402
 
 PLATES = WEIGHTS / "plate_detector.onnx"
 MARKS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
@@ -81,14 +87,29 @@ def test_boxes_apart_overlap_less_than_nothing() -> None:
     assert float(overlap(one, one + 100)) < 0
 
 
+def test_its_deeper_layers_start_where_those_of_the_plates_are() -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (8, 64, 64, 3), np.uint8)
+    network = beside(PLATES, torch.from_numpy(noise)).eval()
+    with torch.no_grad():
+        first = network.plates.first(torch.from_numpy(noise))
+        eight, sixteen, _ = network.plates.trunk(first)
+        assert torch.allclose(network.eight(first), eight, atol=1e-3)
+        assert torch.allclose(network.sixteen(eight), sixteen, atol=1e-3)
+    learning = {name for name, one in network.named_parameters() if one.requires_grad}
+    assert not any(name.startswith("plates.") for name in learning)
+    assert any(name.startswith("eight.") for name in learning)
+
+
 def test_training_and_use_agree_on_units_and_the_plates_stay_the_same(tmp_path: Path) -> None:
     assert net.SPAN == SPAN
-    network = with_trunk(PLATES, fixed=True)
+    noise = np.random.default_rng(5).integers(0, 256, (8, 64, 64, 3), np.uint8)
+    network = beside(PLATES, torch.from_numpy(noise))
     with torch.no_grad():
         for answer in network.faces.answers:
             answer.out.weight.normal_(0, 0.3)
     network.train()
-    assert not network.plates.stem.training, "a trunk that is fixed keeps its means"
+    assert not network.plates.stem.training, "what is fixed keeps its means"
+    assert network.eight.training
     network.eval()
     save_checkpoint(tmp_path / "faces.pt", average=network.state_dict(), step=3)
     export_faces(tmp_path / "faces.pt", tmp_path / "faces.onnx")

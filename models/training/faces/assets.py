@@ -19,6 +19,10 @@ Indices = NDArray[np.int32]
 
 BODY: Final = 0
 """Material of the faces that are skin; the others are helpers that carry clothes and eyes."""
+OWN_AUTHORS: Final = ("manuel bastioni", "jonas hauquier", "thomas larsson")
+"""Who made the clothes and hair that MakeHuman itself ships, which are CC0 (its LICENSE.md, C)."""
+FREE: Final = ("CC0", "CC BY", "CCBY")
+"""How licences of others begin under which a thing may be drawn; CC BY is named in the card."""
 _UNIT: Final = 1e-3
 """Length of one step in the file of shapes, in the mesh's own decimetres."""
 _NOT_SUCH_A_FILE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -133,11 +137,16 @@ class Assets:
         return tuple(found)
 
     def wear(self, kind: str) -> tuple[Wear, ...]:
-        """All that there is of ``hair``, ``clothes``, ``eyes``, ``eyebrows``, ``teeth``."""
+        """What may be used of ``hair``, ``clothes``, ``eyes``, ``eyebrows``, ``teeth``.
+
+        Others' contributions to the package have licences of their own: AGPL ones stay out.
+        """
         files = sorted((self._data / "proxies" / kind).glob("*/*.json"))
-        if not files:
+        read = [(file, _read_json(file)) for file in files]
+        worn = tuple(_wear(file, told) for file, told in read if is_free(told))
+        if not worn:
             raise _absent(self._data / "proxies" / kind)
-        return tuple(_wear(file) for file in files)
+        return worn
 
 
 def picture(path: Path, side: int = 512) -> NDArray[np.uint8]:
@@ -185,8 +194,18 @@ def _surface(quads: Indices, uv: Floats) -> Surface:
     return Surface(triangles, unique[:, 0].astype(np.int32), unique[:, 1:].astype(np.float32))
 
 
-def _wear(file: Path) -> Wear:
-    told = _read_json(file)
+def is_free(told: Any) -> bool:
+    """Whether a thing's own words say that it may be drawn; what says nothing may not."""
+    try:
+        licence = told["metadata"]["license"]
+        authors = [name.strip().lower() for name in licence["author"].split(",") if name.strip()]
+        own = bool(authors) and all(name in OWN_AUTHORS for name in authors)
+        return own or str(licence["license"]).startswith(FREE)
+    except _NOT_SUCH_A_FILE:
+        return False
+
+
+def _wear(file: Path, told: Any) -> Wear:
     try:
         about = told["metadata"]
         quads, uvs, _ = _faces(told["faces"])

@@ -1,4 +1,4 @@
-"""The face head on the plate detector's trunk: one pass over a picture for faces and plates."""
+"""Faces beside the plate detector, from its first layers: one pass over a picture for both."""
 
 from __future__ import annotations
 
@@ -32,10 +32,7 @@ class Answer(nn.Module):
 
 
 class FaceHead(nn.Module):
-    """Faces from the trunk's maps of strides 8, 16 and 32 before they are merged.
-
-    It has layers of its own on each stride: what tells plates apart is not what tells faces apart.
-    """
+    """Faces from features of strides 8, 16 and 32."""
 
     def __init__(self, trunk: tuple[int, int, int], own: tuple[int, int, int]) -> None:
         super().__init__()
@@ -61,26 +58,36 @@ class FaceHead(nn.Module):
 
 
 class FacePlateNet(nn.Module):
-    """The plate detector, untouched, with a face head on it.
+    """The plate detector, untouched, and beside its deeper layers some of its own for faces.
+
+    Both begin with the same features of stride 4, which cost most. From there on faces need
+    others than plates: on the plates' own a head learns, but finds less and frames it worse.
 
     Args:
-        plates: a trained detector.
-        fixed: whether it stays as it is, so that its plates are the same to the last bit.
+        plates: a trained detector; it stays as it is, so its plates are the same.
+        like: a detector that answers alike, with normalisations that can go on learning: where
+            the deeper layers for faces start. Fresh ones without.
     """
 
-    def __init__(self, plates: PlateDetectorNet, *, fixed: bool = True) -> None:
+    def __init__(self, plates: PlateDetectorNet, like: PlateDetectorNet | None = None) -> None:
         super().__init__()
-        self.plates, self._fixed = plates, fixed
-        if fixed:
-            plates.requires_grad_(False)
-        self.faces = FaceHead((48, 64, 96), (48, 64, 96))
+        self.plates = plates.requires_grad_(False)
+        own = like or PlateDetectorNet()
+        self.eight, self.sixteen, self.thirtytwo = own.eight, own.sixteen, own.thirtytwo
+        self.faces = FaceHead((48, 64, 96), (32, 48, 64))
 
     def train(self, mode: bool = True) -> FacePlateNet:
-        """As any module's; a fixed trunk keeps its means and spreads."""
+        """As any module's; the plate detector keeps its means and spreads."""
         super().train(mode)
-        if self._fixed:
-            self.plates.eval()
+        self.plates.eval()
         return self
+
+    def face_maps(self, first: Tensor) -> list[Tensor]:
+        """Face maps of strides 8, 16 and 32, (N, 15, h, w), of features of stride 4."""
+        eight = self.eight(first)
+        sixteen = self.sixteen(eight)
+        found: list[Tensor] = self.faces(eight, sixteen, self.thirtytwo(sixteen))
+        return found
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
         """Plate maps and face maps of strides 8, 16 and 32, (N, 10 and 15, h, w).
@@ -88,18 +95,15 @@ class FacePlateNet(nn.Module):
         Args:
             images: uint8 (N, H, W, 3) BGR, H and W multiples of 32.
         """
-        trunk = self.plates.trunk(images)
-        return (*self.plates.answers(*trunk), *self.faces(*trunk))
+        first = self.plates.first(images)
+        return (*self.plates.answers(*self.plates.trunk(first)), *self.face_maps(first))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of A cells: score logits (N, A), sides (N, A, 4) and landmarks (N, A, 10) in pixels."""
-        if self._fixed:
-            with torch.no_grad():
-                trunk = self.plates.trunk(images)
-        else:
-            trunk = self.plates.trunk(images)
+        with torch.no_grad():
+            first = self.plates.first(images)
         scores, sides, marks = [], [], []
-        for level, stride in zip(self.faces(*trunk), STRIDES, strict=True):
+        for level, stride in zip(self.face_maps(first), STRIDES, strict=True):
             out = level.permute(0, 2, 3, 1).float()
             centres = _centres(out, stride)
             reach = SPAN * stride

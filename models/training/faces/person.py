@@ -24,45 +24,14 @@ NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT = 5054, 369, 7129
 """Vertices of the mesh; right and left are the person's own."""
 CHIN, HAIRLINE, EAR = 6.18, 8.05, 0.45
 """Bounds of what counts as the face on the neutral mesh: heights, and the depth of the ears."""
-BEARDS: Final = frozenset({"Full_beard", "Moustache"})
 HATS: Final = frozenset({"fedora", "fedora_cocked", "pith_helmet", "Fishing_Hat_01"})
 GLASSES: Final = "glasses"
-NOT_WORN: Final = frozenset(
-    [
-        "armsleeve_fishnet_medium",
-        "armsleeve_white_s",
-        "Harvey_MadScientistGlovesV1",
-        "Harvey_PantsBootsV1",
-        "JeansSkirt",
-        "ShortJeans",
-        "Tightjeans",
-        "WinterBoots",
-        "miniskirt",
-        "shoes01",
-        "shoes02",
-        "shoes03",
-        "shoes04",
-        "shoes05",
-        "shoes06",
-        "toenail",
-        "female_panties_01",
-        "frenchbra",
-        "transparent_bra",
-        "bandbikinislip",
-        "bandbikinibra",
-        "bandeau_bra",
-        "BrazBikiniBra",
-        "BrazBikiniSlip",
-        "F_Bikini_01",
-        "String3",
-        "Teddy",
-        "Babydoll",
-        "Rucksack1",
-        "HarveyCapeV1",
-        "F_One-piece_Swimsuit_01",
-    ]
+NOT_WORN: Final = (
+    *("armsleeve", "female_panties", "toenail", "transparent", "frenchbra", "bandbikini"),
+    *("BrazBikini", "F_Bikini", "F_One-piece", "String", "Teddy", "Babydoll"),
+    *("JeansSkirt", "ShortJeans", "Tightjeans", "miniskirt", "shoes", "WinterBoots"),
 )
-"""What does not show above the chest, or is not worn in the street."""
+"""How names begin of what does not show above the chest, or is not worn in the street."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,13 +77,11 @@ class People:
         self._assets = assets
         self._skin = assets.skin(CHEST)
         self._skins = assets.skins()
-        hair = assets.wear("hair")
-        self._hair = tuple(one for one in hair if one.name not in BEARDS)
-        self._beards = tuple(one for one in hair if one.name in BEARDS)
+        self._hair = assets.wear("hair")
         clothes = {one.name: one for one in assets.wear("clothes")}
         self._hats = tuple(clothes.pop(name) for name in sorted(HATS) if name in clothes)
         self._glasses = clothes.pop(GLASSES)
-        self._clothes = tuple(one for name, one in clothes.items() if name not in NOT_WORN)
+        self._clothes = tuple(one for name, one in clothes.items() if not name.startswith(NOT_WORN))
         self._brows = assets.wear("eyebrows")
         self._lashes = assets.wear("eyelashes")
         self._eyes = next(one for one in assets.wear("eyes") if one.name == "HighPolyEyes")
@@ -186,8 +153,6 @@ class People:
             short = [one for one in self._hair if one.name.startswith("short")]
             hair = short if hat or (male and rng.random() < 0.85) else self._hair
             parts.append(_worn(_one(hair, rng), body, rng, tint=colour, shine=0.3, thin=True))
-        if male and age != "child" and rng.random() < 0.15:
-            parts.append(_worn(_one(self._beards, rng), body, rng, tint=colour, thin=True))
         if rng.random() < 0.22:
             parts.append(_worn(self._glasses, body, rng, tint=_dye(rng), shine=0.9, thin=True))
         hidden: list[Indices] = []

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.training.detector_net import PlateDetectorNet
-from models.training.faces.data import FaceData, FaceSample
+from models.training.faces.data import SIDE, FaceData, FaceSample
 from models.training.faces.net import FacePlateNet
-from models.training.recover import fold_back
+from models.training.recover import Folded, fold_back, normalise
 from models.training.replay import Batch, Sample
 from models.training.run import Run, Task
 from models.training.schedule import run_options
-from models.training.train_detector import CELL_STRIDES, CENTRES
+from models.training.train_detector import cell_centres, cell_strides
 
+CENTRES: Final = cell_centres(SIDE)
+CELL_STRIDES: Final = cell_strides(SIDE)
 SIZES: Final = {8.0: (0.0, 40.0), 16.0: (28.0, 100.0), 32.0: (72.0, 1e9)}
 """Sides of faces (root of their area, pixels) that each stride answers for; they overlap."""
+SCALED_BY: Final = 64
+"""Training pictures by which layers taken over are scaled."""
 TARGET_CHANNELS: Final = 17
 """Per cell: label (1 face, 0 none, -1 ignored), 4 sides, 10 landmarks, size, weight."""
 
@@ -110,22 +116,30 @@ def loss_of(outputs: tuple[Tensor, Tensor, Tensor], wanted: Tensor) -> tuple[Ten
 def judge(network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[float, float, float]]:
     """The loss, and its parts to report."""
     pictures, wanted = batch
-    with torch.autocast(pictures.device.type, torch.bfloat16):
-        outputs = network(pictures)
+    outputs = network(pictures)
     score, box, mark = loss_of(outputs, wanted)
     return score + 2.0 * box + 3.0 * mark, (score.item(), box.item(), mark.item())
 
 
-def with_trunk(plates: Path, *, fixed: bool) -> FacePlateNet:
-    """A network with a fresh head on a shipped plate detector.
+def beside(plates: Path, pictures: Tensor) -> FacePlateNet:
+    """A network for faces beside a shipped plate detector, with fresh answers.
+
+    Args:
+        plates: a float detector written by ``models.training.export``.
+        pictures: uint8 (N, 320, 320, 3) of training, by which its layers for faces are scaled.
 
     Raises:
-        ValueError: the file is not one.
+        ValueError: the file is no such detector.
     """
+    fixed, like = (_shipped(plates) for _ in range(2))
+    normalise(*like, pictures)
+    return FacePlateNet(fixed[0], like[0])
+
+
+def _shipped(plates: Path) -> tuple[PlateDetectorNet, Folded]:
     detector = PlateDetectorNet().eval()
     detector.input_scale = 1.0
-    fold_back(plates, detector, torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
-    return FacePlateNet(detector, fixed=fixed)
+    return detector, fold_back(plates, detector, torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
 
 
 def main() -> None:
@@ -133,11 +147,15 @@ def main() -> None:
     parser = run_options(__doc__, steps=12000, batch=16, fresh=0.5)
     parser.add_argument("--portraits", type=Path, required=True)
     parser.add_argument("--plates", type=Path, required=True, help="the float plate detector")
-    parser.add_argument("--free", action="store_true", help="let the trunk learn as well")
     options = parser.parse_args()
+    # The process that draws samples is a fork: it would wait forever for threads made here.
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    first = itertools.islice(FaceData(options.portraits, options.shared).stream(0), SCALED_BY)
+    pictures = torch.from_numpy(np.stack([sample.picture for sample in first]))
     task = Task(
         name="faces",
-        network=with_trunk(options.plates, fixed=not options.free),
+        network=beside(options.plates, pictures),
         samples=partial(samples, options.portraits, options.shared),
         ring=24,
         judge=judge,

@@ -17,9 +17,9 @@ from edge.household.book import TemplateBook
 from edge.household.enrolling import Enroller
 from edge.household.examine import shortcoming
 from models.catalogue import Store, entry_named
-from models.core import FACE_DETECTOR, checked_file
 from models.faces import FaceDetector
 from models.identity import SAME_PERSON, FaceIdentity
+from models.loading import FACE_DETECTOR, checked_file
 from models.quality import FaceQuality
 from tests.edge.household.test_book import order, vault_of
 

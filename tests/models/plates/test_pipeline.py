@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from models.plates.candidates import PlateDetection
-from models.plates.detector import Seen
 from models.plates.grammar import PlateColour, choose_kind
 from models.plates.pipeline import PlatePipeline, is_plate
 from models.plates.reading import PlateRead
+from models.search import Seen
 
 
 def candidate(score: float) -> PlateDetection:
@@ -78,6 +78,6 @@ def test_a_plate_in_a_part_is_small_if_it_was_small_where_it_was_searched(
     scale: float, again: int
 ) -> None:
     found: Any = _Found()
-    seen = Seen([0], [np.array([scale, scale], np.float32)], {})
+    seen = Seen([0], [np.array([scale, scale], np.float32)], 640, {})
     PlatePipeline(found, found).read_seen([np.zeros((400, 800, 3), np.uint8)], [seen])
     assert found.again == again
