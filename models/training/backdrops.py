@@ -18,8 +18,12 @@ Picture = NDArray[np.uint8]
 _WORDS: Final = "停车场出口入口禁止通行小心慢行注意安全超市烟酒便民服务电话营业中国移动联通招租热线"
 
 
-def library_pictures() -> list[Picture]:
-    """The photographs that come with scikit-image's wheel, uint8 BGR; none if it is absent."""
+def library_pictures(*, without: frozenset[str] = frozenset()) -> list[Picture]:
+    """The photographs that come with scikit-image's wheel, uint8 BGR; none if it is absent.
+
+    Args:
+        without: names, less their ending, of those to leave out.
+    """
     try:
         import skimage
     except ImportError:
@@ -27,6 +31,8 @@ def library_pictures() -> list[Picture]:
     folder = Path(skimage.__file__).parent / "data"
     pictures = []
     for path in sorted(folder.glob("*")):
+        if path.stem in without:
+            continue
         if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".gif"):
             decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
             if decoded is not None and min(decoded.shape[:2]) >= 100:

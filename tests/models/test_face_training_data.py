@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 
+from models.training.backdrops import library_pictures
 from models.training.faces.data import (
     LABEL,
     LABELS,
@@ -94,3 +96,14 @@ def test_what_reaches_over_the_edge_is_cut_there(corner: tuple[int, int]) -> Non
     expected = np.full((SIDE, SIDE, 3), 7, np.uint8)
     expected[max(top, 0) : max(top + 50, 0), max(left, 0) : max(left + 40, 0)] = (0, 0, 255)
     assert np.array_equal(canvas, expected)
+
+
+def test_nobody_without_a_label_is_in_the_backgrounds(tmp_path: Path) -> None:
+    (portrait,) = (
+        picture
+        for picture in library_pictures()
+        if np.array_equal(picture[..., ::-1], skimage.data.astronaut())
+    )
+    data = FaceData(portraits(tmp_path), None)
+    assert len(data._places) > 10
+    assert not any(np.array_equal(place, portrait) for place in data._places)

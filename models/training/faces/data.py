@@ -26,6 +26,8 @@ SIDEWAYS, BEHIND = 1.6, 1.9
 """Turn of a head in radians from which a face is not asked for, and from which there is none."""
 COVERED: Final = 0.5
 """Share of a face behind others above which it is not asked for."""
+WITH_PEOPLE: Final = frozenset({"astronaut", "camera", "no_time_for_that_tiny"})
+"""Photographs of the library that show people, whom no label would tell."""
 RECOGNISABLE: Final = 20.0
 """Height of a head in pixels from which it shows whether it has a face."""
 OTHER_SIDE: Final = np.array([1, 0, 2, 4, 3])
@@ -74,7 +76,7 @@ class FaceData:
         self._pixels = np.load(portraits / PIXELS, mmap_mode="r")
         self._labels = np.load(portraits / LABELS)
         scenes = _scenes(shared / "plate_scenes") if shared else []
-        self._places = backdrops.library_pictures() + scenes
+        self._places = backdrops.library_pictures(without=WITH_PEOPLE) + scenes
 
     def stream(self, seed: int) -> Iterator[FaceSample]:
         """Endless samples of one seed."""
