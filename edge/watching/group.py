@@ -116,8 +116,9 @@ class CameraGroup:
             self.live(live_ours)
         assert process.pid is not None
         assert ring.bell is not None
-        for shared in (ring.fd, ring.bell):
-            reduction.send_handle(ours, shared, process.pid)
+        with suppress(OSError):  # a child that has died already is replaced as any that dies
+            for shared in (ring.fd, ring.bell):
+                reduction.send_handle(ours, shared, process.pid)
         self._process, self._pipe, self._ring = process, ours, ring
         self._started_s = self._alive_s = self._clock.monotonic()
         self._patience.restarted(self._started_s)

@@ -97,6 +97,7 @@ def test_a_late_answer_is_told_who_was_first(somebody, running):
     late = somebody(WALL)
     late.page.route("**/live?*", lambda route: route.abort())
     page = late.log_in("police-desk")
+    page.wait_for_selector('#link[data-link="lost"]')  # set by the script, which is there then
     head = running.county.viewer("wang-fang")
     running.county.service.acknowledge(head, alert.id, version=None)
     card(page, alert.id).get_by_role("button").click()

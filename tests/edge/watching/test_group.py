@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from config.clock import SystemClock
+from edge.watching import group as group_module
 from edge.watching.camera import CameraSpec
 from edge.watching.group import CameraGroup, GroupLimits
 from tests.edge.cameras import LOGIN, PASSWORD, GstCamera, until
@@ -82,6 +84,32 @@ def test_a_killed_or_frozen_child_is_replaced_and_the_other_group_is_untouched(
     assert first.pid is None
 
 
+def test_a_child_that_dies_before_it_was_given_its_memory_is_replaced(
+    camera: GstCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What that child leaves is a broken pipe, which must not end the whole node."""
+    died: list[int] = []
+    give = group_module.reduction.send_handle
+
+    def to_the_dead(pipe: Connection, handle: int, pid: int) -> None:
+        if not died:
+            died.append(pid)
+            os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        give(pipe, handle, pid)
+
+    monkeypatch.setattr(group_module.reduction, "send_handle", to_the_dead)
+    watched = group("first", camera)
+    watched.start()
+    try:
+        assert watched.pid == died[0]
+        until(lambda: drain(watched) > 0)
+        assert watched.restarts == 1
+        assert watched.pid != died[0]
+    finally:
+        watched.stop()
+
+
 def test_the_stream_comes_back_after_the_cameras_power_was_cut(camera: GstCamera) -> None:
     watched = group("gate", camera)
     states: list[bool] = []
@@ -108,6 +136,7 @@ def test_the_stream_comes_back_after_the_cameras_power_was_cut(camera: GstCamera
 ORPHAN = """
 import sys, time
 from config.clock import SystemClock
+from edge.watching import group as group_module
 from edge.watching.camera import CameraSpec
 from edge.watching.group import CameraGroup, GroupLimits
 
