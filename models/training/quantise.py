@@ -27,7 +27,6 @@ from models.letterbox import input_size
 from models.loading import SOURCE_KEY
 from models.plates.rectify import rectify
 from models.session import open_session
-from models.training.faces.data import FaceData
 from models.types import Image
 
 STRIPS_AT_ONCE = 8
@@ -52,9 +51,7 @@ class Pictures(CalibrationDataReader):
         self._left = iter(self._inputs)
 
 
-def quantise(
-    source: Path, target: Path, *, shared: Path, count: int = 200, portraits: Path | None = None
-) -> None:
+def quantise(source: Path, target: Path, *, shared: Path, count: int = 200) -> None:
     """Write the int8 variant of a detector or reader, calibrated on training pictures.
 
     Activations are unsigned, weights signed and per channel. The last convolutions before the
@@ -66,14 +63,10 @@ def quantise(
         target: file to write.
         shared: folder with ``train/plate_scenes`` and ``train/plate_crops``; never evaluation.
         count: pictures to calibrate with.
-        portraits: folder of drawn people, for a detector of faces: every second picture is then
-            one of them.
     """
     with open_session(source) as session:
         (name,) = session.input_shapes
     pictures = _scenes(shared) if name == "images" else _strips(shared)
-    if portraits is not None:
-        pictures = _in_turn(pictures, _people(portraits, shared))
     inputs = list(itertools.islice(pictures, count))
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.onnx"
@@ -160,18 +153,6 @@ def _scenes(shared: Path) -> Iterator[NDArray[np.uint8]]:
         yield canvas
 
 
-def _people(portraits: Path, shared: Path) -> Iterator[NDArray[np.uint8]]:
-    for sample in FaceData(portraits, shared / "train").stream(0):
-        yield sample.picture[None]
-
-
-def _in_turn(
-    one: Iterator[NDArray[np.uint8]], other: Iterator[NDArray[np.uint8]]
-) -> Iterator[NDArray[np.uint8]]:
-    for pair in zip(one, other, strict=False):
-        yield from pair
-
-
 def _strips(shared: Path) -> Iterator[NDArray[np.uint8]]:
     strips = []
     for path in _files(shared / "train" / "plate_crops"):
@@ -204,15 +185,8 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--portraits", type=Path, help="drawn people, for a detector of faces")
     asked = parser.parse_args()
-    quantise(
-        asked.source,
-        asked.target,
-        shared=asked.shared,
-        count=asked.count,
-        portraits=asked.portraits,
-    )
+    quantise(asked.source, asked.target, shared=asked.shared, count=asked.count)
 
 
 if __name__ == "__main__":
