@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     inference_face_model: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")
     """Face detector of the catalogue, as ``menshen models list`` names it. Absent: yunet-n where it
     was pulled, our own elsewhere; ``face-plate-detector`` asks for our own, which finds fewer
-    faces at half the cost."""
+    faces at three quarters of the cost of a picture."""
     second_factor: Literal["optional", "required"] = "optional"
     """``required``: police and administrators work only with one-time codes of their phone."""
     seal_key: SealKey | None = None

@@ -11,7 +11,7 @@ from typing import Final, Self, TypeVar
 
 from config.errors import UserError
 from config.logs import get_logger
-from models.catalogue import State, Store, entry_named
+from models.catalogue import Store, entry_named
 from models.faces import FaceDetector
 from models.images import check_image, check_size
 from models.letterbox import Shrinker
@@ -175,7 +175,7 @@ def _face_models(store: Store, asked: str | None) -> tuple[str, ...]:
     """Names of face detectors to try, in this order."""
     if asked is not None:
         return (asked,)
-    pulled = store.state(entry_named(FACE_DETECTOR))[0] is not State.MISSING
+    pulled = store.find(entry_named(FACE_DETECTOR)) is not None
     return (FACE_DETECTOR, OWN_FACE_DETECTOR) if pulled else (OWN_FACE_DETECTOR,)
 
 

@@ -53,10 +53,10 @@ class Loader:
     """
 
     store: Store
-    threads: int
-    providers: Sequence[str]
-    long_side: int
-    tile: int | None
+    threads: int = 1
+    providers: Sequence[str] = (CPU,)
+    long_side: int = 640
+    tile: int | None = None
 
     def plates(self) -> PlatePipeline:
         """Detector and reader."""
@@ -75,7 +75,7 @@ class Loader:
             family=family,
             sha256=entry.sha256,
             long_side=self.long_side,
-            threshold=entry.threshold if entry.threshold is not None else _FACE_THRESHOLD,
+            threshold=_threshold(entry),
             **self._options,
         )
 
@@ -102,9 +102,8 @@ class Loader:
         return PlatePipeline(detector, PlateReader(self._bundled(PLATE_READER, READER_SIGNATURE)))
 
     def _own_faces(self, entry: Entry, session: Session) -> FaceDetector:
-        threshold = entry.threshold if entry.threshold is not None else _FACE_THRESHOLD
         return FaceDetector(
-            session, family="menshen", long_side=self.long_side, threshold=threshold
+            session, family="menshen", long_side=self.long_side, threshold=_threshold(entry)
         )
 
     def _bundled(self, name: str, signature: Signature) -> Session:
@@ -133,6 +132,10 @@ class Loader:
         elif state is State.WRONG:
             _log.warning("integer network is not the catalogue's, not used", model=name)
         return plain or opened(name)
+
+
+def _threshold(entry: Entry) -> float:
+    return entry.threshold if entry.threshold is not None else _FACE_THRESHOLD
 
 
 def family_of(entry: Entry) -> Family:

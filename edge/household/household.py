@@ -22,10 +22,9 @@ from edge.household.enrolling import Enroller
 from edge.household.examine import Faces
 from edge.household.recogniser import Recogniser
 from edge.household.vault import Vault
-from models.catalogue import Store, entry_named
-from models.faces import FaceDetector
+from models.catalogue import Store
 from models.identity import FaceIdentity
-from models.loading import FACE_DETECTOR, checked_file
+from models.loading import FACE_DETECTOR, Loader
 from models.planes import Picture
 
 _LOG = get_logger(__name__)
@@ -164,12 +163,4 @@ class Household:
         return FaceIdentity.open(self._store, policy="household", threads=self._threads)
 
     def _open_faces(self) -> Faces:
-        entry = entry_named(FACE_DETECTOR)
-        assert entry.family is not None
-        return FaceDetector.open(
-            checked_file(self._store, FACE_DETECTOR),
-            family=entry.family,
-            sha256=entry.sha256,
-            threshold=entry.threshold if entry.threshold is not None else 0.6,
-            threads=self._threads,
-        )
+        return Loader(self._store, threads=self._threads).faces(FACE_DETECTOR)

@@ -39,12 +39,15 @@ class Separable(nn.Module):
 
 
 class Head(nn.Module):
-    """Score (1), corners (8) and double-row (1) of every cell of one stride."""
+    """What every cell of one stride says, (N, outputs, h, w); its score comes first.
 
-    def __init__(self, channels: int) -> None:
+    Of plates score (1), corners (8) and double-row (1).
+    """
+
+    def __init__(self, channels: int, outputs: int = 10) -> None:
         super().__init__()
         self.body = Separable(channels, kernel=5)
-        self.out = nn.Conv2d(channels, 10, 1)
+        self.out = nn.Conv2d(channels, outputs, 1)
         nn.init.normal_(self.out.weight, std=0.01)
         with torch.no_grad():
             self.out.bias.zero_()
@@ -100,8 +103,7 @@ class PlateDetectorNet(nn.Module):
 
     def answers(self, eight: Tensor, sixteen: Tensor, top: Tensor) -> tuple[Tensor, ...]:
         """What ``maps`` gives, from the trunk's features."""
-        sixteen = self.merge[0](sixteen + _twice(self.down[0](top)))
-        eight = self.merge[1](eight + _twice(self.down[1](sixteen)))
+        eight, sixteen = merged(self.down, self.merge, (eight, sixteen, top))
         first, second, third = self.heads
         return first(eight), second(sixteen), third(top)
 
@@ -111,7 +113,7 @@ class PlateDetectorNet(nn.Module):
             out = level.permute(0, 2, 3, 1).float()
             scores.append(out[..., 0].flatten(1))
             offsets = out[..., 1:9] * (REACH * stride)
-            centres = _centres(out, stride).repeat(1, 1, 1, 4)
+            centres = centres_of(out, stride).repeat(1, 1, 1, 4)
             corners.append((offsets + centres).flatten(1, 2))
             rows.append(out[..., 9].flatten(1))
         return torch.cat(scores, 1), torch.cat(corners, 1), torch.cat(rows, 1)
@@ -123,11 +125,20 @@ class PlateDetectorNet(nn.Module):
         self.input_scale = 1.0
 
 
+def merged(
+    down: nn.ModuleList, merge: nn.ModuleList, features: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Features of strides 8 and 16 that know what the coarser strides saw."""
+    eight, sixteen, top = features
+    sixteen = merge[0](sixteen + _twice(down[0](top)))
+    return merge[1](eight + _twice(down[1](sixteen))), sixteen
+
+
 def _twice(x: Tensor) -> Tensor:
     return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-def _centres(grid: Tensor, stride: int) -> Tensor:
+def centres_of(grid: Tensor, stride: int) -> Tensor:
     """Cell centres in pixels, (1, h, w, 2)."""
     y, x = (torch.arange(length, device=grid.device) + 0.5 for length in grid.shape[1:3])
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), 2)[None] * stride

@@ -13,10 +13,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from models.face_decode import SPAN
 from models.plates.alphabet import CHARACTERS
 from models.plates.grammar import PlateColour
 from models.training.detector_net import REACH, STRIDES, PlateDetectorNet
-from models.training.faces.net import SPAN, FacePlateNet
+from models.training.faces.net import FacePlateNet
 from models.training.reader_net import PlateReaderNet
 from models.training.schedule import load_checkpoint
 
@@ -60,20 +61,7 @@ def export_detector(checkpoint: Path, target: Path) -> None:
     network = PlateDetectorNet()
     network.load_state_dict(parts["average"])
     network.fold_input_scale()
-    outputs = [f"map_{stride}" for stride in STRIDES]
-    axes = {name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"} for name in outputs}
-    _write(
-        Maps(network).eval(),
-        torch.zeros(2, 128, 160, 3, dtype=torch.uint8),
-        target,
-        names=(["images"], outputs),
-        axes={"images": {0: "n", 1: "h", 2: "w"}, **axes},
-        notes={
-            "strides": ",".join(map(str, STRIDES)),
-            "reach": str(REACH),
-            "steps": str(parts["step"]),
-        },
-    )
+    _write_maps(network, target, kinds=("map",), notes={"reach": str(REACH)}, steps=parts["step"])
 
 
 def export_faces(checkpoint: Path, target: Path) -> None:
@@ -83,7 +71,20 @@ def export_faces(checkpoint: Path, target: Path) -> None:
     plates.input_scale = 1.0
     network = FacePlateNet(plates)
     network.load_state_dict(parts["average"])
-    outputs = [f"{kind}_{stride}" for kind in ("map", "face") for stride in STRIDES]
+    notes = {"reach": str(REACH), "span": str(SPAN)}
+    _write_maps(network, target, kinds=("map", "face"), notes=notes, steps=parts["step"])
+
+
+def _write_maps(
+    network: PlateDetectorNet | FacePlateNet,
+    target: Path,
+    *,
+    kinds: tuple[str, ...],
+    notes: dict[str, str],
+    steps: int,
+) -> None:
+    """Writes a detector whose outputs are maps of each kind on each stride."""
+    outputs = [f"{kind}_{stride}" for kind in kinds for stride in STRIDES]
     axes = {name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"} for name in outputs}
     _write(
         Maps(network).eval(),
@@ -91,12 +92,7 @@ def export_faces(checkpoint: Path, target: Path) -> None:
         target,
         names=(["images"], outputs),
         axes={"images": {0: "n", 1: "h", 2: "w"}, **axes},
-        notes={
-            "strides": ",".join(map(str, STRIDES)),
-            "reach": str(REACH),
-            "span": str(SPAN),
-            "steps": str(parts["step"]),
-        },
+        notes={"strides": ",".join(map(str, STRIDES)), **notes, "steps": str(steps)},
     )
 
 

@@ -102,15 +102,27 @@ def loss_of(outputs: tuple[Tensor, Tensor, Tensor], wanted: Tensor) -> tuple[Ten
     corner_loss = (distance * weight)[positive].sum() / plates
     quality = torch.exp(-3.0 * error.detach().abs().mean(2)).clamp(min=0.3)
     aim = torch.where(positive, quality, torch.zeros_like(quality))
-    share = scores.sigmoid().detach()
-    cost = nn.functional.binary_cross_entropy_with_logits(scores, aim, reduction="none")
-    balance = torch.where(positive, 4.0 * weight, 0.75 * share.square())
-    score_loss = (cost * balance)[label >= 0].sum() / plates
+    score_loss = score_loss_of(scores, aim, label, weight) / plates
     row_cost = nn.functional.binary_cross_entropy_with_logits(
         rows, wanted[..., 9], reduction="none"
     )
     row_loss = (row_cost * weight)[positive].sum() / plates
     return score_loss, corner_loss, row_loss
+
+
+def score_loss_of(scores: Tensor, aim: Tensor, label: Tensor, weight: Tensor) -> Tensor:
+    """Varifocal loss (Zhang and others, 2021) of all cells together that are not ignored.
+
+    Args:
+        scores: logits (N, A).
+        aim: what the scores should be, 0 to 1.
+        label: 1 where something is asked for, 0 where nothing is, -1 where it does not matter.
+        weight: share of its object that each asked cell stands for.
+    """
+    share = scores.sigmoid().detach()
+    cost = nn.functional.binary_cross_entropy_with_logits(scores, aim, reduction="none")
+    balance = torch.where(label == 1, 4.0 * weight, 0.75 * share.square())
+    return (cost * balance)[label >= 0].sum()
 
 
 def judge(network: nn.Module, batch: Batch) -> tuple[Tensor, tuple[float, float, float]]:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import torch
 from torch import Tensor, nn
 
-from models.training.detector_net import STRIDES, PlateDetectorNet, Separable, unit
-
-CHANNELS: Final = 15
-"""Of a face map: score, left, top, right, bottom, and x and y of five landmarks."""
-SPAN: Final = 4.0
-"""Sides and landmarks are predicted in units of ``SPAN`` strides from the cell's centre."""
-
-
-class Answer(nn.Module):
-    """What every cell of one stride says of faces, (N, 15, h, w)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = Separable(channels, kernel=5)
-        self.out = nn.Conv2d(channels, CHANNELS, 1)
-        nn.init.normal_(self.out.weight, std=0.01)
-        with torch.no_grad():
-            self.out.bias.zero_()
-            self.out.bias[0] = -4.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.body(x))
+from models.face_decode import CHANNELS, SPAN
+from models.training.detector_net import (
+    STRIDES,
+    Head,
+    PlateDetectorNet,
+    Separable,
+    centres_of,
+    merged,
+    unit,
+)
 
 
 class FaceHead(nn.Module):
@@ -46,14 +32,13 @@ class FaceHead(nn.Module):
         self.thirtytwo = nn.Sequential(Separable(f, kernel=5), Separable(f, kernel=5))
         self.down = nn.ModuleList([unit(f, e, kernel=1), unit(e, d, kernel=1)])
         self.merge = nn.ModuleList([Separable(e), Separable(d)])
-        self.answers = nn.ModuleList([Answer(d), Answer(e), Answer(f)])
+        self.answers = nn.ModuleList([Head(d, CHANNELS), Head(e, CHANNELS), Head(f, CHANNELS)])
 
     def forward(self, eight: Tensor, sixteen: Tensor, top: Tensor) -> list[Tensor]:
         eight = self.eight(self.take[0](eight))
         sixteen = self.sixteen(self.take[1](sixteen) + self.on[0](eight))
         top = self.thirtytwo(self.take[2](top) + self.on[1](sixteen))
-        sixteen = self.merge[0](sixteen + _twice(self.down[0](top)))
-        eight = self.merge[1](eight + _twice(self.down[1](sixteen)))
+        eight, sixteen = merged(self.down, self.merge, (eight, sixteen, top))
         return [answer(x) for answer, x in zip(self.answers, (eight, sixteen, top), strict=True)]
 
 
@@ -105,19 +90,9 @@ class FacePlateNet(nn.Module):
         scores, sides, marks = [], [], []
         for level, stride in zip(self.face_maps(first), STRIDES, strict=True):
             out = level.permute(0, 2, 3, 1).float()
-            centres = _centres(out, stride)
+            centres = centres_of(out, stride)
             reach = SPAN * stride
             scores.append(out[..., 0].flatten(1))
             sides.append((out[..., 1:5] * reach + centres.repeat(1, 1, 1, 2)).flatten(1, 2))
             marks.append((out[..., 5:] * reach + centres.repeat(1, 1, 1, 5)).flatten(1, 2))
         return torch.cat(scores, 1), torch.cat(sides, 1), torch.cat(marks, 1)
-
-
-def _twice(x: Tensor) -> Tensor:
-    return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-
-
-def _centres(grid: Tensor, stride: int) -> Tensor:
-    """Cell centres in pixels, (1, h, w, 2)."""
-    y, x = (torch.arange(length, device=grid.device) + 0.5 for length in grid.shape[1:3])
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), 2)[None] * stride

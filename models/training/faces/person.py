@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -138,8 +138,8 @@ class People:
     def _dressed(
         self, rng: np.random.Generator, body: Floats, *, male: bool, age: str
     ) -> tuple[list[Part], Indices]:
-        grey = age == "old" and rng.random() < 0.5
-        colour = _hair_colour(rng, grey=bool(grey))
+        grey = age == "old" and bool(rng.random() < 0.5)
+        colour = _hair_colour(rng, grey=grey)
         parts = [
             _worn(self._eyes, body, rng, texture=_brown(self._eyes, rng), shine=0.9, thin=True),
             _worn(self._teeth, body, rng, shine=0.3),
@@ -165,16 +165,14 @@ class People:
         years = {"child": "young", "young": "young", "old": str(rng.choice(["middleage", "old"]))}
         folder = f"{years[age]}_{origin}_{'male' if male else 'female'}"
         fitting = [one for one in self._skins if one.parent.parent.name == folder]
-        fitting = [one for one in fitting if "special_suit" not in one.name]
         return fitting[int(rng.integers(len(fitting)))]
 
     def _mask(self, rng: np.random.Generator, body: Floats) -> Part:
         """A mouth mask: the skin from the bridge of the nose to the chin, a little off it."""
         rest = self._assets.rest
         top = float(rng.uniform(6.95, 7.2))
-        kept = np.array([True] * len(self._skin.triangles))
         corners = rest[self._skin.corners[self._skin.triangles]]
-        kept &= (corners[..., 1] < top + 0.12 * (corners[..., 2] > 1.5)).all(1)
+        kept = (corners[..., 1] < top + 0.12 * (corners[..., 2] > 1.5)).all(1)
         kept &= (corners[..., 1] > 6.15).all(1) & (corners[..., 2] > 0.75).all(1)
         surface = Surface(self._skin.triangles[kept], self._skin.corners, self._skin.uv)
         centre = np.array([0, 6.65, 0.6], np.float32)
@@ -187,17 +185,7 @@ class People:
         marks = [body[self._assets.helper(name)].mean(0) for name in EYES]
         marks += [body[NOSE_TIP], body[MOUTH_RIGHT], body[MOUTH_LEFT]]
         return Person(
-            parts=tuple(
-                Part(
-                    part.surface,
-                    _turn_head(part.points, turn),
-                    part.texture,
-                    part.tint,
-                    part.shine,
-                    part.thin,
-                )
-                for part in parts
-            ),
+            parts=tuple(replace(one, points=_turn_head(one.points, turn)) for one in parts),
             landmarks=_turn_head(np.array(marks, np.float32), turn),
             face=_turn_head(body[self._face], turn),
         )

@@ -21,7 +21,7 @@ from models.training.recover import Folded, fold_back, normalise
 from models.training.replay import Batch, Sample
 from models.training.run import Run, Task
 from models.training.schedule import run_options
-from models.training.train_detector import cell_centres, cell_strides
+from models.training.train_detector import cell_centres, cell_strides, score_loss_of
 
 CENTRES: Final = cell_centres(SIDE)
 CELL_STRIDES: Final = cell_strides(SIDE)
@@ -106,10 +106,7 @@ def loss_of(outputs: tuple[Tensor, Tensor, Tensor], wanted: Tensor) -> tuple[Ten
     mark_loss = (error * share).sum() / faces
     aim = torch.zeros_like(scores)
     aim[positive] = fit.detach().clamp(min=0.3)
-    told = scores.sigmoid().detach()
-    cost = nn.functional.binary_cross_entropy_with_logits(scores, aim, reduction="none")
-    balance = torch.where(positive, 4.0 * weight, 0.75 * told.square())
-    score_loss = (cost * balance)[label >= 0].sum() / faces
+    score_loss = score_loss_of(scores, aim, label, weight) / faces
     return score_loss, box_loss, mark_loss
 
 
