@@ -23,8 +23,8 @@ from models.planes import Picture
 from models.session import CPU, Session
 
 LARGEST_BATCH: Final = 8
-_SAME: Final = np.ones(2, np.float32)
-"""The scale of a picture that was not shrunk before."""
+_BOTH_WAYS: Final = np.ones(2, np.float32)
+"""A letterbox shrinks x and y alike."""
 _Item = TypeVar("_Item")
 _Loaded = tuple[NDArray[Any], list[NDArray[np.float32]]]
 """A batch, and of each picture its own pixels per pixel there, in x and y."""
@@ -57,25 +57,12 @@ class Search(Protocol):
         """On pictures made small before."""
 
 
-class PixelSearch:
-    """For a network that takes bytes (N, H, W, 3) blue-green-red as they are.
+class _Batches:
+    """What both kinds of search share: the network on each item, in batches of one size."""
 
-    Args:
-        session: its only input takes such pictures, of any size in multiples of 32.
-    """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._batch = Memory(np.uint8)
-
-    def pictures(self, images: Sequence[Picture], long_side: int) -> list[Seen]:
-        """As ``Search.pictures``; pictures whose shrunk sizes agree share a batch."""
-        sizes = [input_size(one.shape[0], one.shape[1], long_side) for one in images]
-        return self._run(images, sizes, self._shrink)
-
-    def shrunk(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
-        """As ``Search.shrunk``; of a single one not a byte is copied."""
-        return self._run(shrunk, [one.size for one in shrunk], self._gather)
+    def __init__(self, session: Session, batch: int | None = None) -> None:
+        self._session, self._most_at_once = session, batch
+        self._name = next(iter(session.input_shapes))
 
     def _run(
         self,
@@ -83,32 +70,52 @@ class PixelSearch:
         sizes: Sequence[tuple[int, int]],
         load: Callable[[list[_Item], tuple[int, int]], _Loaded],
     ) -> list[Seen]:
-        """The network on each item, in batches of one size; ``load`` makes its input."""
-        (name,) = self._session.input_shapes
+        """``load`` makes the input of a batch."""
         seen = []
         for size, places in batches(sizes, self._most):
-            batch, scales = load([items[place] for place in places], size)
-            seen.append(Seen(places, scales, size[1], self._session.run({name: batch})))
+            pixels, scales = load([items[place] for place in places], size)
+            seen.append(Seen(places, scales, size[1], self._session.run({self._name: pixels})))
         return seen
 
     def _most(self, size: tuple[int, int]) -> int:
-        return most_together(size, LARGEST_BATCH, on_cpu=self._session.providers[0] == CPU)
+        on_cpu = self._session.providers[0] == CPU
+        return self._most_at_once or most_together(size, LARGEST_BATCH, on_cpu=on_cpu)
+
+
+class PixelSearch(_Batches):
+    """For a network that takes bytes (N, H, W, 3) blue-green-red as they are.
+
+    Args:
+        session: its only input takes such pictures, of any size in multiples of 32.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._memory = Memory(np.uint8)
+
+    def pictures(self, images: Sequence[Picture], long_side: int) -> list[Seen]:
+        """As ``Search.pictures``; pictures whose shrunk sizes agree share a batch."""
+        return self._run(images, _sizes(images, long_side), self._shrink)
+
+    def shrunk(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
+        """As ``Search.shrunk``; of a single one not a byte is copied."""
+        return self._run(shrunk, [one.size for one in shrunk], self._gather)
 
     def _shrink(self, images: list[Picture], size: tuple[int, int]) -> _Loaded:
-        batch = self._batch.array(len(images), *size, 3)
+        batch = self._memory.array(len(images), *size, 3)
         return batch, [_place(image, slot) for image, slot in zip(images, batch, strict=True)]
 
     def _gather(self, shrunk: list[Shrunk], size: tuple[int, int]) -> _Loaded:
         scales = [one.scale for one in shrunk]
         if len(shrunk) == 1:
             return shrunk[0].padded[None], scales
-        batch = self._batch.array(len(shrunk), *size, 3)
+        batch = self._memory.array(len(shrunk), *size, 3)
         for slot, one in zip(batch, shrunk, strict=True):
             slot[:] = one.padded
         return batch, scales
 
 
-class PlaneSearch:
+class PlaneSearch(_Batches):
     """For a network that takes float planes (N, 3, H, W).
 
     Args:
@@ -121,37 +128,33 @@ class PlaneSearch:
     def __init__(
         self, session: Session, normalisation: Normalisation, *, batch: int | None = None
     ) -> None:
-        self._session, self._batch = session, batch
-        self._name, shape = next(iter(session.input_shapes.items()))
+        super().__init__(session, batch)
+        shape = session.input_shapes[self._name]
         self._fixed = (shape[2], shape[3]) if shape[2] and shape[3] else None
         self._letterbox = Letterbox(normalisation)
 
     def pictures(self, images: Sequence[Picture], long_side: int) -> list[Seen]:
         """As ``Search.pictures``; a network of one size has its own."""
-        sizes = [input_size(one.shape[0], one.shape[1], long_side) for one in images]
-        return self._run(images, sizes, [_SAME] * len(images))
+        return self._run(images, self._own(_sizes(images, long_side)), self._fill)
 
     def shrunk(self, shrunk: Sequence[Shrunk]) -> list[Seen]:
         """As ``Search.shrunk``."""
-        sizes = [one.size for one in shrunk]
-        return self._run([one.padded for one in shrunk], sizes, [one.scale for one in shrunk])
+        return self._run(shrunk, self._own([one.size for one in shrunk]), self._fill_shrunk)
 
-    def _run(
-        self,
-        images: Sequence[Picture],
-        sizes: Sequence[tuple[int, int]],
-        scales: Sequence[NDArray[np.float32]],
-    ) -> list[Seen]:
-        seen = []
-        for size, places in batches([self._fixed or size for size in sizes], self._most):
-            pixels, factors = self._letterbox.fill([images[place] for place in places], size)
-            own = [scales[place] * factor for place, factor in zip(places, factors, strict=True)]
-            seen.append(Seen(places, own, size[1], self._session.run({self._name: pixels})))
-        return seen
+    def _own(self, sizes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        return [self._fixed or size for size in sizes]
 
-    def _most(self, size: tuple[int, int]) -> int:
-        on_cpu = self._session.providers[0] == CPU
-        return self._batch or most_together(size, LARGEST_BATCH, on_cpu=on_cpu)
+    def _fill(self, images: list[Picture], size: tuple[int, int]) -> _Loaded:
+        pixels, factors = self._letterbox.fill(images, size)
+        return pixels, [factor * _BOTH_WAYS for factor in factors]
+
+    def _fill_shrunk(self, shrunk: list[Shrunk], size: tuple[int, int]) -> _Loaded:
+        pixels, factors = self._letterbox.fill([one.padded for one in shrunk], size)
+        return pixels, [one.scale * factor for one, factor in zip(shrunk, factors, strict=True)]
+
+
+def _sizes(images: Sequence[Picture], long_side: int) -> list[tuple[int, int]]:
+    return [input_size(one.shape[0], one.shape[1], long_side) for one in images]
 
 
 def _place(image: Picture, slot: NDArray[np.uint8]) -> NDArray[np.float32]:
