@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     """Face detector of the catalogue, as ``menshen models list`` names it. Absent: yunet-n where it
     was pulled, our own elsewhere; ``face-plate-detector`` asks for our own, which finds fewer
     faces at three quarters of the cost of a picture."""
+    inference_precision: Literal["auto", "float", "int8"] = "auto"
+    """Of our own networks on the CPU. ``auto`` measures at the start which is faster on this
+    machine; name one where two machines must give the same scores."""
     second_factor: Literal["optional", "required"] = "optional"
     """``required``: police and administrators work only with one-time codes of their phone."""
     seal_key: SealKey | None = None

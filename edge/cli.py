@@ -180,6 +180,7 @@ def _vision(settings: Settings, *, faces: bool) -> VisionCore:
         long_side=settings.inference_long_side,
         tile=settings.inference_tile,
         face_model=settings.inference_face_model,
+        precision=settings.inference_precision,
     )
     for missing in vision.missing:
         Console(stderr=True, highlight=False).print(

@@ -18,6 +18,7 @@ from models.letterbox import Shrinker
 from models.loading import FACE_DETECTOR, OWN_FACE_DETECTOR, Loader, family_of
 from models.planes import Picture, PlanarFrame
 from models.plates.pipeline import PlatePipeline
+from models.precision import Precision
 from models.session import CPU
 from models.types import Detections, FaceDetection, PlateSighting
 
@@ -70,6 +71,7 @@ class VisionCore:
         face_model: str | None = None,
         long_side: int = 640,
         tile: int | None = None,
+        precision: Precision = "auto",
     ) -> VisionCore:
         """Load what is wanted and present; what is not is told in ``missing`` and the log.
 
@@ -84,6 +86,8 @@ class VisionCore:
             long_side: pixels that pictures are shrunk to before they are searched.
             tile: also search for plates in tiles of at most so many picture pixels a side; for
                 small plates on 1080p and 4K, at several times the cost.
+            precision: of our own networks on the CPU: ``float``, ``int8``, or ``auto``, which
+                measures at opening which is the faster; they find the same, scores differ a little.
 
         Raises:
             UserError: ``want`` or ``face_model`` names nothing known.
@@ -98,7 +102,7 @@ class VisionCore:
         if face_model is not None:
             family_of(entry_named(face_model))
         store = Store(models_dir, mirror)
-        loader = Loader(store, threads, providers, long_side, tile)
+        loader = Loader(store, threads, providers, long_side, tile, precision)
         missing: list[MissingModel] = []
         plates, faces, used = _opened(loader, want, _face_models(store, face_model), missing)
         # Tiles need every pixel; without them one shrunk picture serves both networks.

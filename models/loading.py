@@ -17,6 +17,7 @@ from models.plates.detector import PlateDetector
 from models.plates.pipeline import PlatePipeline
 from models.plates.reader import SIGNATURE as READER_SIGNATURE
 from models.plates.reader import PlateReader
+from models.precision import Precision, float_is_faster
 from models.session import CPU, Session, Signature, open_session, resolve_providers
 from models.tiles import TiledPlateDetector
 
@@ -29,7 +30,7 @@ PLATE_READER: Final = "plate-reader"
 INTEGER_TWINS: Final = {
     name: f"{name}-int8" for name in (PLATE_DETECTOR, PLATE_READER, OWN_FACE_DETECTOR)
 }
-"""Faster on a CPU with VNNI at the same accuracy (docs/performance.md)."""
+"""8-bit integers at the same accuracy; where they are faster they are used."""
 SOURCE_KEY: Final = "source_sha256"
 """Metadata of an integer network: the sha256 of the float one it was made from."""
 _BOTH: Final = Signature(
@@ -50,6 +51,7 @@ class Loader:
         providers: ONNX Runtime execution providers, first choice first.
         long_side: pixels that pictures are shrunk to before they are searched.
         tile: side of the tiles that are searched for plates too, if any.
+        precision: of our own networks on the CPU; ``auto`` takes what is faster here.
     """
 
     store: Store
@@ -57,6 +59,7 @@ class Loader:
     providers: Sequence[str] = (CPU,)
     long_side: int = 640
     tile: int | None = None
+    precision: Precision = "auto"
 
     def plates(self) -> PlatePipeline:
         """Detector and reader."""
@@ -107,31 +110,44 @@ class Loader:
         )
 
     def _bundled(self, name: str, signature: Signature) -> Session:
-        """The float network; on the CPU the integer one that was made from it, where it is good."""
-
-        def opened(one: str) -> Session:
-            sha256 = entry_named(one).sha256
-            return open_session(
-                checked_file(self.store, one), signature=signature, sha256=sha256, **self._options
-            )
-
+        """The float network, or on the CPU the integer one made from it, as ``precision`` says."""
         # Whether a device is there shows only in a session: a wanted one may be missing.
-        plain = None if resolve_providers(self.providers)[0] == CPU else opened(name)
-        if plain is not None and plain.providers[0] != CPU:
+        on_cpu = resolve_providers(self.providers)[0] == CPU
+        if on_cpu and self.precision == "int8":
+            return self._integer(name, signature) or self._open(name, signature)
+        plain = self._open(name, signature)
+        if self.precision == "float" or plain.providers[0] != CPU:
             return plain
+        integer = self._integer(name, signature)
+        if integer is None:
+            return plain
+        kept, other = integer, plain
+        if self.precision == "auto" and float_is_faster(
+            integer, plain, long_side=self.long_side, threads=self.threads
+        ):
+            kept, other = plain, integer
+        other.close()
+        return kept
+
+    def _open(self, name: str, signature: Signature) -> Session:
+        sha256 = entry_named(name).sha256
+        return open_session(
+            checked_file(self.store, name), signature=signature, sha256=sha256, **self._options
+        )
+
+    def _integer(self, name: str, signature: Signature) -> Session | None:
+        """The integer network of the float one called ``name``, where it is good."""
         integer = INTEGER_TWINS[name]
         state, _ = self.store.state(entry_named(integer))
         if state is State.GOOD:
-            session = opened(integer)
+            session = self._open(integer, signature)
             if session.metadata.get(SOURCE_KEY) == entry_named(name).sha256:
-                if plain is not None:
-                    plain.close()
                 return session
             session.close()
             _log.warning("integer network is of another float one, not used", model=name)
         elif state is State.WRONG:
             _log.warning("integer network is not the catalogue's, not used", model=name)
-        return plain or opened(name)
+        return None
 
 
 def _threshold(entry: Entry) -> float:

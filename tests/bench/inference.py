@@ -32,10 +32,8 @@ from models.session import Session, open_session
 from models.types import Image
 from tests.bench.places import (
     MirrorOption,
-    detector_file,
-    face_plate_file,
+    faster_file,
     model_store,
-    reader_file,
 )
 from tests.bench.plain import plain_yunet
 from tests.bench.report import JsonFlag, finish, one_thread, share, show
@@ -351,8 +349,9 @@ def _core(store: Store, weights: Path, frame: Image, threads: int) -> list[Conte
 
 def _vision(weights: Path, yunet: Path | None, threads: int) -> tuple[VisionCore, Watches]:
     """A core with YuNet, or with our own network for faces and plates at once."""
-    finder = detector_file(weights) if yunet else face_plate_file(weights)
-    (find, a), (read, b) = (timed(_open(path, threads)) for path in (finder, reader_file(weights)))
+    names = "plate_detector" if yunet else "face_plate_detector", "plate_reader"
+    files = [faster_file(weights / f"{name}.onnx", threads) for name in names]
+    (find, a), (read, b) = (timed(_open(path, threads)) for path in files)
     face, c = timed(_open(yunet, threads)) if yunet else (find, None)
     core = VisionCore(
         plates=PlatePipeline(PlateDetector(find), PlateReader(read)),

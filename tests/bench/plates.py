@@ -39,7 +39,7 @@ def bench(
     tile: Annotated[
         int | None, typer.Option(min=160, help="Search in tiles of so many pixels too.")
     ] = None,
-    precision: PrecisionOption = Precision.AUTO,
+    precision: PrecisionOption = Precision.INT8,
     by: Annotated[bool, typer.Option(help="Also by plate height in pixels.")] = False,
     as_json: JsonFlag = False,
 ) -> None:

@@ -37,7 +37,7 @@ def bench(
     drawn: Annotated[int, typer.Option(min=1, help="Drawn scenes used without --data.")] = 120,
     frames: Annotated[int, typer.Option(min=1, max=50, help="Frames per track.")] = 7,
     weights: Weights = WEIGHTS,
-    precision: PrecisionOption = Precision.AUTO,
+    precision: PrecisionOption = Precision.INT8,
     limit: Annotated[int, typer.Option(min=1, help="Scenes used at most.")] = 1000,
     as_json: JsonFlag = False,
 ) -> None:

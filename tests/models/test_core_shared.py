@@ -110,7 +110,10 @@ def test_an_integer_reader_of_another_float_one_or_spoilt_is_not_used(
 
 def test_without_the_wanted_device_the_integer_networks_are_used(tmp_path: Path) -> None:
     with VisionCore.open(
-        models_dir=tmp_path, want=frozenset({"plates"}), providers=("coreml", "cpu")
+        models_dir=tmp_path,
+        want=frozenset({"plates"}),
+        providers=("coreml", "cpu"),
+        precision="int8",
     ) as core:
         assert core._plates is not None
         files = [part.session.path.name for part in (core._plates.detector, core._plates.reader)]
