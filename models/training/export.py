@@ -65,12 +65,20 @@ def export_detector(checkpoint: Path, target: Path) -> None:
 
 
 def export_faces(checkpoint: Path, target: Path) -> None:
-    """Writes the detector of faces and plates with the averaged weights of its face head."""
+    """Writes the detector of faces and plates with the averaged weights of its face head.
+
+    Of a student's checkpoint only the network is taken, not what compares it with its teacher.
+    """
     parts = load_checkpoint(checkpoint, "cpu")
+    own = {
+        name.removeprefix("network."): value
+        for name, value in parts["average"].items()
+        if name.startswith("network.")
+    }
     plates = PlateDetectorNet()
     plates.input_scale = 1.0
     network = FacePlateNet(plates)
-    network.load_state_dict(parts["average"])
+    network.load_state_dict(own or parts["average"])
     notes = {"reach": str(REACH), "span": str(SPAN)}
     _write_maps(network, target, kinds=("map", "face"), notes=notes, steps=parts["step"])
 

@@ -34,12 +34,16 @@ class FaceHead(nn.Module):
         self.merge = nn.ModuleList([Separable(e), Separable(d)])
         self.answers = nn.ModuleList([Head(d, CHANNELS), Head(e, CHANNELS), Head(f, CHANNELS)])
 
-    def forward(self, eight: Tensor, sixteen: Tensor, top: Tensor) -> list[Tensor]:
+    def features(self, eight: Tensor, sixteen: Tensor, top: Tensor) -> tuple[Tensor, ...]:
+        """What each stride answers from, (N, c, h, w)."""
         eight = self.eight(self.take[0](eight))
         sixteen = self.sixteen(self.take[1](sixteen) + self.on[0](eight))
         top = self.thirtytwo(self.take[2](top) + self.on[1](sixteen))
-        eight, sixteen = merged(self.down, self.merge, (eight, sixteen, top))
-        return [answer(x) for answer, x in zip(self.answers, (eight, sixteen, top), strict=True)]
+        return (*merged(self.down, self.merge, (eight, sixteen, top)), top)
+
+    def answered(self, features: tuple[Tensor, ...]) -> list[Tensor]:
+        """What the cells of each stride say, (N, 15, h, w)."""
+        return [answer(x) for answer, x in zip(self.answers, features, strict=True)]
 
 
 class FacePlateNet(nn.Module):
@@ -67,12 +71,11 @@ class FacePlateNet(nn.Module):
         self.plates.eval()
         return self
 
-    def face_maps(self, first: Tensor) -> list[Tensor]:
-        """Face maps of strides 8, 16 and 32, (N, 15, h, w), of features of stride 4."""
+    def face_features(self, first: Tensor) -> tuple[Tensor, ...]:
+        """Of strides 8, 16 and 32, (N, c, h, w), of features of stride 4."""
         eight = self.eight(first)
         sixteen = self.sixteen(eight)
-        found: list[Tensor] = self.faces(eight, sixteen, self.thirtytwo(sixteen))
-        return found
+        return self.faces.features(eight, sixteen, self.thirtytwo(sixteen))
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
         """Plate maps and face maps of strides 8, 16 and 32, (N, 10 and 15, h, w).
@@ -81,14 +84,19 @@ class FacePlateNet(nn.Module):
             images: uint8 (N, H, W, 3) BGR, H and W multiples of 32.
         """
         first = self.plates.first(images)
-        return (*self.plates.answers(*self.plates.trunk(first)), *self.face_maps(first))
+        plates = self.plates.answers(*self.plates.trunk(first))
+        return (*plates, *self.faces.answered(self.face_features(first)))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of A cells: score logits (N, A), sides (N, A, 4) and landmarks (N, A, 10) in pixels."""
         with torch.no_grad():
             first = self.plates.first(images)
+        return self.said_of(self.face_features(first))
+
+    def said_of(self, features: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """What ``forward`` gives, from features of strides 8, 16 and 32."""
         scores, sides, marks = [], [], []
-        for level, stride in zip(self.face_maps(first), STRIDES, strict=True):
+        for level, stride in zip(self.faces.answered(features), STRIDES, strict=True):
             out = level.permute(0, 2, 3, 1).float()
             centres = centres_of(out, stride)
             reach = SPAN * stride
