@@ -102,7 +102,14 @@ class VisionCore:
         if face_model is not None:
             family_of(entry_named(face_model))
         store = Store(models_dir, mirror)
-        loader = Loader(store, threads, providers, long_side, tile, precision)
+        loader = Loader(
+            store,
+            threads=threads,
+            providers=providers,
+            long_side=long_side,
+            tile=tile,
+            precision=precision,
+        )
         missing: list[MissingModel] = []
         plates, faces, used = _opened(loader, want, _face_models(store, face_model), missing)
         # Tiles need every pixel; without them one shrunk picture serves both networks.
