@@ -77,6 +77,7 @@ class CameraGroup:
         self._last_order = 0
         self._alive_s = 0.0
         self._started_s = 0.0
+        self._pid: int | None = None
         self._heard = False
         self._stuck_thread: int | None = None
         self._beat_s = 0.0
@@ -84,8 +85,8 @@ class CameraGroup:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the present child."""
-        return None if self._process is None else self._process.pid
+        """Process id of the present child; any thread may ask, also while it is replaced."""
+        return self._pid
 
     def start(self) -> None:
         """Start the child; returns before its cameras are connected."""
@@ -120,6 +121,7 @@ class CameraGroup:
             for shared in (ring.fd, ring.bell):
                 reduction.send_handle(ours, shared, process.pid)
         self._process, self._pipe, self._ring = process, ours, ring
+        self._pid = process.pid
         self._started_s = self._alive_s = self._clock.monotonic()
         self._patience.restarted(self._started_s)
         self._heard, self._stuck_thread = False, None
@@ -205,6 +207,7 @@ class CameraGroup:
 
     def _discard(self) -> None:
         """Kill the child and drop everything shared with it, its lock above all."""
+        self._pid = None
         if self._process is not None:
             self._process.kill()
             self._process.join(5)
