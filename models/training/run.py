@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,15 @@ from models.training.schedule import (
     load_checkpoint,
     save_checkpoint,
 )
+
+
+def without_threads() -> None:
+    """Keeps PyTorch and OpenCV to this thread, for who draws pictures before a run begins.
+
+    The process that draws samples is a fork: it would wait forever for threads made earlier.
+    """
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 @dataclass(frozen=True, slots=True)

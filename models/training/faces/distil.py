@@ -20,7 +20,7 @@ from models.training.faces.teacher import FEATURES, Lesson, Teacher
 from models.training.faces.train import SCALED_BY, overlap
 from models.training.recover import fold_back, normalise
 from models.training.replay import Batch, Sample
-from models.training.run import Run, Task
+from models.training.run import Run, Task, without_threads
 from models.training.schedule import run_options
 
 POOL: Final = 480
@@ -248,9 +248,7 @@ def main() -> None:
     parser.add_argument("--begin", type=Path, required=True, help="face_plate_detector.onnx")
     parser.add_argument("--teacher", type=Path, required=True, help="YuNet-n")
     options = parser.parse_args()
-    # The process that draws samples is a fork: it would wait forever for threads made here.
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    without_threads()
     lessons = Lessons(options.portraits, options.shared, options.teacher)
     first = list(itertools.islice(lessons.stream(0), SCALED_BY))
     pictures, *parts = (torch.from_numpy(np.stack(part)) for part in zip(*first, strict=True))

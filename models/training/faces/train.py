@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from models.training.faces.data import SIDE, FaceData, FaceSample
 from models.training.faces.net import FacePlateNet
 from models.training.recover import Folded, fold_back, normalise
 from models.training.replay import Batch, Sample
-from models.training.run import Run, Task
+from models.training.run import Run, Task, without_threads
 from models.training.schedule import run_options
 from models.training.train_detector import cell_centres, cell_strides, score_loss_of
 
@@ -145,9 +144,7 @@ def main() -> None:
     parser.add_argument("--portraits", type=Path, required=True)
     parser.add_argument("--plates", type=Path, required=True, help="the float plate detector")
     options = parser.parse_args()
-    # The process that draws samples is a fork: it would wait forever for threads made here.
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    without_threads()
     first = itertools.islice(FaceData(options.portraits, options.shared).stream(0), SCALED_BY)
     pictures = torch.from_numpy(np.stack([sample.picture for sample in first]))
     task = Task(
