@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,24 @@ def test_a_child_that_dies_before_it_was_given_its_memory_is_replaced(
         assert watched.pid != died[0]
     finally:
         watched.stop()
+
+
+def test_who_asks_for_a_child_while_it_is_taken_down_is_told_that_there_is_none(
+    camera: GstCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+    close = BaseProcess.close
+
+    def closing(process: BaseProcess) -> None:
+        close(process)
+        asked.append(watched.pid)  # as another thread might at this moment
+
+    watched = group("watched", camera)
+    watched.start()
+    assert watched.pid is not None
+    monkeypatch.setattr(BaseProcess, "close", closing)
+    watched.stop()
+    assert asked == [None]
 
 
 def test_the_stream_comes_back_after_the_cameras_power_was_cut(camera: GstCamera) -> None:
