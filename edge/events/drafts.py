@@ -16,6 +16,13 @@ from models.plates.reading import PlateRead
 MAX_READS = 40
 _MIN_TEXT = 5
 _MIN_CONFIDENCE = 0.2
+_SURE_CHARACTERS = 4
+"""Or so many characters that are likelier than not: dirt on one leaves a plate worth telling."""
+_STANDING_CONFIDENCE = 0.35
+"""What is written on the picture itself (a camera's name, its clock) reads as a plate against the
+grammar, or as one of at most 0.3: in 400 pictures with two such lines each, 20 times."""
+_STANDING = 0.2
+"""Share of its width that something may move or grow and still stand where it was."""
 _MIN_STAY_S = 0.6
 _SLIVER = 0.01
 """Share of the picture: of what shows less than this at best, cut off by the border, nobody can
@@ -77,7 +84,9 @@ class Visit:
     carries: list[Visit] = field(default_factory=list)
     """For something that moves: visits of the plates and faces seen on it."""
     box: Box = (0.0, 0.0, 0.0, 0.0)
-    """Where it was last seen."""
+    """Where it was last seen,"""
+    came: Box = (0.0, 0.0, 0.0, 0.0)
+    """and where first."""
     host: Visit | None = None
     """For something that moves: what it split off from."""
     alone_s: float = 0.0
@@ -103,6 +112,16 @@ class Visit:
     def plate(self) -> PlateRead | None:
         """All reads as one, or None when the plate was never read."""
         return fuse_reads(self.reads) if self.reads else None
+
+    def stands(self) -> bool:
+        """True while it has been nowhere else, and no nearer, since it was first seen."""
+        _, _, width, height = self.came
+        across, down = _STANDING * width, 2 * _STANDING * height
+        stayed = all(
+            abs(x - self.path[0][0]) <= across and abs(y - self.path[0][1]) <= down
+            for x, y in self.path
+        )
+        return stayed and abs(self.box[2] - width) <= across
 
     def member(self) -> str | None:
         """Whom of a home its best shot shows; None for everybody else."""
@@ -161,23 +180,32 @@ class Visit:
 def worth_telling(visit: Visit) -> bool:
     """Whether there is enough to make an event of.
 
-    A plate needs two sightings (or one sure read) and something like a text; what fails the
-    grammar is told all the same. Something moving needs to have moved for a while, to be no piece
-    of something else, to show more than a sliver over the border, and to carry no plate or face
-    that is an event already.
+    Something moving needs to have moved for a while, to be no piece of something else, to show
+    more than a sliver over the border, and to carry no plate or face that is an event already.
     """
     if visit.shot is None:
         return False
     if visit.object_class is ObjectClass.PLATE:
         plate = visit.plate()
-        if plate is None or len(plate.text) < _MIN_TEXT:
-            return False
-        if visit.hits < 2 and plate.confidence < 0.9:
-            return False
-        return plate.confidence >= _MIN_CONFIDENCE or visit.hits >= 4
+        return plate is not None and _shows_a_plate(visit, plate)
     if visit.object_class is ObjectClass.FACE:
         return visit.face is not None and visit.face.quality > 0 and visit.hits >= 2
     moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S
     if is_cut_off(visit.shot.box) and visit.shot.box[2] * visit.shot.box[3] < _SLIVER:
         return False
     return moved and not visit.is_part() and not visit.explained()
+
+
+def _shows_a_plate(visit: Visit, plate: PlateRead) -> bool:
+    """Whether a visit with these reads is a plate's.
+
+    A plate needs two sightings (or one sure read) and something like a text. What fails the
+    grammar is told all the same if it comes, goes or grows as a car does.
+    """
+    if len(plate.text) < _MIN_TEXT or (visit.hits < 2 and plate.confidence < 0.9):
+        return False
+    unlikely = plate.kind is None or plate.confidence < _STANDING_CONFIDENCE
+    if unlikely and visit.stands():
+        return False
+    sure = sum(probability > 0.5 for _, probability in plate.characters)
+    return plate.confidence >= _MIN_CONFIDENCE or (visit.hits >= 4 and sure >= _SURE_CHARACTERS)

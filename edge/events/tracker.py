@@ -11,6 +11,8 @@ from edge.events.geometry import Box, Point, centre, iou
 
 PATH_POINTS = 64
 _TEXT_SURE = 0.6
+_TEXT_CERTAIN = 0.9
+"""How sure two reads must be to be of two plates although both lie where one would."""
 
 
 class ObjectClass(StrEnum):
@@ -70,6 +72,9 @@ class TrackerSettings:
     plate_reach: float = 4.0
     """A plate is small beside the car that carries it: it moves several widths per picture."""
     lost_after_s: float = 1.2
+    in_place_iou: float = 0.3
+    in_place_s: float = 0.3
+    """So soon nothing else can be where something is expected, whatever a small plate reads as."""
     longest_gap_s: float = 0.6
     """A longer gap between pictures was not looked at: it makes nobody unseen."""
 
@@ -169,12 +174,15 @@ class Tracker:
         """Smaller is better; None when they cannot be the same object."""
         if track.object_class is not sighting.object_class:
             return None
-        alike = _text_alike(track, sighting)
+        settings = self._settings
+        elapsed_s = (at - track.last_seen).total_seconds()
+        expected = track.expected(elapsed_s)
+        where = iou(expected, sighting.box)
+        in_place = where >= settings.in_place_iou and elapsed_s <= settings.in_place_s
+        alike = _text_alike(track, sighting, sure=_TEXT_CERTAIN if in_place else _TEXT_SURE)
         if alike is False:
             return None
-        settings = self._settings
-        expected = track.expected((at - track.last_seen).total_seconds())
-        overlap = max(iou(expected, sighting.box), iou(track.box, sighting.box))
+        overlap = max(where, iou(track.box, sighting.box))
         reach = settings.reach
         if track.object_class is ObjectClass.PLATE:
             reach = settings.plate_reach * (1.5 if alike else 1.0)
@@ -195,8 +203,8 @@ def _steps(first: Box, second: Box) -> float:
     return float((((x1 - x2) / width) ** 2 + ((y1 - y2) / height) ** 2) ** 0.5)
 
 
-def _text_alike(track: Track, sighting: Sighting) -> bool | None:
-    """True: reads as the same plate; False: surely another; None: cannot tell."""
+def _text_alike(track: Track, sighting: Sighting, *, sure: float) -> bool | None:
+    """True: reads as the same plate; False: both are so sure, and another; None: cannot tell."""
     ours, theirs = track.text, sighting.text
     if not ours or not theirs:
         return None
@@ -204,8 +212,8 @@ def _text_alike(track: Track, sighting: Sighting) -> bool | None:
     differing += abs(len(ours) - len(theirs))
     if differing <= 1:
         return True
-    sure = min(track.text_confidence, sighting.text_confidence) >= _TEXT_SURE
-    return False if differing >= 3 and sure else None
+    both_sure = min(track.text_confidence, sighting.text_confidence) >= sure
+    return False if differing >= 3 and both_sure else None
 
 
 def _continue(track: Track, sighting: Sighting, at: datetime) -> None:

@@ -205,6 +205,7 @@ class Visits:
                 track=track.number,
                 started_at=track.first_seen,
                 last_seen=at,
+                came=sighting.box,
                 areas=AreaWatch(self._zones, self._lines) if is_mover else None,
             )
             if is_mover:

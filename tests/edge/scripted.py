@@ -25,15 +25,15 @@ def picture(seed: int = 0) -> Image:
     return np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
-def read(text: str, confidence: float = 0.95) -> PlateRead:
-    """One reading of a blue plate."""
+def read(text: str, confidence: float = 0.95, kind: PlateKind | None = PlateKind.BLUE) -> PlateRead:
+    """One reading of something blue; ``kind`` None: no plate has such a text."""
     return PlateRead(
         text=text,
         raw=text,
         confidence=confidence,
         characters=tuple((c, confidence) for c in text),
         colour=PlateColour.BLUE,
-        kind=PlateKind.BLUE,
+        kind=kind,
         rows=1,
     )
 

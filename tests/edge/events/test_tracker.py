@@ -64,6 +64,27 @@ def test_two_cars_bumper_to_bumper_stay_two_by_their_texts() -> None:
     assert [track.number for track, _ in step.seen] == [1, 2]
 
 
+def test_a_distant_plate_that_reads_as_another_in_each_picture_is_one() -> None:
+    tracker = Tracker()
+    texts = (("晋AHM9673", 0.65), ("鲁WHY9673", 0.87), ("晋WHY9673", 0.96))
+    numbers = {
+        tracker.update(at(i * 0.17), [plate(0.5 + 0.01 * i, text=text, sure=sure)])
+        .seen[0][0]
+        .number
+        for i, (text, sure) in enumerate(texts)
+    }
+    assert len(numbers) == 1
+
+
+def test_where_one_car_was_a_moment_ago_another_sure_text_is_another_car() -> None:
+    tracker = Tracker()
+    tracker.update(at(0), [plate(0.5, text="京A12345", sure=0.97)])
+    step = tracker.update(at(0.2), [plate(0.5, text="沪B99999", sure=0.97)])
+    assert step.seen[0][0].number == 2
+    later = tracker.update(at(0.8), [plate(0.5, text="苏C77777", sure=0.7)])
+    assert later.seen[0][0].number == 3, "after a while it need not even be very sure"
+
+
 def test_an_object_is_lost_only_by_time_that_was_looked_at() -> None:
     tracker = Tracker()
     tracker.update(at(0), [plate(0.5)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from config.event import Event, EventKind
 from config.site import FacePolicy, Line, Zone
 from edge.events.geometry import Box
-from tests.edge.scripted import Watch, face, plate
+from tests.edge.scripted import Watch, face, plate, read
 
 CAR: Box = (0.3, 0.3, 0.3, 0.4)
 
@@ -134,6 +136,51 @@ def test_a_pole_that_hides_the_plate_for_a_moment_makes_no_second_visit() -> Non
         watch.show(plates=[plate(0.7 + 0.02 * i, "京A12345")])
     watch.still(6)
     assert len(visits(watch.of(EventKind.PLATE))) == 1
+
+
+def test_what_the_camera_writes_over_the_picture_is_no_plate() -> None:
+    watch = Watch()
+    name = replace(plate(0.8, None), read=read("宁7XHH警", 0.6, kind=None))
+    for i in range(10):
+        watch.show(plates=[name], moving=[(0.1 + 0.06 * i, 0.3, 0.25, 0.4)])
+    watch.empty(8)
+    assert watch.of(EventKind.PLATE) == []
+    assert len(visits(watch.of(EventKind.MOTION))) == 1, "what drove past is told as what it is"
+
+
+def test_a_plate_of_no_known_kind_is_told_as_soon_as_it_moves() -> None:
+    watch = Watch()
+    told = []
+    for i in range(16):
+        x = 0.1 + 0.04 * max(0, i - 7)
+        watch.show(plates=[replace(plate(x, None), read=read("KA7XHH1", 0.6, kind=None))])
+        told.append(len(watch.of(EventKind.PLATE)))
+    assert told[7] == 0
+    assert told[9] == 1
+
+
+def test_a_plate_of_no_known_kind_that_only_comes_nearer_is_told() -> None:
+    watch = Watch()
+    for i in range(10):
+        width = 40 + 6 * i
+        x = 0.5 - width / 2 / 640
+        watch.show(
+            plates=[replace(plate(x, None, width=width), read=read("KA7XHH1", 0.6, kind=None))]
+        )
+    assert len(visits(watch.of(EventKind.PLATE))) == 1
+
+
+@pytest.mark.parametrize(("sure", "is_told"), [(3, False), (5, True)])
+def test_a_plate_with_a_character_hidden_by_dirt_is_told_and_a_windscreen_is_not(
+    sure: int, is_told: bool
+) -> None:
+    watch = Watch()
+    characters = tuple((c, 0.9 if i < sure else 0.15) for i, c in enumerate("京A12345"))
+    dirty = replace(read("京A12345", 0.15), characters=characters)
+    for i in range(8):
+        watch.show(plates=[replace(plate(0.1 + 0.04 * i, None), read=dirty)])
+    watch.empty(8)
+    assert bool(watch.of(EventKind.PLATE)) is is_told
 
 
 def test_two_cars_at_once_are_two_events() -> None:
