@@ -16,6 +16,8 @@ WIDTH = 320
 """Pictures are shrunk to this width in pixels; a readable plate is then 15 pixels or more."""
 
 MAX_BOXES = 12
+_LARGE_SHIFT = 8
+"""Grey levels by which light seldom changes the middle of a picture."""
 Grey = npt.NDArray[np.uint8]
 
 
@@ -30,6 +32,8 @@ class MotionSettings:
     min_area: float = 0.0012
     light_change_area: float = 0.6
     """When more than this share changes from one picture to the next, it is the light."""
+    remember_s: float = 60.0
+    """And so long after it the view from before is remembered: it may have been a lorry."""
     learn_per_s: float = 0.35
     """How fast unmoving places follow slow light."""
     hold_s: float = 60.0
@@ -65,6 +69,38 @@ class Motion:
         return bool(self.boxes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """Something that is there, in small pixels, and whether it moves."""
+
+    area: int
+    rows: slice
+    columns: slice
+    moves: bool
+
+    def box(self, shape: tuple[int, ...]) -> Box:
+        """Where it is, in shares of the picture."""
+        height, width = shape
+        return (
+            self.columns.start / width,
+            self.rows.start / height,
+            (self.columns.stop - self.columns.start) / width,
+            (self.rows.stop - self.rows.start) / height,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the place looks like with nothing in it, as learned until light changed."""
+
+    background: npt.NDArray[np.float32]
+    noise: npt.NDArray[np.float32]
+    limit: Grey
+    origin_s: float
+    until_s: float
+    """When it is forgotten."""
+
+
 class MotionDetector:
     """Watches one camera; feed it pictures of the same view at 2 to 15 per second.
 
@@ -83,6 +119,7 @@ class MotionDetector:
         self._since_s = np.empty((0, 0), np.float32)
         self._origin_s = 0.0
         self._at_s = 0.0
+        self._earlier: _View | None = None
         self._share = 0.0
         self._streak = 0
         self._moved_at_s: float | None = None
@@ -105,6 +142,7 @@ class MotionDetector:
             or elapsed < 0
             or elapsed > 60
         ):
+            self._earlier = None
             self._learn_anew(small)
             return self._state((), at_s, moving=False)
         boxes, moving = self._compare(small, min(elapsed, 2.0))
@@ -131,24 +169,51 @@ class MotionDetector:
         """Boxes of what is there, and whether any of it moves."""
         settings = self._settings
         assert self._background is not None
-        known = np.asarray(cv2.convertScaleAbs(self._background), np.uint8)
-        # A lamp or a cloud shifts all of the picture: take the middle shift out first.
-        sparse = small[::8, ::8].astype(np.int16) - known[::8, ::8]
-        shift = round(float(np.median(sparse)))
-        if shift:
-            known = np.asarray(cv2.convertScaleAbs(self._background, beta=shift), np.uint8)
-        deviation = np.asarray(cv2.absdiff(small, known), np.uint8)
-        there = np.asarray(cv2.compare(deviation, self._limit, cv2.CMP_GT), np.uint8)
+        deviation, there = _differing(small, self._background, self._limit)
         share, before = cv2.countNonZero(there) / there.size, self._share
+        if share > settings.light_change_area / 2 and self._is_back(small, share):
+            return self._compare(small, elapsed)
         self._share = share
         if share > settings.light_change_area and before < settings.light_change_area / 2:
+            self._remember()
             self._learn_anew(small)
             return (), False
         self._learn(small, deviation, there, elapsed)
         if share < settings.min_area / 2:
             return (), False
-        fresh = self._age(small, there)
-        return self._boxes(there, fresh)
+        age = self._age(small)
+        things = self._things(there, age < settings.fresh_s)
+        self._take_over(small, there, age=age, things=things)
+        boxes = _joined([thing.box(there.shape) for thing in things[: 2 * MAX_BOXES]])
+        return boxes[:MAX_BOXES], any(thing.moves for thing in things)
+
+    def _remember(self) -> None:
+        """Keep the view that light seems to have changed, or the one before that."""
+        assert self._background is not None
+        if self._earlier is None or self._at_s > self._earlier.until_s:
+            until_s = self._at_s + self._settings.remember_s
+            self._earlier = _View(
+                self._background, self._noise, self._limit, self._origin_s, until_s
+            )
+
+    def _is_back(self, small: Grey, share: float) -> bool:
+        """Go back to the earlier view if the picture is far more like it than like what is known.
+
+        What fills the picture from one to the next is taken for light; that it was a lorry shows
+        when it leaves.
+        """
+        earlier = self._earlier
+        if earlier is None or self._at_s > earlier.until_s:
+            return False
+        _, there = _differing(small, earlier.background, earlier.limit)
+        if cv2.countNonZero(there) / there.size > share / 2:
+            return False
+        self._earlier = None
+        self._background, self._noise = earlier.background, earlier.noise
+        self._limit, self._origin_s = earlier.limit, earlier.origin_s
+        self._candidate = small.copy()
+        self._since_s = np.full(small.shape, self._at_s - self._origin_s, np.float32)
+        return True
 
     def _learn(self, small: Grey, deviation: Grey, there: Grey, elapsed: float) -> None:
         """Let places without anything on them follow the light, and measure their noise."""
@@ -175,43 +240,54 @@ class MotionDetector:
         change = cv2.absdiff(small, self._candidate)
         return np.asarray(cv2.compare(change, self._limit, cv2.CMP_GT), np.uint8)
 
-    def _age(self, small: Grey, there: Grey) -> npt.NDArray[np.bool_]:
-        """Note since when each pixel has been as it is; where it changed within ``fresh_s``.
-
-        What has been there unchanged for ``hold_s`` becomes background.
-        """
+    def _age(self, small: Grey) -> npt.NDArray[np.float32]:
+        """For how many seconds each pixel has been as it is."""
         now = np.float32(self._at_s - self._origin_s)
         changed = self._fresh(small) > 0
         self._candidate[changed] = small[changed]
         self._since_s[changed] = now
-        age = now - self._since_s
-        new = now < self._settings.first_s
-        hold_s = self._settings.first_hold_s if new else self._settings.hold_s
-        settled = (age >= hold_s) & (there > 0)
-        if settled.any():
-            assert self._background is not None
-            self._background[settled] = small[settled]
-            there[settled] = 0
-        return np.asarray(age < self._settings.fresh_s, np.bool_)
+        return np.asarray(now - self._since_s, np.float32)
 
-    def _boxes(self, there: Grey, fresh: npt.NDArray[np.bool_]) -> tuple[tuple[Box, ...], bool]:
+    def _things(self, there: Grey, fresh: npt.NDArray[np.bool_]) -> list[_Thing]:
+        """What is there, largest first."""
         cleaned = cv2.morphologyEx(there, cv2.MORPH_OPEN, self._kernel)
         joined = cv2.dilate(cleaned, self._kernel, iterations=4)
         count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-        height, width = there.shape
-        least = self._settings.min_area * width * height
-        found: list[tuple[int, Box, bool]] = []
+        least = self._settings.min_area * there.size
+        found = []
         for x, y, w, h, _ in stats[1:count].tolist():
-            inner = cleaned[y : y + h, x : x + w]
+            place = slice(y, y + h), slice(x, x + w)
+            inner = cleaned[place]
             area = cv2.countNonZero(inner)
             if area < least:
                 continue
-            young = int(np.count_nonzero(fresh[y : y + h, x : x + w] & (inner > 0)))
+            young = int(np.count_nonzero(fresh[place] & (inner > 0)))
             moves = young >= max(least / 2, self._settings.fresh_share * area)
-            found.append((area, (x / width, y / height, w / width, h / height), moves))
-        found.sort(reverse=True)
-        moving = any(moves for _, _, moves in found)
-        return _joined([box for _, box, _ in found[: 2 * MAX_BOXES]])[:MAX_BOXES], moving
+            found.append(_Thing(area, *place, moves))
+        return sorted(found, key=lambda thing: thing.area, reverse=True)
+
+    def _take_over(
+        self,
+        small: Grey,
+        there: Grey,
+        *,
+        age: npt.NDArray[np.float32],
+        things: Sequence[_Thing],
+    ) -> None:
+        """Let what has been there unchanged for ``hold_s`` become background.
+
+        Of something large and plain that comes nearer no pixel changes for seconds: while little
+        time is given, whatever moves keeps all of itself.
+        """
+        new = self._at_s - self._origin_s < self._settings.first_s
+        hold_s = self._settings.first_hold_s if new else self._settings.hold_s
+        settled = (age >= hold_s) & (there > 0)
+        for thing in things if new else ():
+            if thing.moves:
+                settled[thing.rows, thing.columns] = False
+        if settled.any():
+            assert self._background is not None
+            self._background[settled] = small[settled]
 
     def _state(self, boxes: tuple[Box, ...], at_s: float, *, moving: bool) -> Motion:
         if moving:
@@ -224,6 +300,22 @@ class MotionDetector:
             if self._moved_at_s is None or not 0 <= at_s - self._moved_at_s < self._settings.stop_s:
                 self._active = False
         return Motion(active=self._active, boxes=boxes)
+
+
+def _differing(small: Grey, background: npt.NDArray[np.float32], limit: Grey) -> tuple[Grey, Grey]:
+    """How much each pixel differs from a background, and 255 where it is more than its limit."""
+    known = np.asarray(cv2.convertScaleAbs(background), np.uint8)
+    # A lamp or a cloud shifts all of the picture: take the middle shift out first.
+    sparse = small[::8, ::8].astype(np.int16) - known[::8, ::8]
+    shift = round(float(np.median(sparse)))
+    shifts = (shift, 0) if abs(shift) > _LARGE_SHIFT else (shift,)
+    ways = []
+    for beta in shifts:
+        lit = cv2.convertScaleAbs(background, beta=beta) if beta else known
+        deviation = np.asarray(cv2.absdiff(small, np.asarray(lit, np.uint8)), np.uint8)
+        ways.append((deviation, np.asarray(cv2.compare(deviation, limit, cv2.CMP_GT), np.uint8)))
+    # What fills half the picture shifts its middle as a lamp does: fewer differences tell which.
+    return min(ways, key=lambda way: cv2.countNonZero(way[1]))
 
 
 def _joined(boxes: Sequence[Box]) -> tuple[Box, ...]:

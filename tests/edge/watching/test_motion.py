@@ -14,16 +14,23 @@ class Yard:
     def __init__(self, noise: float = 4.0, seed: int = 7) -> None:
         self.random = np.random.default_rng(seed)
         self.noise = noise
+        self.lit_rows = 70
+        """Of a lorry, from the top."""
         ground = np.kron(self.random.integers(60, 160, (9, 16)), np.ones((20, 20)))
         self.ground = np.asarray(ground, dtype=np.float64)
         self.detector = MotionDetector()
         self.at_s = 1000.0
 
-    def show(self, car_x: int | None = None, light: float = 0.0) -> Motion:
+    def show(
+        self, car_x: int | None = None, light: float = 0.0, lorry: slice | None = None
+    ) -> Motion:
         noise = self.random.normal(0, self.noise, self.ground.shape)
         picture: npt.NDArray[np.float64] = np.asarray(self.ground + light + noise, np.float64)
         if car_x is not None:
             picture[90:130, car_x : car_x + 60] = 230
+        if lorry is not None:
+            picture[:, lorry] = 10
+            picture[: self.lit_rows, lorry] = 240
         self.at_s += 0.1
         return self.detector.update(np.clip(picture, 0, 255).astype(np.uint8), self.at_s)
 
@@ -59,6 +66,57 @@ def test_a_lamp_switched_on_is_no_object() -> None:
     for _ in range(20):
         yard.show()
     assert not any(yard.show(light=60).boxes for _ in range(20))
+
+
+def test_a_lamp_that_goes_on_and_off_again_is_no_object() -> None:
+    yard = Yard()
+    for _ in range(100):
+        yard.show()
+    lit = [yard.show(light=60) for _ in range(100)]
+    assert not any(motion.boxes for motion in [*lit, *(yard.show() for _ in range(50))])
+
+
+def test_a_lorry_that_fills_the_picture_at_once_leaves_no_ghost() -> None:
+    yard = Yard()
+    for _ in range(300):
+        yard.show()
+    for left in (250, 0, 0, 0):
+        yard.show(lorry=slice(left, 320))
+    for right in (250, 150, 60):
+        yard.show(lorry=slice(0, right))
+    assert not any(yard.show().boxes for _ in range(50))
+
+
+def test_a_plain_lorry_that_comes_as_watching_begins_leaves_no_ghost() -> None:
+    yard = Yard()
+    for _ in range(20):
+        yard.show()
+    for i in range(60):
+        yard.show(lorry=slice(80 - i, 200 + i))
+    for i in range(8):
+        yard.show(lorry=slice(60 + 30 * i, 320))
+    assert not any(yard.show().boxes for _ in range(50))
+
+
+def test_what_a_lorry_leaves_free_of_the_picture_is_not_there() -> None:
+    yard = Yard()
+    yard.lit_rows = 0
+    for _ in range(300):
+        yard.show()
+    for left in range(300, 100, -20):
+        motion = yard.show(lorry=slice(left, 320))
+    (lorry,) = motion.boxes
+    assert abs(lorry[0] - 120 / 320) < 0.03
+
+
+def test_a_view_that_changed_for_good_is_learned() -> None:
+    yard = Yard()
+    for _ in range(100):
+        yard.show()
+    yard.ground = yard.ground[::-1, ::-1].copy()
+    assert not any(yard.show().boxes for _ in range(50))
+    assert any(yard.show(car_x=10 + 8 * i).active for i in range(10))
+    assert not [yard.show() for _ in range(30)][-1].present
 
 
 def test_a_car_that_parks_becomes_background() -> None:
