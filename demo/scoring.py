@@ -11,6 +11,13 @@ from pathlib import Path
 CLOCK_SLACK = timedelta(seconds=2)
 """A frame's time is its arrival at the edge, later than its sending by what buffers hold."""
 
+LEAST_SHOWN = timedelta(seconds=1)
+"""Of what left sooner after the stream began, a node that has just connected may have got no
+whole picture."""
+
+MOST_MISREAD = 2
+"""Characters by which a read may differ from a plate and be of that one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
@@ -83,8 +90,8 @@ def score_plates(
 ) -> PlateScore:
     """Score the plates that had been shown at their largest and were gone before ``until``.
 
-    Those that left before watching began, were still there when it ended, or were never large
-    enough to be read are not expected; a read of one of them is neither right nor wrong.
+    Those that left before or just as watching began, were still there when it ended, or were never
+    large enough to be read are not expected; a read of one of them is neither right nor wrong.
     """
     plates = [item for item in appearances if item.kind == "plate"]
     whole = [item for item in plates if _is_expected(item, until)]
@@ -94,6 +101,8 @@ def score_plates(
         beside = [item for item in plates if _overlaps(item, visit)]
         if any(item.text == visit.text for item in beside):
             continue
+        if any(_resembles(item.text, visit.text) for item in beside if item not in whole):
+            continue
         if beside:
             wrong += 1
         else:
@@ -102,11 +111,17 @@ def score_plates(
 
 
 def _is_expected(item: Appearance, until: datetime) -> bool:
-    return item.best_shown and item.legible and item.shown_until <= until
+    long_enough = item.shown_until - item.shown_from >= LEAST_SHOWN
+    return item.best_shown and item.legible and long_enough and item.shown_until <= until
 
 
 def _is_read(item: Appearance, visit: PlateVisit) -> bool:
     return item.text == visit.text and _overlaps(item, visit)
+
+
+def _resembles(text: str, other: str) -> bool:
+    differing = sum(a != b for a, b in zip(text, other, strict=False))
+    return len(text) == len(other) and differing <= MOST_MISREAD
 
 
 def _overlaps(item: Appearance, visit: PlateVisit) -> bool:

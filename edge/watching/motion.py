@@ -44,8 +44,13 @@ class MotionSettings:
     """Share of a thing that must be fresh for it to count as moving."""
     first_hold_s: float = 3.0
     first_s: float = 20.0
-    """In the first ``first_s``, ``first_hold_s`` holds instead: what stood there when watching
-    began leaves a ghost as it goes."""
+    """In the first ``first_s``, ``first_hold_s`` holds instead: what was learned may have been
+    anything."""
+    ghost_s: float = 0.4
+    """What changed as a whole and has been as it is for so long may be the place where something
+    stood: a ghost, and background at once"""
+    ghost_edges: float = 1.5
+    """if along its outline the background has so many times the edges that the picture has."""
     restless_per_s: float = 0.03
     """How fast a place that keeps changing (leaves, a flag) is taken for noisy."""
     start_frames: int = 2
@@ -71,12 +76,16 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class _Thing:
-    """Something that is there, in small pixels, and whether it moves."""
+    """Something that is there, in small pixels.
+
+    ``moves``: part of it changed lately; ``rests``: nothing of it did, for a moment at least.
+    """
 
     area: int
     rows: slice
     columns: slice
     moves: bool
+    rests: bool
 
     def box(self, shape: tuple[int, ...]) -> Box:
         """Where it is, in shares of the picture."""
@@ -182,7 +191,7 @@ class MotionDetector:
         if share < settings.min_area / 2:
             return (), False
         age = self._age(small)
-        things = self._things(there, age < settings.fresh_s)
+        things = self._things(there, age)
         self._take_over(small, there, age=age, things=things)
         boxes = _joined([thing.box(there.shape) for thing in things[: 2 * MAX_BOXES]])
         return boxes[:MAX_BOXES], any(thing.moves for thing in things)
@@ -248,12 +257,13 @@ class MotionDetector:
         self._since_s[changed] = now
         return np.asarray(now - self._since_s, np.float32)
 
-    def _things(self, there: Grey, fresh: npt.NDArray[np.bool_]) -> list[_Thing]:
+    def _things(self, there: Grey, age: npt.NDArray[np.float32]) -> list[_Thing]:
         """What is there, largest first."""
         cleaned = cv2.morphologyEx(there, cv2.MORPH_OPEN, self._kernel)
         joined = cv2.dilate(cleaned, self._kernel, iterations=4)
         count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-        least = self._settings.min_area * there.size
+        settings = self._settings
+        least = settings.min_area * there.size
         found = []
         for x, y, w, h, _ in stats[1:count].tolist():
             place = slice(y, y + h), slice(x, x + w)
@@ -261,9 +271,13 @@ class MotionDetector:
             area = cv2.countNonZero(inner)
             if area < least:
                 continue
-            young = int(np.count_nonzero(fresh[place] & (inner > 0)))
-            moves = young >= max(least / 2, self._settings.fresh_share * area)
-            found.append(_Thing(area, *place, moves))
+            ages = age[place][inner > 0]
+            enough = max(least / 2, settings.fresh_share * area)
+            moves, changes = (
+                int(np.count_nonzero(ages < limit)) >= enough
+                for limit in (settings.fresh_s, settings.ghost_s)
+            )
+            found.append(_Thing(area, *place, moves, rests=not changes))
         return sorted(found, key=lambda thing: thing.area, reverse=True)
 
     def _take_over(
@@ -282,12 +296,29 @@ class MotionDetector:
         new = self._at_s - self._origin_s < self._settings.first_s
         hold_s = self._settings.first_hold_s if new else self._settings.hold_s
         settled = (age >= hold_s) & (there > 0)
-        for thing in things if new else ():
-            if thing.moves:
-                settled[thing.rows, thing.columns] = False
+        for thing in things:
+            place = thing.rows, thing.columns
+            if thing.rests and self._is_ghost(small, there, place):
+                settled[place] |= there[place] > 0
+            elif thing.moves and new:
+                settled[place] = False
         if settled.any():
             assert self._background is not None
             self._background[settled] = small[settled]
+
+    def _is_ghost(self, small: Grey, there: Grey, place: tuple[slice, slice]) -> bool:
+        """Whether what differs at a place is what the background shows and the picture does not.
+
+        Whatever stands there has an outline; where something has gone the background has it.
+        """
+        assert self._background is not None
+        known = np.asarray(cv2.convertScaleAbs(self._background[place]), np.uint8)
+        outline = cv2.morphologyEx(there[place], cv2.MORPH_GRADIENT, self._kernel, iterations=2)
+        now, before = (
+            cv2.mean(cv2.morphologyEx(part, cv2.MORPH_GRADIENT, self._kernel), outline)[0]
+            for part in (small[place], known)
+        )
+        return before > self._settings.ghost_edges * now
 
     def _state(self, boxes: tuple[Box, ...], at_s: float, *, moving: bool) -> Motion:
         if moving:

@@ -57,11 +57,13 @@ def test_the_right_text_at_the_wrong_camera_or_time_is_invented() -> None:
 def test_what_was_only_half_watched_is_neither_expected_nor_wrong() -> None:
     appearances = [
         replace(shown("冀T11111", -2, 3), best_shown=False),
+        shown("冀T33333", 0, 0.6),
         shown("冀T22222", 58, 63),
         replace(shown("冀T33333", 20, 30), legible=False),
     ]
-    result = score(appearances, [read("冀T11111", 1)])
+    result = score(appearances, [read("冀T11111", 1), read("翼T33338", 25)])
     assert result == PlateScore(expected=0, exact=0, wrong=0, invented=0)
+    assert score(appearances, [read("冀T38888", 25)]).wrong == 1
 
 
 def test_a_truth_log_cut_short_by_a_kill_is_read_up_to_there(tmp_path: Path) -> None:

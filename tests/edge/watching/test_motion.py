@@ -156,7 +156,20 @@ def test_what_was_there_at_the_start_leaves_a_ghost_for_a_moment_only() -> None:
     for i in range(30):
         yard.show(car_x=100 + i * (i > 20))
     after = [yard.show() for _ in range(100)]
-    assert not any(motion.present for motion in after[60:])
+    assert not any(motion.present for motion in after[6:])
+
+
+def test_a_car_that_stood_for_long_leaves_no_ghost() -> None:
+    yard = Yard()
+    for _ in range(250):
+        yard.show()
+    for i in range(10):
+        yard.show(car_x=10 + 10 * i)
+    assert not [yard.show(car_x=110) for _ in range(700)][-1].present
+    going = [yard.show(car_x=110 + 10 * i) for i in range(20)]
+    assert all(motion.active for motion in going[3:])
+    assert len(going[-1].boxes) == 1, "where it stood nothing is"
+    assert not any(yard.show().boxes for _ in range(20))
 
 
 def test_another_resolution_starts_learning_anew() -> None:
