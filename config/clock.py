@@ -50,6 +50,8 @@ class FakeClock:
         self._start = start.astimezone(UTC)
         self._elapsed = 0.0
         self._moved = threading.Condition()
+        self.waiting = 0
+        """How many threads are in :meth:`wait`."""
 
     def now(self) -> datetime:
         with self._moved:
@@ -69,11 +71,13 @@ class FakeClock:
         return self.now()
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        deadline = self.monotonic() + seconds
         with self._moved:
+            deadline = self._elapsed + seconds
+            self.waiting += 1
             while not event.is_set() and self._elapsed < deadline:
                 # A setter of the event does not know this condition: look again shortly.
                 self._moved.wait(0.005)
+            self.waiting -= 1
         return event.is_set()
 
 

@@ -53,10 +53,11 @@ def told() -> list[CameraState]:
 
 
 def run_for(camera: CameraThreads, clock: FakeClock, seconds: float) -> None:
-    """Let fake seconds pass in steps; each step waits until the thread has seen it."""
+    """Let fake seconds pass in steps; for each the threads wait, and all of them see it."""
     for _ in range(int(seconds * 2)):
+        until(lambda: clock.waiting == len(camera.roles), pause_s=0.001)
         clock.advance(0.5)
-        until(lambda: camera.beats["main"] >= clock.monotonic() - 0.5, seconds=5, pause_s=0.001)
+        until(lambda: min(camera.beats.values()) == clock.monotonic(), pause_s=0.001)
 
 
 @pytest.fixture
