@@ -31,6 +31,10 @@ class Yard:
         if lorry is not None:
             picture[:, lorry] = 10
             picture[: self.lit_rows, lorry] = 240
+        return self.show_as(picture)
+
+    def show_as(self, picture: npt.NDArray[np.float64]) -> Motion:
+        """A picture as it is."""
         self.at_s += 0.1
         return self.detector.update(np.clip(picture, 0, 255).astype(np.uint8), self.at_s)
 
@@ -177,3 +181,24 @@ def test_another_resolution_starts_learning_anew() -> None:
     yard.show()
     motion = yard.detector.update(np.full((100, 100), 250, np.uint8), yard.at_s + 0.1)
     assert motion == Motion(active=False, boxes=())
+
+
+def test_a_camera_that_turns_to_infrared_sees_nothing_move() -> None:
+    yard = Yard()
+    for _ in range(100):
+        yard.show()
+    night = np.fliplr(yard.ground) * 0.6
+    exposures = [0.0, 0.02, 0.1, 0.4, 0.65, 0.8, 0.9, 0.95]
+    seen = [yard.show_as(night * exposure) for exposure in exposures]
+    seen += [yard.show_as(night) for _ in range(60)]
+    assert not any(motion.boxes for motion in seen)
+    yard.ground = night
+    assert [yard.show(car_x=10 + 8 * i) for i in range(10)][-1].active
+
+
+def test_a_dark_yard_is_not_taken_for_a_blind_camera() -> None:
+    yard = Yard(noise=1.0)
+    yard.ground = np.full(yard.ground.shape, 4.0)
+    for _ in range(50):
+        yard.show()
+    assert [yard.show(car_x=10 + 8 * i) for i in range(10)][-1].active
