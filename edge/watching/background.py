@@ -62,6 +62,12 @@ class Background:
         self._since_s = np.zeros(small.shape, np.float32)
         self._origin_s = self._limit_at_s = at_s
 
+    def relit(self, small: Grey, at_s: float) -> Background:
+        """The same place in another light: all to be learned but where leaves and clocks are."""
+        view = Background(small, at_s, self._settings)
+        view._noise, view._limit = self._noise.copy(), self._limit
+        return view
+
     def differing(self, small: Grey) -> tuple[Grey, Grey]:
         """How much each pixel of a picture differs, and 255 where that is more than noise."""
         return differing(small, self.pixels, self._limit)

@@ -91,7 +91,7 @@ class MotionDetector:
         same_view = self._view is not None and self._view.pixels.shape == small.shape
         if not same_view or not 0 <= elapsed_s <= _LONGEST_GAP_S:
             self._earlier = None
-            self._learn_anew(small)
+            self._begin(Background(small, at_s, self._settings.background))
             return self._state((), moving=False)
         boxes, moving = self._compare(small, elapsed_s)
         return self._state(boxes, moving=moving)
@@ -103,8 +103,8 @@ class MotionDetector:
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.GaussianBlur(grey, (5, 5), 0), dtype=np.uint8)
 
-    def _learn_anew(self, small: Grey) -> None:
-        self._view = Background(small, self._at_s, self._settings.background)
+    def _begin(self, view: Background) -> None:
+        self._view = view
         self._share = 0.0
         self._streak = 0
 
@@ -118,7 +118,7 @@ class MotionDetector:
             return self._compare(small, elapsed_s)
         if self._is_light(small, share):
             self._remember()
-            self._learn_anew(small)
+            self._begin(self._view.relit(small, self._at_s))
             return (), False
         self._share = share
         self._view.learn(

@@ -202,3 +202,17 @@ def test_a_dark_yard_is_not_taken_for_a_blind_camera() -> None:
     for _ in range(50):
         yard.show()
     assert [yard.show(car_x=10 + 8 * i) for i in range(10)][-1].active
+
+
+def test_leaves_that_were_known_are_known_after_the_light_has_changed() -> None:
+    yard = Yard()
+    places = yard.random.integers(0, 256, (6, 24, 24))
+
+    def show(light: float) -> Motion:
+        picture = yard.ground * light + yard.random.normal(0, 2, yard.ground.shape)
+        picture[20:44, 30:54] = places[yard.random.integers(6)] * light
+        return yard.show_as(picture)
+
+    while show(1.0).active or yard.at_s < 1100:
+        assert yard.at_s < 1600, "leaves are learned sooner or later"
+    assert not any(motion.active for motion in [show(0.1), *(show(0.45) for _ in range(100))])
