@@ -206,11 +206,11 @@ def test_a_dark_yard_is_not_taken_for_a_blind_camera() -> None:
 
 def test_leaves_that_were_known_are_known_after_the_light_has_changed() -> None:
     yard = Yard()
-    places = yard.random.integers(0, 256, (6, 24, 24))
+    leaves = np.kron(yard.random.integers(60, 150, (6, 6, 6)), np.ones((1, 8, 8)))
 
     def show(light: float) -> Motion:
         picture = yard.ground * light + yard.random.normal(0, 2, yard.ground.shape)
-        picture[20:44, 30:54] = places[yard.random.integers(6)] * light
+        picture[20:68, 30:78] = leaves[yard.random.integers(6)] * light
         return yard.show_as(picture)
 
     while show(1.0).active or yard.at_s < 1100:
