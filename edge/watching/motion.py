@@ -163,7 +163,7 @@ class MotionDetector:
         _, there = self._earlier.differing(small)
         if cv2.countNonZero(there) / there.size > share / 2:
             return False
-        self._view, self._earlier = self._earlier, None
+        self._view, self._earlier, self._settled_at_s = self._earlier, None, self._at_s
         self._view.resume(small, self._at_s)
         return True
 

@@ -86,8 +86,8 @@ def test_a_lorry_that_fills_the_picture_at_once_leaves_no_ghost() -> None:
         yard.show()
     for left in (250, 0, 0, 0):
         yard.show(lorry=slice(left, 320))
-    for right in (250, 150, 60):
-        yard.show(lorry=slice(0, right))
+    leaving = [yard.show(lorry=slice(0, right)) for right in (250, 150, 60, 30)]
+    assert leaving[-1].boxes[0][2] < 0.2, "what is left of it"
     assert not any(yard.show().boxes for _ in range(50))
 
 
