@@ -156,12 +156,13 @@ class MotionDetector:
         """Go back to the earlier view if the picture is far more like it than like what is known.
 
         What fills the picture from one to the next is taken for light; that it was a lorry shows
-        when it leaves.
+        when it leaves. As long as nothing has settled, being like it is enough.
         """
         if self._earlier is None or self._at_s > self._earlier_until_s:
             return False
         _, there = self._earlier.differing(small)
-        if cv2.countNonZero(there) / there.size > share / 2:
+        alike = self._settings.suspect_area if self._at_s < self._settled_at_s else 0.0
+        if cv2.countNonZero(there) / there.size > max(share / 2, alike):
             return False
         self._view, self._earlier, self._settled_at_s = self._earlier, None, self._at_s
         self._view.resume(small, self._at_s)
