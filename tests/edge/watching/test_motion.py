@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.watching.motion import Motion, MotionDetector
 
@@ -216,3 +218,34 @@ def test_leaves_that_were_known_are_known_after_the_light_has_changed() -> None:
     while show(1.0).active or yard.at_s < 1100:
         assert yard.at_s < 1600, "leaves are learned sooner or later"
     assert not any(motion.active for motion in [show(0.1), *(show(0.45) for _ in range(100))])
+
+
+kinds = st.sampled_from(["black", "white", "noise", "one half", "other half", "a dot"])
+
+
+def picture_of(kind: str, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    if kind == "noise":
+        return np.random.default_rng(1).integers(0, 256, size, np.uint8)
+    picture = np.full(size, 255 if kind == "white" else 0, np.uint8)
+    if kind == "one half":
+        picture[:, : size[1] // 2] = 200
+    if kind == "other half":
+        picture[:, size[1] // 2 :] = 200
+    if kind == "a dot":
+        picture[size[0] // 2, size[1] // 2] = 255
+    return picture
+
+
+@given(
+    st.tuples(st.integers(1, 60), st.integers(1, 400)),
+    st.lists(st.tuples(kinds, st.floats(-2, 70)), min_size=1, max_size=40),
+)
+def test_whatever_comes_boxes_lie_in_the_picture(
+    size: tuple[int, int], shown: list[tuple[str, float]]
+) -> None:
+    detector, at_s = MotionDetector(), 100.0
+    for kind, step_s in shown:
+        at_s += step_s
+        for left, top, width, height in detector.update(picture_of(kind, size), at_s).boxes:
+            assert 0 <= left < left + width <= 1 + 1e-9
+            assert 0 <= top < top + height <= 1 + 1e-9
