@@ -7,7 +7,7 @@ from datetime import datetime
 
 from config.event import EventKind, FaceShot
 from edge.events.areas import AreaWatch
-from edge.events.geometry import Box, Point, is_cut_off
+from edge.events.geometry import Box, Point, centre, is_cut_off
 from edge.events.tracker import ObjectClass
 from edge.watching.pictures import Shot
 from models.plates.fuse import fuse_reads
@@ -17,7 +17,8 @@ MAX_READS = 40
 _MIN_TEXT = 5
 _MIN_CONFIDENCE = 0.2
 _SURE_CHARACTERS = 4
-"""Or so many characters that are likelier than not: dirt on one leaves a plate worth telling."""
+"""Or so many characters that are likelier than not: dirt on one leaves a plate worth telling, and
+some plates are of no kind that the grammar knows."""
 _STANDING_CONFIDENCE = 0.35
 """What is written on the picture itself (a camera's name, its clock) reads as a plate against the
 grammar, or as one of at most 0.3: in 400 pictures with two such lines each, 20 times."""
@@ -117,11 +118,9 @@ class Visit:
         """True while it has been nowhere else, and no nearer, since it was first seen."""
         _, _, width, height = self.came
         across, down = _STANDING * width, 2 * _STANDING * height
-        stayed = all(
-            abs(x - self.path[0][0]) <= across and abs(y - self.path[0][1]) <= down
-            for x, y in self.path
-        )
-        return stayed and abs(self.box[2] - width) <= across
+        first_x, first_y = centre(self.came)
+        stayed = all(abs(x - first_x) <= across and abs(y - first_y) <= down for x, y in self.path)
+        return stayed and self.box[2] - width <= across
 
     def member(self) -> str | None:
         """Whom of a home its best shot shows; None for everybody else."""
@@ -180,8 +179,9 @@ class Visit:
 def worth_telling(visit: Visit) -> bool:
     """Whether there is enough to make an event of.
 
-    Something moving needs to have moved for a while, to be no piece of something else, to show
-    more than a sliver over the border, and to carry no plate or face that is an event already.
+    Something moving needs to have been there for a while and somewhere else before, to be no piece
+    of something else, to show more than a sliver over the border, and to carry no plate or face
+    that is an event already.
     """
     if visit.shot is None:
         return False
@@ -190,7 +190,7 @@ def worth_telling(visit: Visit) -> bool:
         return plate is not None and _shows_a_plate(visit, plate)
     if visit.object_class is ObjectClass.FACE:
         return visit.face is not None and visit.face.quality > 0 and visit.hits >= 2
-    moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S
+    moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S and not visit.stands()
     if is_cut_off(visit.shot.box) and visit.shot.box[2] * visit.shot.box[3] < _SLIVER:
         return False
     return moved and not visit.is_part() and not visit.explained()
@@ -200,12 +200,13 @@ def _shows_a_plate(visit: Visit, plate: PlateRead) -> bool:
     """Whether a visit with these reads is a plate's.
 
     A plate needs two sightings (or one sure read) and something like a text. What fails the
-    grammar is told all the same if it comes, goes or grows as a car does.
+    grammar is told all the same if it is seen once more, and comes, goes or grows as a car does.
     """
     if len(plate.text) < _MIN_TEXT or (visit.hits < 2 and plate.confidence < 0.9):
         return False
     unlikely = plate.kind is None or plate.confidence < _STANDING_CONFIDENCE
-    if unlikely and visit.stands():
+    if unlikely and (visit.hits < 3 or visit.stands()):
         return False
     sure = sum(probability > 0.5 for _, probability in plate.characters)
-    return plate.confidence >= _MIN_CONFIDENCE or (visit.hits >= 4 and sure >= _SURE_CHARACTERS)
+    known = plate.kind is not None and plate.confidence >= _MIN_CONFIDENCE
+    return known or sure >= _SURE_CHARACTERS

@@ -68,10 +68,32 @@ def test_a_busy_machine_that_looks_at_two_pictures_of_it_tells_of_it_all_the_sam
 )
 def test_what_nobody_could_make_out_is_no_visit(box: Box, is_told: bool) -> None:
     watch = Watch()
-    for _ in range(8):
-        watch.show(moving=[box])
+    x, y, width, height = box
+    for i in range(8):
+        watch.show(moving=[(x, y - 0.02 * i, width, height)])
     watch.empty(8)
     assert bool(watch.of(EventKind.MOTION)) is is_told
+
+
+def test_what_has_never_been_anywhere_else_is_no_motion_event() -> None:
+    watch = Watch()
+    for i in range(30):
+        watch.show(moving=[(0.5 + 0.005 * (i % 2), 0.5, 0.08, 0.11)])
+    watch.empty(8)
+    assert watch.of(EventKind.MOTION) == []
+
+
+def test_somebody_who_stands_and_then_goes_is_told_as_they_go() -> None:
+    watch = Watch()
+    for _ in range(20):
+        watch.show(moving=[(0.5, 0.5, 0.08, 0.3)])
+    assert watch.of(EventKind.MOTION) == []
+    for i in range(12):
+        watch.show(moving=[(0.5 + 0.03 * i, 0.5, 0.08, 0.3)])
+    watch.empty(8)
+    told = watch.of(EventKind.MOTION)
+    assert len(visits(told)) == 1
+    assert told[0].started_at == watch.times[0]
 
 
 def test_a_plate_is_not_gone_because_only_motion_was_watched() -> None:
