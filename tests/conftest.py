@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,17 +70,29 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker.kill()
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A real PostgreSQL that runs, shared by the tests of one session.
-
-    Its folder is not pytest's: another session that starts meanwhile closes that one to
-    everybody but its owner, and the server runs as another user.
+@contextmanager
+def _a_postgres() -> Iterator[Postgres]:
+    """A new cluster. Its folder is not pytest's: another session that starts meanwhile closes
+    that one to everybody but its owner, and the server runs as another user.
     """
     with (
         tempfile.TemporaryDirectory(prefix="menshen-postgres-") as folder,
         running_postgres(Path(folder)) as server,
     ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL that runs, shared by the tests of one session."""
+    with _a_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def mortal_postgres() -> Iterator[Postgres]:
+    """One for this test alone, which may kill it: no hundred databases of others to recover."""
+    with _a_postgres() as server:
         yield server
 
 

@@ -160,14 +160,14 @@ def test_replicas_share_the_events_of_one_broker(
 
 
 def test_postgresql_is_killed_and_the_events_wait_for_it(
-    mosquitto: Mosquitto, postgres: Postgres, postgres_url: str, tmp_path: Path
+    mosquitto: Mosquitto, mortal_postgres: Postgres, tmp_path: Path
 ) -> None:
-    engine = open_engine(postgres_url)
+    engine = open_engine(mortal_postgres.new_database())
     upgrade(engine)
     with centre(engine, mosquitto.url), node(tmp_path / "o.db", mosquitto.url) as outbox:
         outbox.append(motion())
         wait_until(drained(outbox), what="the first receipt")
-        postgres.kill()
+        mortal_postgres.kill()
         try:
             for _ in range(20):
                 outbox.append(motion())
@@ -176,7 +176,7 @@ def test_postgresql_is_killed_and_the_events_wait_for_it(
             )
             assert outbox.pending() == 20, "no receipt for what is not committed"
         finally:
-            postgres.start()
+            mortal_postgres.start()
         wait_until(drained(outbox), what="an empty outbox")
     result = account([tmp_path / "o.db"], engine)
     assert (result.committed, result.stored, result.lost, result.duplicates) == (21, 21, 0, 0)
