@@ -32,7 +32,7 @@ def test_colours_survive_the_planes() -> None:
     corner=st.tuples(st.integers(0, 50), st.integers(0, 30)),
     size=st.tuples(st.integers(1, 20), st.integers(1, 14)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_part_is_that_part_of_the_whole(corner: tuple[int, int], size: tuple[int, int]) -> None:
     frame = as_planes(np.random.default_rng(7).integers(0, 256, (40, 60, 3)).astype(np.uint8))
     left, top = corner
@@ -49,6 +49,18 @@ def test_plates_are_cut_from_planes_as_from_the_picture() -> None:
         np.float32,
     )
     assert np.array_equal(rectify(frame, corners, [1, 2]), rectify(frame.bgr(), corners, [1, 2]))
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 3))
+def test_at_a_third_of_the_size_every_third_pixel_is_taken(a: int, b: int, margin: int) -> None:
+    random = np.random.default_rng(a * b)
+    # Planes of decoders have rows with something behind them.
+    luma = random.integers(0, 256, (6 * a, 6 * b + margin), np.uint8)[:, : 6 * b]
+    blue, red = random.integers(0, 256, (2, 3 * a, 3 * b + margin), np.uint8)[:, :, : 3 * b]
+    found = np.empty((2 * a, 2 * b, 3), np.uint8)
+    PlanarFrame(luma, blue, red).shrink_into(found)
+    small = PlanarFrame(*(np.ascontiguousarray(one[1::3, 1::3]) for one in (luma, blue, red)))
+    assert np.array_equal(found, small.bgr())
 
 
 def test_a_letterbox_filled_from_planes_is_nearly_one_filled_from_pixels() -> None:
