@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import Engine
 
@@ -22,6 +23,12 @@ from tests.servers import Mosquitto, Postgres, running_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+# No test times anything: a machine that is busy for a moment has found no counterexample.
+settings.register_profile(
+    "menshen", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("menshen")
 
 
 CHROMIUM_FLAGS = [

@@ -56,7 +56,7 @@ def test_without_labels_every_read_is_false() -> None:
 
 
 @given(turn=st.integers(0, 3), mirrored=st.booleans())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_corner_error_does_not_depend_on_the_order_of_labels(turn: int, mirrored: bool) -> None:
     found = corners(10, 10)
     truth = np.roll(found[::-1] if mirrored else found, turn, axis=0).astype(float)

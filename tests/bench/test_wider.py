@@ -74,7 +74,7 @@ def test_an_overlap_of_half_counts_and_less_does_not() -> None:
 
 
 @given(seed=st.integers(0, 100_000))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_against_a_loop_over_every_threshold(seed: int) -> None:
     random = np.random.default_rng(seed)
     pictures = []

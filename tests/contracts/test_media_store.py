@@ -122,9 +122,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(media: MediaStore) -> None:
 
 
 @given(data=st.binary(max_size=3_000))
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_picture_comes_back_as_it_was(media: MediaStore, data: bytes) -> None:
     sha256 = put(media, b"\xff\xd8\xff" + data.ljust(9, b"\0"))
     with media.open(sha256) as file:

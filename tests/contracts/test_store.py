@@ -322,9 +322,7 @@ def naive_engine(tmp_path: Path) -> Iterator[Engine]:
         max_size=12,
     )
 )
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_receipts_agree_with_a_plain_set_however_batches_come(
     naive_engine: Engine, batches: list[tuple[list[int], int]]
 ) -> None:

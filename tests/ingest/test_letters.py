@@ -63,7 +63,7 @@ def test_deep_nesting_is_refused() -> None:
 
 
 @given(payload=st.binary(max_size=600))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_become_a_letter(payload: bytes) -> None:
     mail = read_events(TOPIC, payload)
     assert mail.batch is None
@@ -72,7 +72,7 @@ def test_any_bytes_become_a_letter(payload: bytes) -> None:
 
 
 @given(path=st.integers(0, 13), value=json_values)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_field_may_hold_anything(path: int, value: object) -> None:
     document = json.loads(encode(batch_of([(1, motion()), (2, motion())], epoch=EPOCH)))
     places = [document, document["events"][0], document["events"][0]["event"]]

@@ -140,9 +140,7 @@ def test_without_the_nodes_token_nothing_is_taken(
 
 
 @given(data=st.binary(max_size=200), name=st.text("0123456789abcdefG./", max_size=70))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_upload_is_a_server_error(door: TestClient, data: bytes, name: str) -> None:
     for path in (name, name_of(data)):
         answer = door.put(f"/v1/media/{path}", content=data, headers=WHO)

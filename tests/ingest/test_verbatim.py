@@ -156,7 +156,7 @@ SNIPPETS = (
     ),
 )
 @example(seed=1, edits=[(0.0, 0, "")])
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_however_a_message_is_spoilt_both_readers_agree(
     seed: int, edits: list[tuple[float, int, str]]
 ) -> None:
@@ -168,7 +168,7 @@ def test_however_a_message_is_spoilt_both_readers_agree(
 
 
 @given(place=st.integers(0, 200), value=st.sampled_from(["1", '"1"', "true", "[]", "{}", "1e99"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_field_of_another_type_is_never_kept(place: int, value: str) -> None:
     event = some_events()[place % 9]
     document = json.loads(event.model_dump_json(exclude_defaults=True))

@@ -19,7 +19,7 @@ from models.alignment import ARCFACE_112, OPEN_MODEL_ZOO_128, align, similarity
     x=st.floats(-500, 500),
     y=st.floats(-500, 500),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_moved_template_is_moved_back(angle: float, scale: float, x: float, y: float) -> None:
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     moved = (scale * ARCFACE_112 @ turn.T + (x, y)).astype(np.float32)

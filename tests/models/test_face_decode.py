@@ -54,7 +54,7 @@ def assert_same(found: Candidates, expected: list[tuple[float, ...]]) -> None:
 @given(
     seed=st.integers(0, 10_000), batch=st.integers(1, 3), threshold=st.sampled_from([0.3, 0.7, 0.9])
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_yunet_against_a_loop(seed: int, batch: int, threshold: float) -> None:
     outputs = yunet_outputs(seed, batch)
     expected = []
@@ -94,7 +94,7 @@ def own_outputs(seed: int, batch: int) -> dict[str, NDArray[np.float32]]:
 @given(
     seed=st.integers(0, 10_000), batch=st.integers(1, 3), threshold=st.sampled_from([0.3, 0.7, 0.9])
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_our_own_maps_against_a_loop(seed: int, batch: int, threshold: float) -> None:
     outputs = own_outputs(seed, batch)
     expected = []

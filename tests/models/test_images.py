@@ -121,9 +121,7 @@ def test_an_absent_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(0, 3000), flips=st.lists(st.integers(0, 2999), max_size=5))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 def test_a_damaged_file_is_a_picture_or_a_sentence(
     tmp_path: Path, kind: str, cut: int, flips: list[int]

@@ -66,7 +66,7 @@ def test_a_big_picture_is_shrunk_and_a_small_one_never_enlarged() -> None:
 
 
 @given(sizes=st.lists(st.tuples(st.integers(2, 200), st.integers(2, 200)), min_size=2, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_picture_shines_through_the_next(sizes: list[tuple[int, int]]) -> None:
     box, shrinker = Letterbox(), Shrinker(96)
     for height, width in sizes:
@@ -86,7 +86,7 @@ def test_a_batch_holds_each_in_its_place() -> None:
 
 
 @given(factor=st.integers(1, 7), height=st.integers(1, 30), width=st.integers(1, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_shrinking_fast_is_shrinking_linearly(factor: int, height: int, width: int) -> None:
     random = np.random.default_rng(factor)
     image = random.integers(0, 256, (height * factor, width * factor, 3), np.uint8)

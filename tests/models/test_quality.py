@@ -98,7 +98,7 @@ def test_faces_are_graded_together_as_each_alone(picture: Image, planar: bool) -
         st.floats(-1e6, 1e6, width=32) | st.just(float("nan")), min_size=10, max_size=10
     ),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_box_and_landmarks_give_a_share(box: list[float], points: list[float]) -> None:
     image = np.zeros((20, 30, 3), np.uint8)
     landmarks = np.array(points, np.float32).reshape(5, 2)

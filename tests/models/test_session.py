@@ -45,9 +45,7 @@ def test_the_hash_is_held_against_the_bytes_that_are_loaded(tiny: Path) -> None:
 
 
 @given(keep=st.integers(min_value=0, max_value=200))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_file_cut_anywhere_is_a_clear_error_or_still_a_network(tmp_path: Path, keep: int) -> None:
     whole = identity((1, 3))
     cut = tmp_path / "cut.onnx"

@@ -26,7 +26,7 @@ from models.tiles import TiledPlateDetector, merge, tiles
     side=st.integers(64, 2000),
     overlap=st.sampled_from([0.0, 0.1, 0.2, 0.4]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_tiles_cover_every_pixel_and_share_their_borders(
     height: int, width: int, side: int, overlap: float
 ) -> None:

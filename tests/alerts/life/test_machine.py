@@ -288,6 +288,4 @@ STEPS = int(os.environ.get("MENSHEN_WALK_STEPS", "6000"))
 """How many steps are walked; `make walk` sets it to 100,000 or more."""
 LENGTH = 60
 TestLife = Life.TestCase
-TestLife.settings = settings(
-    max_examples=max(1, STEPS // LENGTH), stateful_step_count=LENGTH, deadline=None
-)
+TestLife.settings = settings(max_examples=max(1, STEPS // LENGTH), stateful_step_count=LENGTH)

@@ -112,7 +112,7 @@ def test_two_people_of_one_name_are_told_apart_by_their_grid(
         read_duty(path, site)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=400) | st.text(max_size=200).map(lambda text: (LIST + text).encode()))
 def test_whatever_the_file_holds_it_is_read_or_refused_in_words(
     tmp_path_factory: pytest.TempPathFactory, example_site: Site, data: bytes

@@ -67,7 +67,7 @@ def naive(site: Site, now: datetime) -> str | None:
     return None
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(shifts, max_size=4), moments)
 def test_the_roster_agrees_with_a_wall_clock(given_shifts: list[Shift], now: datetime) -> None:
     site = site_of(*given_shifts)
@@ -78,7 +78,7 @@ def test_the_roster_agrees_with_a_wall_clock(given_shifts: list[Shift], now: dat
         assert sorted(duty.people) == ["a", "b", "c"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(moments, st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]))
 def test_daylight_saving_leaves_no_hole(now: datetime, zone: str) -> None:
     site = site_of(shift("02:30", "14:00"), shift("14:00", "02:30"), zone=zone)
@@ -102,7 +102,7 @@ def test_the_first_of_the_turn_changes_every_monday_also_over_new_year() -> None
     assert first_person(item, date(2027, 1, 3)) == first_person(item, date(2026, 12, 28))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(shifts, max_size=3), moments)
 def test_gaps_are_exactly_the_moments_without_duty(given: list[Shift], now: datetime) -> None:
     site = site_of(*given)

@@ -107,9 +107,7 @@ def _store(engine, subject: Subject) -> Subject:
     )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     subject=subjects,
     role=st.sampled_from(list(Role)),

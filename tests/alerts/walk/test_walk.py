@@ -43,7 +43,6 @@ def test_whatever_happens_in_whatever_order_the_centre_is_as_the_model_says(
     walks = settings(
         max_examples=max(1, min(STEPS // LENGTH, ROUND)),
         stateful_step_count=LENGTH,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

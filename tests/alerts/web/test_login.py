@@ -317,9 +317,7 @@ def test_a_login_by_json_is_not_open_to_a_form_of_another_site(client):
     assert answer.status_code == 422
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(account=st.text(max_size=80), password=st.text(max_size=40))
 def test_nothing_that_can_be_typed_breaks_the_login_or_gets_in(
     client: httpx.Client, log_in: Callable[..., httpx.Response], account: str, password: str

@@ -161,9 +161,7 @@ def test_receipts_of_strangers_change_nothing(told: County, client: TestClient) 
     assert state_of(told, reference) == "accepted"
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.sampled_from(["application/json", "x-www-form-urlencoded"]))
 def test_whatever_a_gateway_sends_is_answered(
     told: County, client: TestClient, body: bytes, kind: str

@@ -8,9 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.alerts.web.conftest import csrf_of, form_login
 
-FEW = settings(
-    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+FEW = settings(max_examples=8, suppress_health_check=list(HealthCheck), derandomize=True)
 ENDLESS = "/stream|/live|/session"
 """Streams do not end, and an ended session would make every later answer the same 401."""
 

@@ -95,9 +95,7 @@ def test_many_pages_are_one_sweep(centre: RetentionCentre, monkeypatch: pytest.M
 @given(
     steps=st.lists(st.sampled_from(["home", "gate", "both", "day", "week", "sweep"]), max_size=20)
 )
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_files_and_events_always_agree(naive: RetentionCentre, steps: list[str]) -> None:
     """Whatever happens in whatever order: no event without its file, no file without an event."""
     for number, step in enumerate(steps):

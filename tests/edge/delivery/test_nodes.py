@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -42,7 +42,6 @@ def test_the_rate_is_kept_with_its_bursts_and_the_seed_repeats_it() -> None:
 
 
 @given(nodes=st.integers(1, 300), cameras=st.integers(1, 5_000), parts=st.integers(1, 16))
-@settings(deadline=None)
 def test_every_camera_is_in_exactly_one_part(nodes: int, cameras: int, parts: int) -> None:
     plan = FleetPlan(node_names(nodes, cameras), 100.0, Path(), "mqtt://x")
     shares = plan.split(parts)
@@ -53,7 +52,6 @@ def test_every_camera_is_in_exactly_one_part(nodes: int, cameras: int, parts: in
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(deadline=None)
 def test_what_nodes_report_is_valid(seed: int) -> None:
     event = make_event(
         random.Random(seed), node="node-1", camera="cam-1", now=MOMENT, thumbnail_bytes=500

@@ -270,7 +270,7 @@ def test_damage_in_the_middle_is_found_too(tmp_path: Path, clock: FakeClock) -> 
 
 
 @given(junk=st.binary(max_size=3_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_whatever_the_file_holds_the_outbox_opens(
     tmp_path_factory: pytest.TempPathFactory, junk: bytes
 ) -> None:

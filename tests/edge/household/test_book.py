@@ -166,7 +166,7 @@ def test_a_disk_that_refuses_is_asked_again_and_nothing_is_claimed_meanwhile(
     assert book.revision == 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(moves=st.lists(st.tuples(st.sampled_from(["learn", "heed", "wait"]), st.integers(0, 4))))
 def test_nobody_is_ever_known_without_a_consent_that_holds(
     moves: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory

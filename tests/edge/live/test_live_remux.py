@@ -144,7 +144,7 @@ def test_parameter_sets_may_come_with_the_description_only() -> None:
     assert len(shown(as_file(found))) == 11
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     codec=st.sampled_from(["h264", "hevc"]),
     extradata=st.binary(max_size=80),

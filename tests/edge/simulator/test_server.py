@@ -233,9 +233,7 @@ def test_a_silent_client_loses_its_connection(scene_camera: CameraSource) -> Non
         assert client.at_end()
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=400))
 def test_no_bytes_stop_the_server(server: RtspServer, data: bytes) -> None:
     with Raw(server.port) as hostile:

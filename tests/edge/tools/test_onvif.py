@@ -168,7 +168,7 @@ def test_what_is_no_stream_address_is_left_out(url):
     assert all(address.startswith("rtsp://127.0.0.1") for address in urls(answer.streams))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_xml_or_a_value_error(data):
     with contextlib.suppress(ValueError):

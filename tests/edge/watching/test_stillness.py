@@ -172,7 +172,7 @@ def test_sizes_that_never_change_let_looks_wait_only_a_little(size: int) -> None
     assert gaps(camera.play(10)).max() <= 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 3_000_000), min_size=1, max_size=40),
     keys=st.lists(st.booleans(), min_size=1, max_size=40),

@@ -77,7 +77,7 @@ def test_only_small_plates_of_shrunk_pictures_are_worth_it() -> None:
     width=st.floats(3, 160),
     height=st.floats(2, 60),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_plates_at_and_beyond_the_border_upset_nothing(
     detector: PlateDetector, left: float, top: float, width: float, height: float
 ) -> None:

@@ -119,7 +119,7 @@ def test_blanks_alone_are_no_text() -> None:
     spread=st.floats(0.1, 12),
     length=st.integers(1, 40),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_probabilities_upset_it(seed: int, spread: float, length: int) -> None:
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, spread, (length, CLASSES))
@@ -142,7 +142,7 @@ def test_the_search_finds_the_text_that_many_paths_share() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), spread=st.floats(0.5, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_plain_reading_is_its_own_best_alignment(seed: int, spread: float) -> None:
     logits = np.random.default_rng(seed).normal(0, spread, (40, CLASSES))
     steps = (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32)
@@ -168,7 +168,7 @@ def test_alignment_gives_each_character_its_own_step() -> None:
 
 
 @given(shares=npst.arrays(np.float64, (5, 3), elements=st.floats(0.01, 1)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_wide_beam_finds_every_text_with_the_sum_of_all_its_paths(
     shares: NDArray[np.float64],
 ) -> None:
