@@ -53,6 +53,11 @@ def face(x: float, quality: float) -> FaceDetection:
     return FaceDetection(box, np.zeros((5, 2), np.float32), 0.9, quality)
 
 
+def visits(events: Sequence[Event]) -> set[str]:
+    """Which visits events are of."""
+    return {event.visit for event in events}
+
+
 class Watch:
     """A camera's pipeline with the events it has sent, fed at five pictures a second."""
 
