@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from models.plates.reading import characters_apart
+
 CLOCK_SLACK = timedelta(seconds=2)
 """A frame's time is its arrival at the edge, later than its sending by what buffers hold."""
 
@@ -120,8 +122,7 @@ def _is_read(item: Appearance, visit: PlateVisit) -> bool:
 
 
 def _resembles(text: str, other: str) -> bool:
-    differing = sum(a != b for a, b in zip(text, other, strict=False))
-    return len(text) == len(other) and differing <= MOST_MISREAD
+    return len(text) == len(other) and characters_apart(text, other) <= MOST_MISREAD
 
 
 def _overlaps(item: Appearance, visit: PlateVisit) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from edge.events.geometry import Box, Point, centre, iou
+from models.plates.reading import characters_apart
 
 PATH_POINTS = 64
 _TEXT_SURE = 0.6
@@ -208,8 +209,7 @@ def _text_alike(track: Track, sighting: Sighting, *, sure: float) -> bool | None
     ours, theirs = track.text, sighting.text
     if not ours or not theirs:
         return None
-    differing = sum(a != b for a, b in zip(ours, theirs, strict=False))
-    differing += abs(len(ours) - len(theirs))
+    differing = characters_apart(ours, theirs)
     if differing <= 1:
         return True
     both_sure = min(track.text_confidence, sighting.text_confidence) >= sure

@@ -15,7 +15,7 @@ from edge.events.geometry import Box, foot, is_cut_off, overlap, touches
 from edge.events.tracker import ObjectClass, Sighting, Track, Tracker
 from edge.watching.movers import NEAR, largest_part, link, split_off, stay_apart
 from edge.watching.pictures import Scene
-from models.plates.reading import PlateRead
+from models.plates.reading import PlateRead, characters_apart
 
 EAGER_S, USUAL_S, CONTENT_S = 0.12, 0.2, 0.4
 """How often pictures are wanted, see :meth:`Visits.appetite_s`."""
@@ -388,5 +388,4 @@ def _score(sighting: Sighting) -> float:
 
 
 def _same_text(first: str, second: str) -> bool:
-    differing = sum(a != b for a, b in zip(first, second, strict=False))
-    return len(first) == len(second) and differing <= 1
+    return len(first) == len(second) and characters_apart(first, second) <= 1

@@ -13,6 +13,12 @@ _ALIKE: Final = {PlateColour.BLUE, PlateColour.BLACK}
 """In the dark a blue plate is black."""
 
 
+def characters_apart(first: str, second: str) -> int:
+    """In how many places two texts differ, read from the left; what one has more counts too."""
+    differing = sum(a != b for a, b in zip(first, second, strict=False))
+    return differing + abs(len(first) - len(second))
+
+
 @dataclass(frozen=True, slots=True)
 class PlateRead:
     """What is written on one plate, and how sure that is.
