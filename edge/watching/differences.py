@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.events.geometry import Box
+from edge.events.geometry import Box, touches
 
 Grey = npt.NDArray[np.uint8]
-Background = npt.NDArray[np.float32]
+Known = npt.NDArray[np.float32]
+"""What a background shows, (H, W) in grey levels."""
 
 _LARGE_SHIFT: Final = 8
 """Grey levels by which light seldom changes the middle of a picture."""
@@ -65,7 +66,7 @@ class Thing:
         )
 
 
-def spread(picture: Grey | Background) -> float:
+def spread(picture: Grey | Known) -> float:
     """How far the dark and the bright of a picture (H, W) are apart, in grey levels."""
     # A camera's own writing is neither: a twentieth is left out at each end.
     values = np.sort(picture[::8, ::8], axis=None)
@@ -73,7 +74,7 @@ def spread(picture: Grey | Background) -> float:
     return float(values[-1 - left_out]) - float(values[left_out])
 
 
-def differing(small: Grey, background: Background, limit: Grey) -> tuple[Grey, Grey]:
+def differing(small: Grey, background: Known, limit: Grey) -> tuple[Grey, Grey]:
     """How much each pixel differs from a background, and 255 where it is more than its limit.
 
     Args:
@@ -122,7 +123,7 @@ def things_in(there: Grey, age: npt.NDArray[np.float32], settings: ThingSettings
 
 
 def is_ghost(
-    thing: Thing, *, small: Grey, background: Background, there: Grey, settings: ThingSettings
+    thing: Thing, *, small: Grey, background: Known, there: Grey, settings: ThingSettings
 ) -> bool:
     """Whether what differs at a place is what the background shows and the picture does not.
 
@@ -147,17 +148,13 @@ def joined_boxes(boxes: Sequence[Box]) -> tuple[Box, ...]:
         merged = False
         for i in range(len(left)):
             for j in range(i + 1, len(left)):
-                if _meet(left[i], left[j]):
+                if touches(left[i], left[j]):
                     left[i] = _around(left[i], left.pop(j))
                     merged = True
                     break
             if merged:
                 break
     return tuple(left)
-
-
-def _meet(a: Box, b: Box) -> bool:
-    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
 
 def _around(a: Box, b: Box) -> Box:
