@@ -1,142 +1,73 @@
-"""Makes int8 plate networks: python -m models.training.quantise FROM TO --shared DIR."""
+"""Makes the integer networks: python -m models.training.quantise FROM TO --shared DIR."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import cv2
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from models.catalogue import sha256_of
 from models.letterbox import input_size
 from models.loading import SOURCE_KEY
 from models.plates.rectify import rectify
-from models.session import open_session
-from models.types import Image
+from models.training.backdrops import read_picture
+from models.training.faces.data import FaceData
+from models.training.integers.scales import Scales, find_scales
+from models.training.integers.steps import Steps, read_steps
+from models.training.integers.writer import Writer
 
-STRIPS_AT_ONCE = 8
-INT8_OPERATORS = ["Conv", "Relu", "Add"]
-"""What the CPU's VNNI instructions speed up; the rest stays in float."""
-
-
-class Pictures(CalibrationDataReader):
-    """Feeds calibration inputs one by one, and can be asked for them again."""
-
-    def __init__(self, name: str, inputs: list[NDArray[np.uint8]]) -> None:
-        self._name, self._inputs = name, inputs
-        self._left = iter(inputs)
-
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """The next input by name, or None at the end."""
-        value = next(self._left, None)
-        return None if value is None else {self._name: value}
-
-    def rewind(self) -> None:
-        """Start again."""
-        self._left = iter(self._inputs)
+STRIPS_AT_ONCE: Final = 8
+WIDTH: Final = 640
+PLATES: Final = "map_"
+"""How the names of maps of plates begin."""
 
 
-def quantise(source: Path, target: Path, *, shared: Path, count: int = 200) -> None:
-    """Write the int8 variant of a detector or reader, calibrated on training pictures.
-
-    Activations are unsigned, weights signed and per channel. The last convolutions before the
-    outputs stay in float: they set scores and corners, and cost almost nothing. In the detector
-    only what VNNI speeds up is changed, see ``dense_convolutions``.
+def quantise(
+    source: Path, target: Path, *, shared: Path, portraits: Path | None = None, count: int = 96
+) -> None:
+    """Writes the integer variant of a detector or reader, measured on training pictures.
 
     Args:
-        source: network with the input ``images`` (detector) or ``plates`` (reader).
+        source: float network written by ``models.training.export``.
         target: file to write.
         shared: folder with ``train/plate_scenes`` and ``train/plate_crops``; never evaluation.
-        count: pictures to calibrate with.
+        portraits: folder of ``faces.portraits`` whose people to look at as well.
+        count: inputs to measure with, pictures or batches of eight strips.
     """
-    with open_session(source) as session:
-        (name,) = session.input_shapes
-    pictures = _scenes(shared) if name == "images" else _strips(shared)
-    inputs = list(itertools.islice(pictures, count))
-    with tempfile.TemporaryDirectory() as folder:
-        ready = Path(folder) / "ready.onnx"
-        quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
-        model = onnx.load(ready)
-        detector = name == "images"
-        quantize_static(
-            str(ready),
-            str(target),
-            Pictures(name, inputs),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            op_types_to_quantize=["Conv"] if detector else INT8_OPERATORS,
-            nodes_to_quantize=dense_convolutions(model) if detector else None,
-            nodes_to_exclude=last_convolutions(model),
-            calibrate_method=CalibrationMethod.MinMax,
+    steps = read_steps(source)
+    pictures = _scenes(shared) if steps.of_bytes else _strips(shared)
+    scales = find_scales(steps, list(itertools.islice(pictures, count)))
+    if portraits is not None:
+        seen = itertools.chain.from_iterable(
+            zip(_scenes(shared), _people(portraits, shared), strict=False)
         )
-    _keep_metadata(source, target)
-
-
-def last_convolutions(model: Any) -> list[str]:
-    """Names of the convolutions after which no other convolution comes."""
-    readers: dict[str, list[Any]] = {}
-    for node in model.graph.node:
-        for value in node.input:
-            readers.setdefault(value, []).append(node)
-
-    def leads_to_another(node: Any) -> bool:
-        waiting, seen = list(node.output), set()
-        while waiting:
-            value = waiting.pop()
-            for reader in readers.get(value, []):
-                if reader.op_type == "Conv":
-                    return True
-                if reader.name not in seen:
-                    seen.add(reader.name)
-                    waiting += reader.output
-        return False
-
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    return [node.name for node in convolutions if not leads_to_another(node)]
-
-
-def dense_convolutions(model: Any) -> list[str]:
-    """Names of the convolutions that mix all their many channels.
-
-    Depthwise ones have too few products per value to gain from VNNI, and neither has the first,
-    whose three channels ONNX Runtime's float kernel takes as they are.
-    """
-    weights = {value.name: value.dims for value in model.graph.initializer}
-    return [
-        node.name
-        for node in model.graph.node
-        if node.op_type == "Conv" and weights[node.input[1]][1] > 3
-    ]
-
-
-def _keep_metadata(source: Path, target: Path) -> None:
-    properties = onnx.load(source).metadata_props
-    model = onnx.load(target)
-    have = {entry.key for entry in model.metadata_props}
-    for entry in properties:
-        if entry.key not in have:
-            model.metadata_props.add(key=entry.key, value=entry.value)
-    model.metadata_props.add(key="quantised", value="int8, onnxruntime static")
+        scales = _for_faces(steps, scales, find_scales(steps, list(itertools.islice(seen, count))))
     # Held against the float network's hash before use, so that a new one makes this one stale.
-    model.metadata_props.add(key=SOURCE_KEY, value=sha256_of(source))
-    onnx.save(model, target)
+    notes = {"quantised": "8 bit, channels last", SOURCE_KEY: sha256_of(source)}
+    Writer(steps, scales).write(target, notes)
+    print(f"{target}: {target.stat().st_size} bytes, measured on {count} inputs")
+
+
+def _for_faces(steps: Steps, streets: Scales, people: Scales) -> Scales:
+    """Steps measured with people among the pictures, where they lead to faces alone.
+
+    What leads to plates is measured as for the plate detector, so that both say nearly the same.
+    """
+    plates = steps.leading_to(name for name in steps.maps if name.startswith(PLATES))
+    kept = {step.target: streets.sizes[step.target] for step in plates if steps.is_byte(step)}
+    return replace(people, sizes={**people.sizes, **kept})
+
+
+def _people(portraits: Path, shared: Path) -> Iterator[NDArray[np.uint8]]:
+    for sample in FaceData(portraits, shared / "train").stream(0):
+        yield sample.picture[None]
 
 
 def _scenes(shared: Path) -> Iterator[NDArray[np.uint8]]:
@@ -145,7 +76,7 @@ def _scenes(shared: Path) -> Iterator[NDArray[np.uint8]]:
         image = _read(path)
         if index % 2:
             image = image[: image.shape[1] * 9 // 16]
-        size = input_size(image.shape[0], image.shape[1], 640)
+        size = input_size(image.shape[0], image.shape[1], WIDTH)
         canvas = np.zeros((1, *size, 3), np.uint8)
         scale = min(1.0, size[0] / image.shape[0], size[1] / image.shape[1])
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -171,11 +102,11 @@ def _files(folder: Path) -> list[Path]:
     return [files[index] for index in np.random.default_rng(0).permutation(len(files))]
 
 
-def _read(path: Path) -> Image:
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+def _read(path: Path) -> NDArray[np.uint8]:
+    image = read_picture(path)
     if image is None:
         raise ValueError(f"{path} is not a picture")
-    return np.asarray(image, np.uint8)
+    return image
 
 
 def main() -> None:
@@ -184,9 +115,16 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--portraits", type=Path, help="for faces: folder of ``faces.portraits``")
+    parser.add_argument("--count", type=int, default=96)
     asked = parser.parse_args()
-    quantise(asked.source, asked.target, shared=asked.shared, count=asked.count)
+    quantise(
+        asked.source,
+        asked.target,
+        shared=asked.shared,
+        portraits=asked.portraits,
+        count=asked.count,
+    )
 
 
 if __name__ == "__main__":

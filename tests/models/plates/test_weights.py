@@ -24,9 +24,10 @@ DETECTOR, READER = WEIGHTS / "plate_detector.onnx", WEIGHTS / "plate_reader.onnx
 LARGEST_BYTES = 3_000_000
 
 
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[PlatePipeline]:
-    opened = PlatePipeline.open(detector=DETECTOR, reader=READER)
+@pytest.fixture(scope="module", params=["", "_int8"], ids=["float", "int8"])
+def pipeline(request: pytest.FixtureRequest) -> Iterator[PlatePipeline]:
+    detector, reader = (path.with_stem(path.stem + request.param) for path in (DETECTOR, READER))
+    opened = PlatePipeline.open(detector=detector, reader=reader)
     yield opened
     opened.close()
 
