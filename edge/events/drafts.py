@@ -22,6 +22,7 @@ some plates are of no kind that the grammar knows."""
 _STANDING_CONFIDENCE = 0.35
 """What is written on the picture itself (a camera's name, its clock) reads as a plate against the
 grammar, or as one of at most 0.3: in 400 pictures with two such lines each, 20 times."""
+_SURE = 0.9
 _STANDING = 0.2
 """Share of its width that something may move or grow and still stand where it was."""
 _MIN_STAY_S = 0.6
@@ -88,6 +89,8 @@ class Visit:
     """Where it was last seen,"""
     came: Box = (0.0, 0.0, 0.0, 0.0)
     """and where first."""
+    beside: int = 0
+    """For a plate: pictures in which it is on something that shows another one, read surely."""
     host: Visit | None = None
     """For something that moves: what it split off from."""
     alone_s: float = 0.0
@@ -113,6 +116,15 @@ class Visit:
     def plate(self) -> PlateRead | None:
         """All reads as one, or None when the plate was never read."""
         return fuse_reads(self.reads) if self.reads else None
+
+    def surely_read(self) -> bool:
+        """True for a plate that was told, of a known kind, with hardly a doubt."""
+        plate = self.plate() if self.told is not None else None
+        return plate is not None and plate.kind is not None and plate.confidence >= _SURE
+
+    def is_second(self) -> bool:
+        """True for a plate that mostly was where there was one already: cars show one at a time."""
+        return self.beside * 2 >= self.hits
 
     def stands(self) -> bool:
         """True while it has been nowhere else, and no nearer, since it was first seen."""
@@ -200,12 +212,13 @@ def _shows_a_plate(visit: Visit, plate: PlateRead) -> bool:
     """Whether a visit with these reads is a plate's.
 
     A plate needs two sightings (or one sure read) and something like a text. What fails the
-    grammar is told all the same if it is seen once more, and comes, goes or grows as a car does.
+    grammar is told all the same if it is seen once more, comes, goes or grows as a car does, and
+    is not a second one on a car, which is its windscreen.
     """
     if len(plate.text) < _MIN_TEXT or (visit.hits < 2 and plate.confidence < 0.9):
         return False
     unlikely = plate.kind is None or plate.confidence < _STANDING_CONFIDENCE
-    if unlikely and (visit.hits < 3 or visit.stands()):
+    if unlikely and (visit.hits < 3 or visit.is_second() or visit.stands()):
         return False
     sure = sum(probability > 0.5 for _, probability in plate.characters)
     known = plate.kind is not None and plate.confidence >= _MIN_CONFIDENCE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from edge.events.drafts import Visit
 from edge.events.geometry import Box, car_around, centre, holds, overlap, touches
@@ -52,16 +52,26 @@ def largest_part(visit: Visit, others: Iterable[Visit]) -> Visit | None:
 
 
 def link(seen: Sequence[tuple[Visit, Box]]) -> None:
-    """Tie plates and faces of one picture to the moving things they are on."""
+    """Tie plates and faces of one picture to the moving things they are on, and to each other."""
+    beside: set[Visit] = set()
     for mover, box in seen:
         if mover.object_class is not ObjectClass.MOVER:
             continue
-        for visit, inner in seen:
-            if visit.object_class is ObjectClass.MOVER or not _is_on(visit, inner, box):
-                continue
-            for whole in (mover, mover.root()):
-                if visit not in whole.carries:
-                    whole.carries.append(visit)
+        on_it = [
+            visit
+            for visit, inner in seen
+            if visit.object_class is not ObjectClass.MOVER and _is_on(visit, inner, box)
+        ]
+        for whole in (mover, mover.root()):
+            whole.carries += [visit for visit in on_it if visit not in whole.carries]
+        plates = [visit for visit in on_it if visit.object_class is ObjectClass.PLATE]
+        beside.update(visit for visit in plates if any(_sure_others(visit, plates)))
+    for visit in beside:
+        visit.beside += 1
+
+
+def _sure_others(visit: Visit, plates: Sequence[Visit]) -> Iterator[bool]:
+    return (other.surely_read() for other in plates if other is not visit)
 
 
 def _is_on(visit: Visit, inner: Box, mover: Box) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from config.event import EventKind
@@ -93,6 +94,26 @@ def test_a_plate_with_a_character_hidden_by_dirt_is_told_and_a_windscreen_is_not
         watch.show(plates=[replace(plate(0.1 + 0.04 * i, None), read=dirty)])
     watch.empty(8)
     assert bool(watch.of(EventKind.PLATE)) is is_told
+
+
+@pytest.mark.parametrize(
+    ("text", "above", "is_told"),
+    [("辽7170", True, False), ("辽7170", False, True), ("京B54321", True, True)],
+    ids=["on the car with a sure plate", "on another", "a plate as others are"],
+)
+def test_a_car_has_no_second_plate_in_its_windscreen(text: str, above: bool, is_told: bool) -> None:
+    watch = Watch()
+    kind = {} if text == "京B54321" else {"kind": None}
+    for i in range(14):
+        x = 0.1 + 0.03 * i
+        glass = plate(x if above else 0.7 + 0.015 * i, None, width=60 if above else 25)
+        higher = glass.corners - np.array([0, 72], np.float32)
+        glass = replace(glass, corners=higher, read=read(text, 0.6, **kind))
+        car = (x - 0.1, 0.2, 0.3, 0.5)
+        watch.show(plates=[plate(x, "京A12345", 0.98), *([glass] if i > 6 else [])], moving=[car])
+    watch.empty(8)
+    told = {event.plate.text for event in watch.of(EventKind.PLATE) if event.plate}
+    assert told == ({"京A12345", text} if is_told else {"京A12345"})
 
 
 def test_a_flicker_is_no_event() -> None:
