@@ -169,3 +169,13 @@ def test_another_first_layer_is_refused(tmp_path: Path) -> None:
     scales = find_scales(steps, [pictures(1, (32, 32), seed=2)])
     with pytest.raises(ValueError, match="every second pixel"):
         Writer(odd, scales).write(tmp_path / "odd.onnx", {})
+
+
+def test_a_map_that_looks_around_is_refused(tmp_path: Path) -> None:
+    steps = read_steps(DETECTOR)
+    *others, last = steps.taken
+    assert isinstance(last, Convolution)
+    wide = replace(last, weight=np.tile(last.weight, (1, 1, 3, 3)))
+    scales = find_scales(steps, [pictures(1, (32, 32), seed=2)])
+    with pytest.raises(ValueError, match="more than one pixel"):
+        Writer(replace(steps, taken=(*others, wide)), scales).write(tmp_path / "odd.onnx", {})

@@ -47,7 +47,7 @@ class Writer:
     def __init__(self, steps: Steps, scales: Scales) -> None:
         self._steps, self._scales = steps, scales
         self._nodes: list[Any] = []
-        self._constants: list[Any] = []
+        self._constants: dict[str, Any] = {}
         self._doubled: dict[str, str] = {}
         self._named: dict[str, str] = {}
 
@@ -75,7 +75,11 @@ class Writer:
     def _model(self, notes: dict[str, str]) -> Any:
         old = self._steps.model
         graph = helper.make_graph(
-            self._nodes, old.graph.name, old.graph.input, old.graph.output, self._constants
+            self._nodes,
+            old.graph.name,
+            old.graph.input,
+            old.graph.output,
+            list(self._constants.values()),
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIBUTED, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=old.ir_version)
@@ -198,6 +202,8 @@ class Writer:
 
     def _map(self, step: Convolution) -> None:
         """A map in floats, exact to a part of a step; 1x1, so that it is a product of matrices."""
+        if step.weight.shape[2:] != (1, 1):
+            raise ValueError(f"{step.target}: a map from more than one pixel each")
         weight = Scales.whole_weights(step)[..., 0, 0].T.astype(np.int8)
         per_output = Scales.of_weights(step)
         scale, zero = self._zero_point(step.source)
@@ -227,8 +233,7 @@ class Writer:
         return self._node("Reshape", [source, sizes], target)
 
     def _constant(self, name: str, value: NDArray[Any]) -> str:
-        if all(one.name != name for one in self._constants):
-            self._constants.append(numpy_helper.from_array(value, name))
+        self._constants.setdefault(name, numpy_helper.from_array(value, name))
         return name
 
     def _node(self, kind: str, inputs: list[str], target: str, **given: Any) -> str:
