@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -293,6 +294,29 @@ def test_two_processes_may_migrate_at_once(database_url: str) -> None:
     assert current(engines[0]) == newest()
     for engine in engines:
         engine.dispose()
+
+
+def test_a_new_database_waits_for_who_is_writing_its_first_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TABLE first (x INTEGER)")
+    other.execute("BEGIN IMMEDIATE")
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr("ingest.engine.time.sleep", pause)
+    engine = open_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    assert (mode, len(pauses)) == ("wal", 3)
+    engine.dispose()
+    other.close()
 
 
 def test_an_event_outlives_a_migration_from_the_first_schema(
