@@ -23,6 +23,7 @@ _STANDING_CONFIDENCE = 0.35
 """What is written on the picture itself (a camera's name, its clock) reads as a plate against the
 grammar, or as one of at most 0.3: in 400 pictures with two such lines each, 20 times."""
 _SURE = 0.9
+"""Confidence of a read that leaves hardly a doubt."""
 _STANDING = 0.2
 """Share of its width that something may move or grow and still stand where it was."""
 _MIN_STAY_S = 0.6
@@ -124,7 +125,7 @@ class Visit:
 
     def is_second(self) -> bool:
         """True for a plate that mostly was where there was one already: cars show one at a time."""
-        return self.beside * 2 >= self.hits
+        return 0 < self.hits <= 2 * self.beside
 
     def stands(self) -> bool:
         """True while it has been nowhere else, and no nearer, since it was first seen."""
@@ -215,7 +216,7 @@ def _shows_a_plate(visit: Visit, plate: PlateRead) -> bool:
     grammar is told all the same if it is seen once more, comes, goes or grows as a car does, and
     is not a second one on a car, which is its windscreen.
     """
-    if len(plate.text) < _MIN_TEXT or (visit.hits < 2 and plate.confidence < 0.9):
+    if len(plate.text) < _MIN_TEXT or (visit.hits < 2 and plate.confidence < _SURE):
         return False
     unlikely = plate.kind is None or plate.confidence < _STANDING_CONFIDENCE
     if unlikely and (visit.hits < 3 or visit.is_second() or visit.stands()):
