@@ -118,9 +118,13 @@ class Visit:
         """All reads as one, or None when the plate was never read."""
         return fuse_reads(self.reads) if self.reads else None
 
+    def told_plate(self) -> PlateRead | None:
+        """The plate as it is known now, or None as long as nothing was told of it."""
+        return self.plate() if self.told is not None else None
+
     def surely_read(self) -> bool:
         """True for a plate that was told, of a known kind, with hardly a doubt."""
-        plate = self.plate() if self.told is not None else None
+        plate = self.told_plate()
         return plate is not None and plate.kind is not None and plate.confidence >= _SURE
 
     def is_second(self) -> bool:

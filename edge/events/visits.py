@@ -168,7 +168,7 @@ class Visits:
     def _is_sure(self, visit: Visit) -> bool:
         if visit.object_class is ObjectClass.FACE:
             return visit.told is not None
-        plate = visit.plate() if visit.told is not None else None
+        plate = visit.told_plate()
         return plate is not None and plate.confidence >= self._settings.sure
 
     def tick(self, now: datetime) -> list[Draft]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from edge.events.drafts import Visit
 from edge.events.geometry import Box, car_around, centre, holds, overlap, touches
@@ -65,13 +65,15 @@ def link(seen: Sequence[tuple[Visit, Box]]) -> None:
         for whole in (mover, mover.root()):
             whole.carries += [visit for visit in on_it if visit not in whole.carries]
         plates = [visit for visit in on_it if visit.object_class is ObjectClass.PLATE]
-        beside.update(visit for visit in plates if any(_sure_others(visit, plates)))
+        if len(plates) > 1:
+            beside |= _beside_a_sure_one(plates)
     for visit in beside:
         visit.beside += 1
 
 
-def _sure_others(visit: Visit, plates: Sequence[Visit]) -> Iterator[bool]:
-    return (other.surely_read() for other in plates if other is not visit)
+def _beside_a_sure_one(plates: Sequence[Visit]) -> set[Visit]:
+    sure = [visit for visit in plates if visit.surely_read()]
+    return {visit for visit in plates if any(other is not visit for other in sure)}
 
 
 def _is_on(visit: Visit, inner: Box, mover: Box) -> bool:

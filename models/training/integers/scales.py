@@ -19,6 +19,8 @@ from models.training.integers.steps import Convolution, Steps
 WEIGHT_STEPS: Final = 64
 """Weights go from -64 to 64 steps: two products of them and a byte fit into the 16 bits in which
 CPUs without VNNI add them up."""
+LAST: Final = 255
+"""The largest byte."""
 CUTS: Final = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 """Shares of a value's largest size at which it might be cut off, so that its steps are finer."""
 EVERY: Final = 7
@@ -42,7 +44,7 @@ class Scales:
 
     def zero(self, name: str) -> int:
         """The byte that stands for zero."""
-        return 0 if name in self.positive else 128
+        return _zero(name in self.positive)
 
     @staticmethod
     def of_weights(step: Convolution) -> NDArray[np.float32]:
@@ -71,13 +73,14 @@ def find_scales(steps: Steps, pictures: Sequence[NDArray[np.uint8]]) -> Scales:
         path = Path(folder) / "all_values.onnx"
         onnx.save(_telling(steps.model, names), path)
         with open_session(path) as session:
+            # Twice through the pictures: all their values would not fit into memory.
             largest = _largest(names, _values(session, pictures))
             errors = {name: np.zeros(len(CUTS)) for name in names}
             for values in _values(session, pictures):
                 for name in names:
                     errors[name] += _errors(values[name], largest[name], name in positive)
     sizes = {
-        name: CUTS[int(errors[name].argmin())] * largest[name] / _steps_up(name in positive)
+        name: CUTS[int(errors[name].argmin())] * largest[name] / (LAST - _zero(name in positive))
         for name in names
     }
     if steps.of_bytes:
@@ -113,18 +116,18 @@ def _largest(
     return found
 
 
-def _steps_up(positive: bool) -> int:
-    """Steps from zero to the largest byte."""
-    return 255 if positive else 127
+def _zero(positive: bool) -> int:
+    """The byte that stands for zero in a value that is never negative, or may be."""
+    return 0 if positive else 128
 
 
 def _errors(value: NDArray[np.float32], largest: float, positive: bool) -> NDArray[np.float64]:
     """What a value loses by each of the cuts, in squares."""
-    up = _steps_up(positive)
+    zero = _zero(positive)
     tried = value.ravel()[::EVERY]
     lost = np.zeros(len(CUTS))
     for place, cut in enumerate(CUTS):
-        size = cut * largest / up
-        held = np.clip(np.round(tried / size), 0 if positive else -up - 1, up) * size
+        size = cut * largest / (LAST - zero)
+        held = np.clip(np.round(tried / size), -zero, LAST - zero) * size
         lost[place] = np.square(tried - held, dtype=np.float64).sum()
     return lost

@@ -7,6 +7,7 @@ kind into the other. Here every value between the first layer and the answers is
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +47,7 @@ class Writer:
 
     def __init__(self, steps: Steps, scales: Scales) -> None:
         self._steps, self._scales = steps, scales
+        self._given = {value.name: value for value in steps.model.graph.initializer}
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
         self._doubled: dict[str, str] = {}
@@ -61,8 +63,8 @@ class Writer:
                 case Convolution() if step.source == self._steps.start:
                     self._named[step.target] = self._first(step)
                 case Convolution():
-                    weight = Scales.whole_weights(step)
-                    self._named[step.target] = self._convolve(step, weight)
+                    source, weight = self._named[step.source], Scales.whole_weights(step)
+                    self._named[step.target] = self._convolve(step, source, weight)
                 case Sum():
                     self._named[step.target] = self._add(step)
                 case Doubling():
@@ -119,13 +121,12 @@ class Writer:
 
     def _copy(self, node: Any, renamed: dict[str, str]) -> None:
         """Takes over a node with the constants that it reads."""
-        arrays = {value.name: value for value in self._steps.model.graph.initializer}
         own = type(node)()
         own.CopyFrom(node)
         for place, name in enumerate(node.input):
             own.input[place] = renamed.get(name, name)
-            if name in arrays:
-                self._constant(name, numpy_helper.to_array(arrays[name]))
+            if name in self._given:
+                self._constants[name] = self._given[name]
         self._nodes.append(own)
 
     def _first(self, step: Convolution) -> str:
@@ -137,32 +138,19 @@ class Writer:
         if step.weight.shape[1:] != (3, 3, 3) or step.strides != (2, 2) or step.pads != (1,) * 4:
             raise ValueError(f"{step.target}: not 3x3 of three channels, every second pixel")
         weight = taken_together(Scales.whole_weights(step))
-        outputs = len(step.bias)
-        source = self._named[step.source]
-        given = self._convolve(
-            step,
-            weight,
-            source=self._reshape(source, f"{step.target}_in", [0, 0, -1, TOGETHER * 3]),
-            strides=(2, 1),
-            pads=(1, 1, 0, 0),
-        )
-        return self._reshape(given, f"{step.target}_out", [0, 0, -1, outputs])
+        blocks = replace(step, strides=(2, 1), pads=(1, 1, 0, 0))
+        shape = [0, 0, -1, TOGETHER * 3]
+        source = self._reshape(self._named[step.source], f"{step.target}_in", shape)
+        given = self._convolve(blocks, source, weight)
+        return self._reshape(given, f"{step.target}_out", [0, 0, -1, len(step.bias)])
 
-    def _convolve(
-        self,
-        step: Convolution,
-        weight: NDArray[np.float32],
-        *,
-        source: str | None = None,
-        strides: tuple[int, int] | None = None,
-        pads: tuple[int, int, int, int] | None = None,
-    ) -> str:
-        """A convolution of bytes; what is given in place of the step's own is taken."""
+    def _convolve(self, step: Convolution, source: str, weight: NDArray[np.float32]) -> str:
+        """A convolution of the bytes called ``source`` by whole weights, laid out as those are."""
         per_output = Scales.of_weights(step)
         bias = np.round(step.bias / (self._scales.sizes[step.source] * per_output))
         copies = len(weight) // len(bias)
         inputs = [
-            source or self._named[step.source],
+            source,
             *self._zero_point(step.source),
             self._constant(f"{step.target}_weight", weight.astype(np.int8)),
             self._constant(f"{step.target}_weight_scale", np.tile(per_output, copies)),
@@ -177,8 +165,8 @@ class Writer:
             domain=CONTRIBUTED,
             channels_last=1,
             kernel_shape=weight.shape[2:],
-            strides=strides or step.strides,
-            pads=pads or step.pads,
+            strides=step.strides,
+            pads=step.pads,
             group=step.group,
         )
 
