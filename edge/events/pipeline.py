@@ -42,6 +42,8 @@ from models.types import Detections, FaceDetection, PlateSighting
 _LOG = get_logger(__name__)
 
 _CLIP_PATIENCE_S = 4.0
+_SET_BACK_S = 10.0
+"""Time so much before the last picture: no look is so late, the node's clock was put back."""
 
 EventSink = Callable[[Event], None]
 """Takes an event for good: the outbox, or a printer."""
@@ -121,6 +123,8 @@ class CameraPipeline:
         self._motion, self._zone = motion, zone
         self._visits = Visits(zones=zones, lines=lines)
         self._regions = RegionPlan()
+        self._latest: datetime | None = None
+        """When the last picture or glance was."""
 
     def feed(
         self,
@@ -135,6 +139,7 @@ class CameraPipeline:
         """
         self.analysed += 1
         self.glance(before)
+        self._passed(scene.at)
         height, width = scene.picture.shape[:2]
         sightings = [_plate(plate, width, height) for plate in detections.plates]
         if self._face is not FacePolicy.OFF:
@@ -149,6 +154,7 @@ class CameraPipeline:
         """Take in what moved at times of which there is no picture, in order of time."""
         for glance in glances:
             at = datetime.fromtimestamp(glance.utc_s, UTC)
+            self._passed(at)
             self._write(self._visits.glance(at, _movers(glance.boxes)))
 
     def _who(self, picture: Picture, face: FaceDetection) -> Callable[[], str | None] | None:
@@ -183,14 +189,31 @@ class CameraPipeline:
 
     def tick(self, now: datetime) -> None:
         """Let time pass while no pictures come."""
+        self._heed_clock(now)
         self._write(self._visits.tick(now))
         for waiting in list(self._awaiting):
             draft, number, until = waiting
             assert self._clips is not None
             come, clip = self._clips.take(number)
-            if come or now >= until:
+            if come or not 0 < (until - now).total_seconds() <= _CLIP_PATIENCE_S + _SET_BACK_S:
                 self._awaiting.remove(waiting)
                 self._send(self._event(draft, clip))
+
+    def _passed(self, at: datetime) -> None:
+        self._heed_clock(at)
+        self._latest = at if self._latest is None else max(self._latest, at)
+
+    def _heed_clock(self, now: datetime) -> None:
+        """End what is open when the clock was put back, or nothing more would end or be told."""
+        if self._latest is None or (self._latest - now).total_seconds() <= _SET_BACK_S:
+            return
+        _LOG.warning(
+            "the node's clock was put back, open visits are ended",
+            camera=self.camera,
+            by_s=round((self._latest - now).total_seconds(), 1),
+        )
+        self._latest = None
+        self._write(self._visits.finish(now))
 
     def finish(self, now: datetime) -> None:
         """End what is open, as the node stops."""

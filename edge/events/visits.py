@@ -185,8 +185,9 @@ class Visits:
         return drafts
 
     def finish(self, now: datetime) -> list[Draft]:
-        """The camera or the node stops: end every visit that is open."""
+        """End every visit that is open and forget all: the camera stops, or the clock did."""
         ending = sorted(self.open, key=lambda visit: visit.object_class is ObjectClass.MOVER)
+        self._tracker = Tracker()
         self._visits.clear()
         self._waiting.clear()
         return [draft for visit in ending for draft in _close(visit, now)]
