@@ -81,43 +81,41 @@ def cells_above(
 
 
 def decode(
-    scores: NDArray[np.float32],
-    corners: NDArray[np.float32],
-    rows: NDArray[np.float32],
-    *,
-    scale: NDArray[np.float32],
-    threshold: float = THRESHOLD,
+    cells: NDArray[np.float32], *, scale: NDArray[np.float32], threshold: float = THRESHOLD
 ) -> list[PlateDetection]:
     """Plates among the candidates of one picture, best first.
 
     Args:
-        scores: float32 (A,), 0 to 1.
-        corners: float32 (A, 8), x and y of four corners in network pixels.
-        rows: float32 (A,), probability of two rows.
+        cells: float32 (A, 10): score 0 to 1, corners as x and y in network pixels, probability of
+            two rows, as ``cells_above`` gives them.
         scale: float32 (2,), picture pixels per network pixel in x and y.
         threshold: lowest score that counts.
     """
-    chosen = np.flatnonzero(scores >= threshold)
-    if len(chosen) == 0:
+    if len(cells) == 0:
         return []
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:MOST_CANDIDATES]
-    quads = corners[chosen].reshape(-1, 4, 2)
+    plates = _merged(cells, threshold)
+    quads = ((plates[:, 1:9].reshape(-1, 4, 2) + 0.5) * scale - 0.5).astype(np.float32)
+    rest = zip(quads, plates[:, 0].tolist(), plates[:, 9].tolist(), strict=True)
+    return [PlateDetection(quad, score, 2 if double > 0.5 else 1) for quad, score, double in rest]
+
+
+def _merged(cells: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """One cell for each heap of them, best first: that of the best, with corners and rows averaged
+    over those that agree with it, by the square of the score."""
+    chosen = cells[cells[:, 0] >= threshold]
+    chosen = chosen[np.argsort(-chosen[:, 0], kind="stable")][:MOST_CANDIDATES]
+    quads = chosen[:, 1:9].reshape(-1, 4, 2)
     low, high = quads.min(1), quads.max(1)
     sound = np.isfinite(quads).all((1, 2)) & ((high - low) > _LEAST_PIXELS / 2).all(1)
     if not sound.all():
-        chosen, quads, low, high = chosen[sound], quads[sound], low[sound], high[sound]
+        chosen, low, high = chosen[sound], low[sound], high[sound]
     overlaps, nested = _overlaps(low, high)
     winners = _winners((overlaps <= OVERLAP) & (nested <= NESTED))
-    # Of all winners at once: the means of those that agree with each, by the square of the score.
-    weights = scores[chosen] ** 2 * (overlaps[winners] > AGREEMENT)
+    weights = chosen[:, 0] ** 2 * (overlaps[winners] > AGREEMENT)
     weights /= weights.sum(1, keepdims=True)
-    means = (weights @ quads.reshape(-1, 8)).reshape(-1, 4, 2)
-    means = ((means + 0.5) * scale - 0.5).astype(np.float32)
-    doubles, own = (weights @ rows[chosen]).tolist(), scores[chosen[winners]].tolist()
-    return [
-        PlateDetection(corners=mean, score=score, rows=2 if double > 0.5 else 1)
-        for mean, score, double in zip(means, own, doubles, strict=True)
-    ]
+    plates = weights @ chosen
+    plates[:, 0] = chosen[winners, 0]
+    return plates
 
 
 def _winners(apart: NDArray[np.bool_]) -> list[int]:

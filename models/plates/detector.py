@@ -84,9 +84,7 @@ class PlateDetector:
             owner, cells = cells_above(batch.outputs, self.threshold)
             for index, (place, scale) in enumerate(zip(batch.places, batch.scales, strict=True)):
                 own = cells if len(batch.places) == 1 else cells[owner == index]
-                found[place] = decode(
-                    own[:, 0], own[:, 1:9], own[:, 9], scale=scale, threshold=self.threshold
-                )
+                found[place] = decode(own, scale=scale, threshold=self.threshold)
         return [found[place] for place in range(len(found))]
 
     def close(self) -> None:
