@@ -110,7 +110,11 @@ class QuickConnection(Connection):  # type: ignore[misc]
                 if len(head) < 5:
                     raise InterfaceError("network error")
                 code, length = _HEAD.unpack(head)
-                handlers[code](read(length - 4), context)
+                body = read(length - 4)
+                # A server that dies sends what it had got to: never read half a message.
+                if len(body) < length - 4:
+                    raise InterfaceError("network error")
+                handlers[code](body, context)
         except OSError as error:
             raise InterfaceError("network error") from error
         if context.error is not None:

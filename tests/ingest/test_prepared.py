@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import ARRAY, Connection, Engine, String, bindparam, text
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from ingest import prepared
 from ingest.engine import open_engine
@@ -103,3 +104,32 @@ def test_a_connection_keeps_only_so_many_prepared(
         for number in range(20):
             connection.execute(text(f"SELECT :n - {number}").bindparams(n=number)).scalar_one()
         assert _prepared(connection) <= 5
+
+
+class _Cut:
+    """The connection's stream, of which nothing more comes after so many bytes."""
+
+    def __init__(self, stream: Any, left: int) -> None:
+        self._stream, self._left = stream, left
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def test_an_answer_cut_off_anywhere_is_a_lost_connection(engine: Engine) -> None:
+    """A server that is killed had perhaps sent half a row: the next try asks anew."""
+    rows = text("SELECT id, '夜班' || id FROM generate_series(1, :last) AS id")
+    for left in range(60):
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver._sock = _Cut(driver._sock, left)
+            with pytest.raises(DBAPIError) as caught:
+                connection.execute(rows, {"last": 9}).all()
+        assert caught.value.connection_invalidated, left
+    with engine.connect() as connection:
+        assert len(connection.execute(rows, {"last": 9}).all()) == 9
