@@ -93,8 +93,11 @@ class Notices:
         alert = transition.alert
         fresh = [person for person in rung.recipients if person.person not in told]
         chosen = fresh if fresh and tell.turn == 0 else list(rung.recipients)
+        # Turns are counted anew on the next step, and a home that takes its consent back is told
+        # at its first step again: only the version tells each notice from all before.
+        turn = f"{alert.id}:v{alert.version}.{tell.step}"
         for recipient in chosen:
-            key = f"{alert.id}:{alert.cycle}.{tell.step}.{tell.turn}:{recipient.person}:{INAPP}"
+            key = f"{turn}:{recipient.person}:{INAPP}"
             self._deliver(transition, tell.step, INAPP, recipient, key, person=recipient.person)
         left_out = [person for person in rung.recipients if person not in chosen]
         again = "本轮已通知过", "was told before in this round"

@@ -12,6 +12,7 @@ from alerts.auditing.audit import AuditLog
 from alerts.auditing.auditor import Auditor
 from alerts.life.state import Outcome, State
 from alerts.seeing.service import AlertConflict, AlertNotVisible
+from alerts.web.home.fallbacks import Fallbacks
 from config.event import Severity
 from config.site import Site
 from tests.alerts.county import County, county_at, sqlite_url
@@ -74,6 +75,31 @@ def test_acknowledged_and_then_nothing_so_it_opens_again_for_the_next_step(count
     reopened = county.service.get(county.viewer("police-desk"), alert.id)
     assert (reopened.state, reopened.acked_by) == (State.OPEN, None)
     assert county.told(alert.id)[-1] == "wang-fang"
+
+
+def test_the_head_was_called_for_and_is_asked_to_verify_all_the_same(county: County) -> None:
+    alert = county.see(county.plate())[0]
+    county.service.summon(county.viewer(county.told(alert.id)[0]), alert.id, step=1)
+    assert county.told(alert.id)[-1] == "wang-fang"
+    county.wait(301)
+    neighbour = county.viewer("zhao-lei")
+    county.service.acknowledge(neighbour, alert.id, version=None)
+    county.service.report(neighbour, alert.id, note="the car has gone")
+    for asked in (2, 3):
+        assert county.wait(12 * 300 + 1) == 1, "nobody verifies: its timer fires"
+        assert county.told(alert.id).count("wang-fang") == asked
+
+
+def test_a_home_that_agrees_and_takes_it_back_is_told_at_every_step(county: County) -> None:
+    fallbacks = Fallbacks(county.engine, county.clock)
+    county.see(county.face())
+    alert = county.service.open_alerts(county.viewer("li-qiang"))[0]
+    for is_agreed in (False, True, False, True, False):
+        fallbacks.agree("li-qiang", is_agreed=is_agreed)
+        before = len(county.told(alert.id))
+        for _ in range(2):
+            assert county.wait(601) == 1
+        assert len(county.told(alert.id)) >= before + 2, "each step tells somebody"
 
 
 def test_a_storm_of_one_car_is_one_alert_that_counts(county: County) -> None:
