@@ -300,6 +300,16 @@ def test_login_leads_nowhere_but_into_this_site(client, target):
     assert answer.headers["location"] == "/"
 
 
+def test_a_page_to_go_to_is_read_at_once_however_its_address_ends(client):
+    # A messenger takes the full stop behind a link for a part of it.
+    pasted = f"/alerts/{'0190a3c4-' * 8}。"
+    page = client.get(pasted, headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert 'name="next" value="/"' in page.text
+    wanted = f"/cameras/{'east-gate-in_' * 4}/draw/"
+    assert f'name="next" value="{wanted}"' in client.get("/login", params={"next": wanted}).text
+
+
 def test_the_api_logs_in_and_out_with_json(client, csrf):
     wrong = client.post("/api/v1/session", json={"account": "wang-fang", "password": "no"})
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "wrong_password")
