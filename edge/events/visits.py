@@ -235,16 +235,16 @@ class Visits:
 
     def _rejoined(self, visit: Visit, track: Track, at: datetime) -> Visit:
         """The visit this plate was on a moment ago under another track, or ``visit``."""
+        in_picture = {one.number for one in self._tracker.tracks if one.last_seen >= at}
         for earlier in self.open:
             if (
-                earlier is visit
+                earlier.track in in_picture
                 or earlier.object_class is not ObjectClass.PLATE
-                or earlier.last_seen >= at
                 or (at - earlier.last_seen).total_seconds() > self._settings.rejoin_s
             ):
                 continue
             plate = earlier.plate()
-            if plate is None or not _same_text(plate.text, track.text):
+            if plate is None or not self._is_same(plate, track):
                 continue
             self._visits.pop(earlier.track, None)
             if earlier in self._waiting:
@@ -257,6 +257,13 @@ class Visits:
             self._visits[track.number] = earlier
             return earlier
         return visit
+
+    def _is_same(self, plate: PlateRead, track: Track) -> bool:
+        """Whether a track reads as ``plate``: one character may be wrong, unless both are sure."""
+        ours, theirs = plate.text, track.text
+        both_sure = min(plate.confidence, track.text_confidence) >= self._settings.sure
+        wrong = 0 if both_sure else 1
+        return len(ours) == len(theirs) and characters_apart(ours, theirs) <= wrong
 
     def _follow(self, track: Track, sighting: Sighting, at: datetime) -> Visit:
         """The visit of a track, where it is now."""
@@ -386,7 +393,3 @@ def _score(sighting: Sighting) -> float:
         return item.shot.quality * (0.5 if is_cut_off(sighting.box) else 1.0)
     width, height = sighting.box[2:]
     return width * height * (0.5 if is_cut_off(sighting.box) else 1.0)
-
-
-def _same_text(first: str, second: str) -> bool:
-    return len(first) == len(second) and characters_apart(first, second) <= 1

@@ -126,6 +126,38 @@ def test_two_cars_at_once_are_two_events() -> None:
     assert len(visits(watch.of(EventKind.PLATE))) == 2
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["in one order", "in the other"])
+def test_two_cars_of_a_fleet_whose_plates_differ_in_one_character_are_two(turn: int) -> None:
+    watch = Watch()
+    for i in range(8):
+        watch.show(plates=[plate(0.1 + 0.01 * i, "京A12345", 0.8)])
+    for i in range(8):
+        first, second = (
+            plate(0.18 + 0.01 * i, "京A12345", 0.8),
+            plate(0.6 + 0.01 * i, "京A12346", 0.8),
+        )
+        watch.show(plates=[first, second][::turn])
+    watch.empty(8)
+    told = watch.of(EventKind.PLATE)
+    assert len(visits(told)) == 2
+    assert {(event.visit, event.plate.text) for event in told if event.plate} == {
+        (told[0].visit, "京A12345"),
+        (told[-1].visit, "京A12346"),
+    }
+
+
+def test_a_sure_plate_that_follows_one_of_nearly_the_same_text_is_another() -> None:
+    watch = Watch()
+    for text in ("京A12345", "京A12346"):
+        for i in range(10):
+            watch.show(plates=[plate(0.05 + 0.08 * i, text, 0.97)])
+        watch.empty(1.6)
+    watch.empty(8)
+    told = watch.of(EventKind.PLATE)
+    assert len(visits(told)) == 2
+    assert {event.plate.text for event in told if event.plate} == {"京A12345", "京A12346"}
+
+
 def test_a_better_read_later_is_a_revision_of_the_same_visit() -> None:
     watch = Watch()
     for i in range(10):
