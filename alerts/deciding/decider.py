@@ -11,7 +11,18 @@ from alerts.deciding.routing import place_of
 from alerts.deciding.rules import RuleBook, Verdict
 from alerts.inhibition.hiding import hide_what_is_behind, may_hide, suppress_behind
 from alerts.inhibition.roots import Roots
-from alerts.life.state import LIVE, Alert, Hold, Join, Open, Outcome, Recover, State, Suppress
+from alerts.life.state import (
+    LIVE,
+    Alert,
+    Hold,
+    Join,
+    Open,
+    Outcome,
+    Recover,
+    State,
+    Suppress,
+    TimerKind,
+)
 from alerts.silences.matching import Silence, Subject, end_of, hidden_by
 from alerts.store.holding import Held
 from alerts.store.records import about_event, dedup_key
@@ -101,7 +112,7 @@ class Decider:
             trouble = self.work.of_trouble(self.keys[event.id])
             return trouble if trouble is not None and trouble.alert.state in _ENDS else None
         same = self.work.of_key(self.keys[event.id])
-        if same is None:
+        if same is None or _is_over_unheard(same, self.now):
             return None
         window = timedelta(seconds=verdict.dedup_window_s)
         return same if self.now - same.alert.seen_at < window else None
@@ -201,6 +212,14 @@ def key_of(event: Event, choices: Choices) -> str:
 
 def _is_watched(held: Held) -> bool:
     return held.about.dedup_key.startswith(f"{WATCHED}|")
+
+
+def _is_over_unheard(held: Held, now: datetime) -> bool:
+    """True for a sighting whose silence is over: nobody heard of it, so what comes now is news."""
+    if held.alert.state is State.CLOSED:
+        return held.alert.parent is not None
+    timer = held.timer
+    return timer is not None and timer.kind is TimerKind.LAPSE and timer.due_at <= now
 
 
 def _subject(held: Held) -> Subject:

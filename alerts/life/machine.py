@@ -216,6 +216,7 @@ def _fresh(
         actor,
         why=why,
         cycle=alert.cycle + 1,
+        parent=None,
         outcome=None,
         closed_at=None,
         departments=(),

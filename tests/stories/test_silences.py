@@ -76,6 +76,47 @@ def test_when_it_expires_what_is_still_broken_is_told_and_what_only_passed_is_cl
     assert AuditLog(county.engine, county.clock).verify() is None
 
 
+def test_a_car_that_comes_again_after_the_silence_is_news_whoever_saw_it_before(
+    county: County,
+) -> None:
+    silence(county, hours=1)
+    county.clock.advance(3600 - 30)
+    assert county.see(county.plate()) == []
+    county.clock.advance(31)
+    came_again = county.see(county.plate())
+    assert len(came_again) == 1, "the hour of quiet is over, if its timer has fired or not"
+    county.timers.run_once()
+    opened = county.service.open_alerts(county.viewer("police-desk"))
+    assert [alert.id for alert in opened] == [came_again[0].id]
+    assert county.told(came_again[0].id)
+    assert county.see(county.plate())[0].sightings == 2, "from then on it is one thing again"
+
+
+def test_what_was_closed_unheard_with_its_silence_swallows_nothing(county: County) -> None:
+    silence(county, hours=1)
+    county.clock.advance(3600 - 30)
+    county.see(county.plate())
+    county.wait(31)
+    for _ in range(2):
+        county.clock.advance(60)
+        assert len(county.see(county.plate())) == 1
+
+
+def test_what_somebody_took_up_again_after_its_silence_was_heard_of(county: County) -> None:
+    silence(county, hours=1)
+    county.clock.advance(3600 - 30)
+    county.see(county.plate())
+    county.wait(31)
+    head = county.viewer("wang-fang")
+    alert = county.service.recent(head)[0]
+    county.service.reopen(head, alert.id)
+    county.service.acknowledge(head, alert.id, version=None)
+    county.service.report(head, alert.id, note="a delivery van")
+    county.service.close(head, alert.id, outcome=Outcome.NO_ACTION)
+    assert county.see(county.plate()) == [], "the same van once more is known"
+    assert county.service.get(head, alert.id).sightings == 2
+
+
 def test_who_ends_it_by_hand_sees_everything_that_it_hid(county: County) -> None:
     made = silence(county)
     county.see(county.health(active=True), county.plate("冀A00001"))

@@ -75,7 +75,8 @@ class Model:
                 return
         key = f"plate|{camera}||{text}"
         newest = self._newest(key)
-        if newest is not None and self.now - newest.seen < WINDOW:
+        is_same = newest is not None and not self._was_never_heard_of(newest)
+        if newest is not None and is_same and self.now - newest.seen < WINDOW:
             newest.visits.add(visit)
             self._join(newest, severity, is_revision=False)
             return
@@ -94,6 +95,12 @@ class Model:
             self._join(newest, severity, is_revision=False)
         else:
             self._raise(key, "health", camera, severity)
+
+    def _was_never_heard_of(self, thing: Thing) -> bool:
+        """Its silence is over, and with it the sighting."""
+        if thing.state == "closed":
+            return thing.parent is not None
+        return thing.timer is not None and thing.timer[0] == "lapse" and thing.timer[1] <= self.now
 
     def _newest(self, key: str) -> Thing | None:
         same = [thing for thing in self.things if thing.key == key]
