@@ -76,6 +76,8 @@ class TrackerSettings:
     in_place_iou: float = 0.3
     in_place_s: float = 0.3
     """So soon nothing else can be where something is expected, whatever a small plate reads as."""
+    face_gap_s: float = 30.0
+    """A face where one was longer ago, with no picture since, may be another's: no text tells."""
     longest_gap_s: float = 0.6
     """A longer gap between pictures was not looked at: it makes nobody unseen."""
 
@@ -177,6 +179,8 @@ class Tracker:
             return None
         settings = self._settings
         elapsed_s = (at - track.last_seen).total_seconds()
+        if track.object_class is ObjectClass.FACE and elapsed_s > settings.face_gap_s:
+            return None
         expected = track.expected(elapsed_s)
         where = iou(expected, sighting.box)
         in_place = where >= settings.in_place_iou and elapsed_s <= settings.in_place_s

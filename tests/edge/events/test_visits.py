@@ -283,6 +283,20 @@ def test_a_face_is_told_once_with_its_best_shot() -> None:
     assert len(told[0].thumbnail) <= 20_000
 
 
+@pytest.mark.parametrize(("away_s", "people"), [(20, 1), (120, 2)])
+def test_a_face_after_a_camera_was_off_for_long_is_somebody_elses(away_s: int, people: int) -> None:
+    watch = Watch()
+    for _ in range(8):
+        watch.show(faces=[face(0.4, 0.8)])
+    watch.still(away_s)
+    for _ in range(8):
+        watch.show(faces=[face(0.42, 0.6)])
+    watch.empty(3)
+    told = watch.of(EventKind.FACE)
+    assert len(visits(told)) == people
+    assert sum(event.ended_at is not None for event in told) == people
+
+
 def test_where_faces_are_off_no_face_leaves_the_pipeline() -> None:
     watch = Watch(face=FacePolicy.OFF)
     for i in range(10):
