@@ -14,7 +14,7 @@ from alerts.web.base.keys import shared_key
 from config.clock import Clock
 
 _NAME = "login_form"
-# Only one way to read each address: where a repeat is inside a repeat, a stray sign at the end costs
+# Only one way to read each address: with a repeat inside a repeat, a stray sign at the end costs
 # time that doubles with every letter before it, and all the while the process answers nobody.
 _LOCAL = re.compile(r"/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]*")
 TICKET = timedelta(minutes=5)
