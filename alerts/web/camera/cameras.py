@@ -16,7 +16,7 @@ from alerts.web.base import errors
 from alerts.web.base.render import page
 from alerts.web.context import Web
 from alerts.web.people.access import Action
-from alerts.web.people.auth import AnyVisitor, Visitor, WebParts
+from alerts.web.people.auth import Reader, Visitor, WebParts
 from config.ids import is_uuid7
 from config.site import Camera, LegalClass, Role, Site
 
@@ -65,9 +65,7 @@ def is_own(visitor: Visitor, camera: Camera) -> bool:
 
 
 @router.get("")
-def camera_page(
-    request: Request, web: WebParts, visitor: AnyVisitor, camera_id: CameraId
-) -> Response:
+def camera_page(request: Request, web: WebParts, visitor: Reader, camera_id: CameraId) -> Response:
     """One camera: its picture, and what is known of it."""
     camera = find_camera(web, visitor, camera_id)
     return page(
@@ -89,7 +87,7 @@ def _precision(web: Web, camera: Camera) -> list[Precision]:
 
 
 @router.get("/snapshot")
-def snapshot(web: WebParts, visitor: AnyVisitor, camera_id: CameraId) -> Response:
+def snapshot(web: WebParts, visitor: Reader, camera_id: CameraId) -> Response:
     """The newest picture the camera has sent: JPEG, masks burnt in."""
     camera = find_camera(web, visitor, camera_id)
     event = web.seen.latest_picture(camera.id)
@@ -107,9 +105,7 @@ def snapshot(web: WebParts, visitor: AnyVisitor, camera_id: CameraId) -> Respons
 
 
 @router.get("/events/{event_id}/thumbnail")
-def event_picture(
-    web: WebParts, visitor: AnyVisitor, camera_id: CameraId, event_id: str
-) -> Response:
+def event_picture(web: WebParts, visitor: Reader, camera_id: CameraId, event_id: str) -> Response:
     """The small picture of one event of one's own home."""
     camera = _own_camera(web, visitor, camera_id)
     event = web.seen.event(camera.id, event_id) if is_uuid7(event_id) else None
@@ -120,7 +116,7 @@ def event_picture(
 
 @router.get("/events/{event_id}/evidence/{sha256}")
 def event_evidence(
-    web: WebParts, visitor: AnyVisitor, camera_id: CameraId, event_id: str, sha256: str
+    web: WebParts, visitor: Reader, camera_id: CameraId, event_id: str, sha256: str
 ) -> Response:
     """A full picture or clip of one event of one's own home."""
     camera = _own_camera(web, visitor, camera_id)

@@ -21,11 +21,12 @@ from alerts.web.camera.live_access import watched_camera
 from alerts.web.camera.live_words import NOT_ALLOWED, SESSION_ENDED, STATES, message
 from alerts.web.context import Web
 from alerts.web.people.auth import (
-    AnyVisitor,
     EvidenceReader,
+    Reader,
     Visitor,
     WebParts,
     find_visitor,
+    lacks_factor,
     refuse_foreign_origin,
 )
 from config.live import FrameKind, LiveFrame, Mode, Stream
@@ -78,7 +79,7 @@ class LiveViews:
         )
 
     async def snapshot(
-        self, web: WebParts, visitor: AnyVisitor, camera_id: CameraId, purpose: Purpose
+        self, web: WebParts, visitor: Reader, camera_id: CameraId, purpose: Purpose
     ) -> Response:
         """One picture of now: JPEG, masks burnt in, asked of the camera's node."""
         camera = await run_in_threadpool(_for_snapshot, web, visitor, camera_id)
@@ -278,8 +279,7 @@ def _admit(request: Request, camera_id: str) -> tuple[Visitor, Camera]:
     if visitor is None:
         raise errors.not_logged_in()
     web: Web = request.app.state.web
-    person = visitor.person
-    if person.role in web.factor_roles and not web.second_factors.enrolled(person.id):
+    if lacks_factor(web, visitor.person):
         raise errors.enrol_first()
     return visitor, watched_camera(web, visitor, camera_id)
 

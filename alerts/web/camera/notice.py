@@ -14,7 +14,7 @@ from alerts.web.base import errors
 from alerts.web.base.render import menu_of
 from alerts.web.context import Web
 from alerts.web.people.access import Action
-from alerts.web.people.auth import Visitor, WebParts, find_visitor
+from alerts.web.people.auth import Visitor, WebParts, find_visitor, lacks_factor
 from config.site import LegalClass
 
 router = APIRouter(include_in_schema=False)
@@ -37,6 +37,8 @@ def notice_page(
     if camera is None or camera.legal_class is LegalClass.HOME:
         raise errors.not_found()
     visitor = find_visitor(request)
+    if visitor is not None and lacks_factor(web, visitor.person):
+        visitor = None
     at_sign = visitor is not None and web.signs.check(camera.id, token)
     return web.templates.TemplateResponse(
         request,

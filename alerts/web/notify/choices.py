@@ -18,7 +18,7 @@ from alerts.channels.subscriptions import Subscriptions
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.base.render import page
-from alerts.web.people.auth import AnyVisitor, WebParts
+from alerts.web.people.auth import AnyVisitor, Reader, WebParts
 from config.channel_site import EMAIL, WEBPUSH
 from config.clock import Clock
 from config.errors import UserError
@@ -109,7 +109,7 @@ def choices_router(engine: Engine, site: Site, secrets: Secrets, clock: Clock) -
         return {"key": key}
 
     @router.post("/api/v1/push/subscriptions", status_code=204, responses=errors.RESPONSES)
-    def subscribe(request: Request, visitor: AnyVisitor, body: PushBody) -> Response:
+    def subscribe(request: Request, visitor: Reader, body: PushBody) -> Response:
         """This browser takes push messages for whoever is logged in."""
         if key is None:
             raise errors.not_found()

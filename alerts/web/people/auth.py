@@ -104,14 +104,17 @@ def require(action: Action) -> Callable[..., Awaitable[Visitor]]:
             raise errors.forbidden()
         web = web_of(request)
         needs_factor = found.person.role in web.factor_roles and action is not Action.OWN_ACCOUNT
-        if needs_factor and not await run_in_threadpool(
-            web.second_factors.enrolled, found.person.id
-        ):
+        if needs_factor and await run_in_threadpool(lacks_factor, web, found.person):
             raise errors.enrol_first()
         return found
 
     visitor.__dict__["action"] = action
     return visitor
+
+
+def lacks_factor(web: Web, person: Person) -> bool:
+    """True for a role that works only with a second factor, before there is one."""
+    return person.role in web.factor_roles and not web.second_factors.enrolled(person.id)
 
 
 async def check_csrf(request: Request, session: Session) -> None:
@@ -135,6 +138,7 @@ def refuse_foreign_origin(request: Request) -> None:
 
 
 WebParts = Annotated[Web, Depends(web_of)]
+# One's own account needs no second factor, so that one can be enrolled; pictures and alerts do.
 AnyVisitor = Annotated[Visitor, Depends(require(Action.OWN_ACCOUNT))]
 Reader = Annotated[Visitor, Depends(require(Action.SEE_ALERTS))]
 Responder = Annotated[Visitor, Depends(require(Action.ANSWER_ALERTS))]

@@ -128,6 +128,8 @@ def test_who_needs_a_second_factor_and_has_none_watches_nothing(county: Any, log
     with TestClient(app) as client:
         log_in(client, "police-desk")
         assert refused(client, "east-gate-in") == (403, "enrol_first")
+        answer = client.get("/api/v1/cameras/east-gate-in/snapshot?purpose=duty")
+        assert answer.json()["error"]["code"] == "enrol_first"
 
 
 def test_a_purpose_and_a_known_stream_are_asked(client: TestClient, log_in: Any) -> None:

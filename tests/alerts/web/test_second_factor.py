@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerts.web.app import create_app
+from config.ids import uuid7
 from config.site import Role
 from tests.alerts.web.conftest import FORM_TOKEN, form_csrf, form_login
 from tests.alerts.web.county import HASHER
@@ -69,6 +70,28 @@ def test_a_role_that_needs_it_can_do_nothing_before_enrolling(client, county):
     client.cookies.clear()
     enrol(client, county)
     assert send(client, ticket(client), "000000").status_code == 401
+
+
+def test_nor_does_it_look_through_any_camera(client, county):
+    county.car("冀T8K2L6")
+    form_login(client, "police-desk")
+    for path in ("", "/snapshot", f"/events/{uuid7(county.clock.now())}/thumbnail"):
+        answer = client.get(f"/cameras/east-gate-in{path}")
+        assert answer.json()["error"]["code"] == "enrol_first", path
+    browser = {"endpoint": "https://push.example/1", "keys": {"p256dh": "k", "auth": "a"}}
+    headers = {"X-CSRF-Token": form_csrf(client)["csrf_token"]}
+    answer = client.post("/api/v1/push/subscriptions", json=browser, headers=headers)
+    assert answer.json()["error"]["code"] == "enrol_first", "messages tell of alerts"
+
+
+def test_nor_does_it_learn_at_a_sign_what_waits_there(client, county):
+    alert = county.car("冀T8K2L6")
+    county.service.acknowledge(county.police(), alert.id, version=None)
+    form_login(client, "police-desk")
+    token = client.app.state.web.signs.token("east-gate-in")
+    notice = client.get(f"/notice/east-gate-in?t={token}").text
+    assert "视频图像采集公告" in notice
+    assert "冀T8K2L6" not in notice
 
 
 def test_others_may_but_need_not(client):
