@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.channels.contacts import Contacts
 from alerts.channels.push import public_key
-from alerts.channels.schema import quiet_hours
+from alerts.channels.schema import push_subscriptions, quiet_hours
 from alerts.channels.subscriptions import Subscriptions
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
@@ -135,6 +136,28 @@ def choices_router(engine: Engine, site: Site, secrets: Secrets, clock: Clock) -
         return Response(status_code=204)
 
     return router
+
+
+def forget_browsers(engine: Engine, person: str, *, like: str | None = None) -> int:
+    """End push to a person's browsers; returns to how many.
+
+    A message shows on a locked screen and can be answered there without a login, so ending the
+    session of a lost phone is not enough. Which browser a session was of, only the browser's own
+    words tell: ``like`` ends push to all that say the same of themselves but for numbers, which
+    change with every version. The person's next way takes over.
+    """
+    table = push_subscriptions
+    with writing(engine) as connection:
+        rows = connection.execute(
+            select(table.c.id, table.c.device).where(table.c.person == person)
+        ).all()
+        ended = [row.id for row in rows if like is None or _kind(row.device) == _kind(like)]
+        connection.execute(delete(table).where(table.c.id.in_(ended)))
+    return len(ended)
+
+
+def _kind(device: str) -> str:
+    return re.sub(r"[\d._]+", "", device)
 
 
 def _set_quiet(engine: Engine, clock: Clock, person: str, starts: str, ends: str) -> None:

@@ -13,10 +13,10 @@ from alerts.web.base.errors import Refusal
 from alerts.web.base.qr import qr_svg
 from alerts.web.base.render import page
 from alerts.web.context import Web
+from alerts.web.notify.choices import forget_browsers
 from alerts.web.people.auth import AnyVisitor, Visitor, WebParts, address_of
 from alerts.web.people.login import begin_attempt
 from alerts.web.people.second_factors import address
-from config.ids import is_uuid7
 
 router = APIRouter(include_in_schema=False)
 
@@ -31,9 +31,12 @@ def account_page(request: Request, web: WebParts, visitor: AnyVisitor) -> Respon
 
 @router.post("/account/sessions/{session_id}/revoke")
 def revoke_session(web: WebParts, visitor: AnyVisitor, session_id: str) -> Response:
-    """End one of one's own sessions: a phone that was lost."""
-    if not is_uuid7(session_id) or not web.sessions.revoke(session_id, person_id=visitor.person.id):
+    """End one of one's own sessions, and push to its browser: a phone that was lost."""
+    me = visitor.person.id
+    ended = next((one for one in web.sessions.of_person(me) if one.id == session_id), None)
+    if ended is None or not web.sessions.revoke(ended.id, person_id=me):
         raise errors.not_found()
+    forget_browsers(web.engine, me, like=ended.device)
     return RedirectResponse("/account", status_code=303)
 
 

@@ -13,6 +13,7 @@ from alerts.web.base.errors import Refusal
 from alerts.web.base.qr import qr_svg
 from alerts.web.base.render import page
 from alerts.web.context import Web
+from alerts.web.notify.choices import forget_browsers
 from alerts.web.people.auth import (
     Inviter,
     Visitor,
@@ -53,14 +54,15 @@ def invite(request: Request, web: WebParts, visitor: Inviter, person_id: str) ->
 
 @router.post("/people/{person_id}/log-out")
 def log_out_everywhere(web: WebParts, visitor: Inviter, person_id: str) -> Response:
-    """End every session of somebody: a phone was lost, or they left."""
+    """End every session of somebody, and push to every browser: a phone was lost, or they left."""
     person = _person(web, visitor, person_id)
     count = web.sessions.revoke_all(person.id)
+    browsers = forget_browsers(web.engine, person.id)
     web.audit.append(
         actor=visitor.person.id,
         action="sessions-revoked",
         object=f"person {person.id}",
-        detail=f"{count} sessions",
+        detail=f"{count} sessions, push to {browsers} browsers",
     )
     return RedirectResponse("/people", status_code=303)
 

@@ -106,6 +106,46 @@ def test_a_browser_subscribes_for_whoever_is_logged_in(
     assert client.post(f"{path}/end", json=gone, headers=csrf(client)).status_code == 404
 
 
+PHONE = "Mozilla/5.0 (Linux; Android 10; K) Chrome/{}.0.0.0 Mobile Safari/537.36"
+DESK = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+
+def subscribed(county: County) -> list[str]:
+    with county.engine.connect() as connection:
+        found = connection.execute(select(push_subscriptions.c.endpoint))
+        return sorted(endpoint.rpartition("/")[2] for endpoint in found.scalars())
+
+
+def subscribe(client: TestClient, token: dict[str, str], name: str) -> None:
+    body = {"endpoint": f"https://push.example/to/{name}", "keys": Browser().keys}
+    answer = client.post("/api/v1/push/subscriptions", json=body, headers=token)
+    assert answer.status_code == 204
+
+
+def test_a_phone_that_was_lost_is_sent_nothing_more(
+    told: County, csrf: Callable[[httpx.Client], dict[str, str]]
+) -> None:
+    app = told.app()
+    with (
+        TestClient(app, headers={"user-agent": PHONE.format(126)}) as phone,
+        TestClient(app, headers={"user-agent": DESK}) as desk,
+        TestClient(app) as admin,
+    ):
+        for name, browser in (("phone", phone), ("desk", desk)):
+            form_login(browser, "liu-yang")
+            subscribe(browser, csrf(browser), name)
+        phone.headers["user-agent"] = PHONE.format(127)
+        phone.cookies.clear()
+        form_login(phone, "liu-yang")
+        lost = phone.get("/api/v1/session").json()["id"]
+        answer = desk.post(f"/account/sessions/{lost}/revoke", headers=csrf(desk))
+        assert answer.status_code == 200
+        assert subscribed(told) == ["desk"], "a browser that was updated is the same one"
+        form_login(admin, "admin-gao")
+        admin.post("/people/liu-yang/log-out", headers=csrf(admin))
+        assert subscribed(told) == []
+
+
 def test_nobody_subscribes_without_a_login(client: TestClient) -> None:
     body = {"endpoint": SERVICE, "keys": Browser().keys}
     assert client.post("/api/v1/push/subscriptions", json=body).status_code == 401
