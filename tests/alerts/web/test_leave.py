@@ -29,6 +29,9 @@ def test_leave_counts_once_the_head_has_approved_it(client, county):
     assert on_duty(site, "east-gate", now, web.swaps.arranged()).people[0] == "liu-yang"
     become(client, "sun-mei")
     assert post(client, f"/duty/leave/{leave.id}/approve").status_code == 404, "not the head"
+    seen = client.get("/duty").text
+    assert "刘洋" in seen
+    assert "孩子生病" not in seen, "why, is nobody's but theirs and the head's"
     become(client, "wang-fang")
     assert "孩子生病" in client.get("/duty").text
     assert post(client, f"/duty/leave/{leave.id}/approve").status_code == 303
@@ -37,7 +40,9 @@ def test_leave_counts_once_the_head_has_approved_it(client, county):
     alert = county.car("冀T8K2L6")
     assert [line.person_id for line in alert.told] == ["sun-mei"]
     become(client, "liu-yang")
-    assert "已批准" in client.get("/duty").text
+    own = client.get("/duty").text
+    assert "已批准" in own
+    assert "孩子生病" in own
     assert post(client, f"/duty/leave/{leave.id}/withdraw").status_code == 303
     assert on_duty(site, "east-gate", now, web.swaps.arranged()).people[0] == "liu-yang"
     assert AuditLog(county.engine, county.clock).verify() is None
