@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -160,6 +162,19 @@ def install(app: FastAPI) -> None:
             headers=error.headers,
         )
         return await refused(request, known.get(error.status_code, words))
+
+    @app.exception_handler(RequestValidationError)
+    async def not_as_asked(request: Request, error: RequestValidationError) -> Response:
+        if not wants_page(request):
+            return await request_validation_exception_handler(request, error)
+        fields = ", ".join(dict.fromkeys(str(one["loc"][-1]) for one in error.errors()))
+        words = Refusal(
+            422,
+            "form",
+            zh=f"填写不完整或不正确（{fields}），请返回修改",
+            en=f"Something is missing or wrong ({fields}); go back and change it",
+        )
+        return await refused(request, words)
 
     @app.exception_handler(500)
     async def broken(request: Request, _: Exception) -> Response:

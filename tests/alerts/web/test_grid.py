@@ -165,6 +165,17 @@ def test_a_swap_is_asked_accepted_and_heeded_at_send_time(client, county, log_in
     assert "已换" in client.get("/duty").text
 
 
+def test_a_form_that_lacks_something_is_refused_by_a_page_in_words(client, county, log_in):
+    log_in(client, "liu-yang")
+    fields = {**form_csrf(client), "grid": "east-gate", "start": "2026-01-01T20:00"}
+    answer = client.post("/duty/swaps", data=fields, headers={"accept": "text/html"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "填写不完整或不正确" in answer.text
+    assert "taker" in answer.text
+    assert client.post("/duty/swaps", data=fields).json()["detail"][0]["loc"] == ["body", "taker"]
+
+
 def test_a_turn_that_is_not_ones_own_cannot_be_given_away(client, county, log_in):
     log_in(client, "liu-yang")
     for grid, start in (("lixiang", county.clock.now().isoformat()), ("east-gate", "soon")):
