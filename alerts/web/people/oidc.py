@@ -27,6 +27,9 @@ from config.site import Site
 TIMEOUT_S = 5.0
 KEPT_S = 600.0
 """How long the provider's metadata and keys are believed without asking again."""
+AWAY_S = 10.0
+"""A provider that did not answer is not asked again for so long: whoever waits for it holds one of
+the few threads that all pages share, alerts' answers too."""
 LEEWAY_S = 60
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 """Signatures of a key pair only: never ``none``, nor HMAC keyed with what others know."""
@@ -75,6 +78,7 @@ class OidcClient:
         self._clock = clock
         self._lock = threading.Lock()
         self._provider: _Provider | None = None
+        self._away_at = -AWAY_S
 
     def begin(self, *, redirect_uri: str, target: str) -> tuple[str, Pending]:
         """Where to send the browser, and what to remember of it.
@@ -186,7 +190,13 @@ class OidcClient:
             known = self._provider
             if known is not None and not anew and now - known.read_at < KEPT_S:
                 return known
-            self._provider = self._read(now)
+            if 0 <= now - self._away_at < AWAY_S:
+                raise ProviderAwayError("it did not answer just now")
+            try:
+                self._provider = self._read(now)
+            except ProviderAwayError:
+                self._away_at = self._clock.now().timestamp()
+                raise
             return self._provider
 
     def _read(self, now: float) -> _Provider:

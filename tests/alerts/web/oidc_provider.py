@@ -41,6 +41,7 @@ class Provider(AbstractContextManager["Provider"]):
         self.sign: Callable[[dict[str, Any]], str] = self.signed
         self.is_down = False
         self.is_broken = False
+        self.asked = 0
         self._codes: dict[str, dict[str, str]] = {}
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
@@ -91,6 +92,7 @@ class Provider(AbstractContextManager["Provider"]):
 
         @app.get("/.well-known/openid-configuration")
         def metadata() -> Response:
+            self.asked += 1
             if self.is_down:
                 return Response(status_code=503)
             return JSONResponse(

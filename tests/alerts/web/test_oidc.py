@@ -216,6 +216,18 @@ def test_a_provider_that_is_down_leaves_the_password(browser, provider):
     assert 'name="password"' in answer.text
 
 
+def test_nobody_waits_again_for_a_provider_that_was_down_just_now(browser, provider, county):
+    provider.is_down = True
+    for _ in range(3):
+        assert browser.get("/login/oidc").status_code == 503
+    assert provider.asked == 1, "everybody who waits holds a thread that an answer may need"
+    provider.is_down = False
+    county.clock.advance(10)
+    assert who(browser) is None
+    browser.get(at_provider(leave(browser)))
+    assert who(browser) == "police-desk"
+
+
 def test_a_provider_that_breaks_half_way_leaves_the_password(browser, provider):
     back = at_provider(leave(browser))
     provider.is_broken = True
