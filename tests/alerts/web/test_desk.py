@@ -13,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from playwright.sync_api import expect
+from sqlalchemy import insert, select
 
 from alerts.life.state import State
+from alerts.store import schema
 from alerts.web.police.county_map import EDGE, HEIGHT, WIDTH, draw
 from alerts.web.police.exporting import watermark
 from alerts.web.police.figures import summarise
 from alerts.web.police.watching import Wanted
+from config.ids import uuid7
 from tests.alerts.web.conftest import become, post
 from tests.alerts.web.county import make_jpeg
 from tests.alerts.web.pages import WALL, faults
@@ -155,6 +158,35 @@ def test_a_search_needs_a_purpose_and_is_audited_before_it_runs(client, county):
     with county.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT detail FROM audit WHERE action='search'")
         assert len([row for row in rows if "核查昨晚的事" in row[0]]) == 2
+
+
+def crowd(county, alert, *, state: State, count: int = 200) -> None:
+    """The same again, many times, as a bad night brings it."""
+    table = schema.alerts
+    with county.engine.begin() as connection:
+        found = connection.execute(select(table).where(table.c.id == alert.id)).mappings().one()
+        now = county.clock.now() + timedelta(seconds=1)
+        own = {"state": str(state), "opened_at": now}
+        copies = [
+            {**found, **own, "id": uuid7(now), "dedup_key": f"copy {number}"}
+            for number in range(count)
+        ]
+        connection.execute(insert(table), copies)
+
+
+def test_a_plate_is_found_behind_hundreds_of_newer_alerts(client, county):
+    alert = county.car(PLATE)
+    crowd(county, county.car("冀T1"), state=State.OPEN)
+    become(client, "police-desk")
+    day = str(county.clock.now().date())
+    fields = {"first": day, "last": day, "purpose": "核查昨晚的事"}
+    for typed in (PLATE, "冀T·8K2L6", "冀t 8k2l6"):
+        found = post(client, "/search", **fields, plate=typed, case_number="案1").text
+        assert alert.id in found, typed
+        assert "只显示最新" not in found
+    everything = post(client, "/search", **fields).text
+    assert alert.id not in everything
+    assert "只显示最新 200 条" in everything, "what is left out is said"
 
 
 def test_homes_are_found_by_no_search(client, county):
