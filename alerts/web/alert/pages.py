@@ -28,6 +28,9 @@ from config.site import Role
 router = APIRouter(include_in_schema=False)
 DESKS = frozenset({Role.TOWNSHIP, Role.ADMIN})
 GRID_ROLES = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
+MOST_SHOWN = 200
+MOST_READ = 1000
+"""Read in the order of loudness, so that loud ones that are handled hide none that waits."""
 FRAGMENT_HEADER = "x-menshen-fragment"
 
 
@@ -36,8 +39,10 @@ def live_alerts(request: Request, web: WebParts, visitor: Reader) -> Response:
     """The alerts that need somebody, and the stream position they were read at."""
     # The position first: what changes between the two reads is streamed again, not lost.
     position = web.service.position()
-    alerts = order(web.service.open_alerts(visitor.viewer))
-    cards = [(alert.state in UNANSWERED, card_html(web, visitor, alert)) for alert in alerts]
+    alerts = order(web.service.open_alerts(visitor.viewer, MOST_READ))
+    cards = [
+        (alert.state in UNANSWERED, card_html(web, visitor, alert)) for alert in alerts[:MOST_SHOWN]
+    ]
     return page(
         request,
         web,
@@ -47,6 +52,7 @@ def live_alerts(request: Request, web: WebParts, visitor: Reader) -> Response:
         is_desk=visitor.may(Action.REVIEW_MATCHES) or visitor.person.role in DESKS,
         waiting=[card for is_waiting, card in cards if is_waiting],
         handled=[card for is_waiting, card in cards if not is_waiting],
+        shown_only=MOST_SHOWN if len(alerts) > MOST_SHOWN else None,
     )
 
 

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from alerts.life.state import State
+from alerts.seeing import reading
+from alerts.store.schema import alerts
 from alerts.web.alert.handling import visible
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
@@ -20,6 +22,7 @@ from alerts.web.police.watching import LONGEST, USUAL, Wanted
 from config.ids import is_uuid7
 
 router = APIRouter(include_in_schema=False)
+MOST_SHOWN = 200
 _PLATE = re.compile(r"[\u4e00-\u9fffA-Z0-9]{5,10}")
 
 
@@ -91,9 +94,10 @@ def answer_watch(web: WebParts, visitor: Watcher, entry_id: str, answer: str) ->
 @router.get("/review")
 def review_page(request: Request, web: WebParts, visitor: Reviewer) -> Response:
     """Possible matches: what the camera saw beside what is looked for."""
-    waiting = [
-        alert for alert in web.service.open_alerts(visitor.viewer) if alert.state is State.REVIEW
-    ]
+    # Asked for by their state: among the loudest alerts of a bad night they would not be.
+    in_review = alerts.c.state == str(State.REVIEW)
+    rows = reading.found_rows(web.engine, visitor.viewer, [in_review], MOST_SHOWN)
+    waiting = reading.build_views(web.engine, web.site, visitor.viewer, rows)
     pairs = [
         (alert, web.watch_list.active_for(alert.plate.text if alert.plate else "", alert.grid_id))
         for alert in waiting

@@ -21,6 +21,7 @@ from alerts.web.police.county_map import EDGE, HEIGHT, WIDTH, draw
 from alerts.web.police.exporting import watermark
 from alerts.web.police.figures import summarise
 from alerts.web.police.watching import Wanted
+from config.event import Severity
 from config.ids import uuid7
 from tests.alerts.web.conftest import become, post
 from tests.alerts.web.county import make_jpeg
@@ -187,6 +188,24 @@ def test_a_plate_is_found_behind_hundreds_of_newer_alerts(client, county):
     everything = post(client, "/search", **fields).text
     assert alert.id not in everything
     assert "只显示最新 200 条" in everything, "what is left out is said"
+
+
+def test_no_match_waits_unseen_behind_louder_alerts(client, county):
+    approved(client, county)
+    hit = county.car(PLATE)
+    assert hit.state is State.REVIEW
+    crowd(county, county.car("冀T1", severity=Severity.CRITICAL), state=State.OPEN)
+    become(client, "police-desk")
+    assert hit.id in client.get("/review").text
+
+
+def test_what_waits_is_shown_before_hundreds_that_are_handled(client, county):
+    waits = county.car("冀T1")
+    crowd(county, county.car("冀T2", severity=Severity.CRITICAL), state=State.DONE)
+    become(client, "police-desk")
+    page = client.get("/").text
+    assert f'id="alert-{waits.id}"' in page
+    assert "只显示前 200 条" in page
 
 
 def test_homes_are_found_by_no_search(client, county):
