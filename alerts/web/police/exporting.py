@@ -9,9 +9,10 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, Select, insert, select, update
 
 from alerts.seeing.service import AlertView
 from alerts.web.schema import exports
@@ -95,14 +96,17 @@ class Exports:
 
     def find(self, export_id: str) -> Export | None:
         """One request."""
-        return next((export for export in self.all() if export.id == export_id), None)
+        found = self._read(select(exports).where(exports.c.id == export_id))
+        return found[0] if found else None
 
     def all(self) -> list[Export]:
         """The latest 200, newest first."""
+        order = exports.c.asked_at.desc(), exports.c.id.desc()
+        return self._read(select(exports).order_by(*order).limit(200))
+
+    def _read(self, statement: Select[Any]) -> list[Export]:
         with reading(self._engine) as connection:
-            rows = connection.execute(
-                select(exports).order_by(exports.c.asked_at.desc(), exports.c.id.desc()).limit(200)
-            ).all()
+            rows = connection.execute(statement).all()
         found = []
         for row in rows:
             values = {name: getattr(row, name) for name in Export.__slots__}

@@ -246,6 +246,17 @@ def test_an_export_needs_a_second_person_and_carries_a_true_manifest(client, cou
     assert client.app.state.web.exports.find(export.id).manifest_sha256 == sealed
 
 
+def test_an_old_export_is_still_there(client, county):
+    exports, asked = client.app.state.web.exports, []
+    for _ in range(201):
+        alert = (uuid7(county.clock.now()),)
+        asked.append(exports.ask(alert, purpose="x", case_number="1", requester="admin-lin"))
+        county.clock.advance(1)
+    assert asked[0].id not in {export.id for export in exports.all()}
+    become(client, "police-desk")
+    assert post(client, f"/exports/{asked[0].id}/approve").status_code == 303
+
+
 def test_a_watermark_is_in_the_picture():
     plain = make_jpeg("x", (640, 360))
     marked = Image.open(io.BytesIO(watermark(plain, "export 1")))
