@@ -78,6 +78,7 @@ class Broadcaster:
         self._kept_after = 0
         """Every change above this position and up to :attr:`position` is in ``_kept``."""
         self._tick = Tick([], 0, {}, {})
+        self._looks = 0
         self._received: dict[str, set[str]] = {}
 
     @property
@@ -95,6 +96,11 @@ class Broadcaster:
     def position(self) -> int:
         """The newest position seen so far."""
         return self._position
+
+    @property
+    def looks(self) -> int:
+        """How often the database was looked at for everybody."""
+        return self._looks
 
     async def start(self) -> None:
         """Begin to watch."""
@@ -145,13 +151,17 @@ class Broadcaster:
             return known
         return await self.call(partial(self._sessions.alive, session_id))
 
-    async def read(self, viewer: Viewer, after: int) -> Changes:
-        """Changes above ``after`` that the viewer may see, at most :data:`BATCH` of them."""
+    async def read(self, viewer: Viewer, after: int, *, since: int) -> Changes:
+        """Changes above ``after`` that the viewer may see, at most :data:`BATCH` of them.
+
+        ``since`` is :attr:`looks` of when the viewer was read from the database: only a later
+        look knows better what is granted to them.
+        """
         if after < self._kept_after:
             # Taken before the read: a change committed meanwhile may be above what is read.
             return await self.call(partial(self._read, viewer, after, self._position))
         granted = self._tick.granted.get(viewer.person_id, ())
-        if granted != viewer.granted:
+        if self._looks > since and granted != viewer.granted:
             viewer = replace(viewer, granted=granted)
         items: list[StreamItem] = []
         for change in self._newer(after):
@@ -214,6 +224,7 @@ class Broadcaster:
         while len(self._kept) > KEPT:
             self._kept_after = self._kept.popleft().position
         self._tick, self._position = tick, tick.upto
+        self._looks += 1
         self._ring()
 
     def _ring(self) -> None:

@@ -76,7 +76,7 @@ def frame(event: str, data: str, position: int | None = None) -> str:
 async def messages(web: Web, visitor: Visitor, after: int, render: Render) -> AsyncIterator[str]:
     """The body of a stream, from position ``after`` until the session or the process ends."""
     hub = web.broadcaster
-    cursor = after
+    cursor, since = after, hub.looks
     web.metrics.streams.inc()
     hub.open_streams[visitor.session.id] += 1
     try:
@@ -91,7 +91,7 @@ async def messages(web: Web, visitor: Visitor, after: int, render: Render) -> As
             if not moved:
                 yield ": keep-alive\n" + _beat(web, cursor)
                 continue
-            changes = await hub.read(visitor.viewer, cursor)
+            changes = await hub.read(visitor.viewer, cursor, since=since)
             if changes.items:
                 web.metrics.sent.inc(len(changes.items))
                 # One write for all of them: a write of its own costs more than its text.

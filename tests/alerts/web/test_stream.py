@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from alerts.web.alert import stream as stream_module
+from alerts.web.home.homes import Homes
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,25 @@ def test_each_sees_their_own_scope_in_the_stream(running, log_in):
         log_in(worker, "sun-mei")
         with listening(worker, "/api/v1/stream?after=0") as messages:
             assert alerts(messages, 1)[0].data["id"] == theirs.id
+
+
+def test_what_a_home_granted_and_took_back_is_not_streamed_again(running, log_in):
+    county, homes = running.county, Homes(running.county.engine, running.county.clock)
+    with httpx.Client(base_url=running.url, timeout=20) as client:
+        log_in(client, "sun-mei")
+        position = client.get("/api/v1/alerts").json()["position"]
+        with listening(client, f"/api/v1/stream?after={position}") as messages:
+            assert next(messages).event == "beat"
+            alert = county.car("冀T8K2L6", camera="home-li-qiang")
+            alerts(messages, 1)
+            homes.grant(alert_id=alert.id, owner="li-qiang", person="sun-mei")
+            county.car("冀T8K2L6", camera="home-li-qiang")
+            (shown,) = alerts(messages, 1)
+            assert shown.data["plate"]["text"] == "冀T8K2L6"
+        homes.end_grants(alert_id=alert.id, owner="li-qiang")
+        with listening(client, f"/api/v1/stream?after={position}") as messages:
+            again = alerts(messages, 2)
+    assert [message.data["plate"] for message in again] == [None, None]
 
 
 def test_a_revoked_session_ends_its_stream_before_the_next_alert(client, running):
