@@ -65,6 +65,7 @@ class Outbox:
         """The last :meth:`take` found more to send, but too much has no receipt yet."""
         self._live_floor = self._live_cursor = self._state.highest
         self._backlog_cursor = 0
+        self._claimed: tuple[int, int] | None = None
         self._committer = Committer(self._write, self._error)
 
     @classmethod
@@ -126,16 +127,21 @@ class Outbox:
     def take(self, limit: int = BATCH_LIMIT_EVENTS) -> OutboxBatch | None:
         """The next message to publish, or None when nothing is due.
 
-        Order: events newer than the last :meth:`reconnected`, then what is due again, then the
-        backlog, oldest first. What is taken is in flight: it comes again after a growing while,
-        for ever, until a receipt covers it.
+        Order: events newer than the last :meth:`reconnected`, then what is due again, then what a
+        receipt has told of too early, then the backlog, oldest first. What is taken is in flight:
+        it comes again after a growing while, for ever, until a receipt covers it.
         """
         with self._lock:
             if self._closed:
                 return None
             now = self._clock.monotonic()
             self.is_held_back = False
-            batch = self._take_live(limit) or self._take_due(now) or self._take_backlog(limit)
+            batch = (
+                self._take_live(limit)
+                or self._take_due(now)
+                or self._take_claimed(limit)
+                or self._take_backlog(limit)
+            )
             if batch is not None:
                 self._flights.add(batch.seqs, attempts=batch.attempt, now=now)
                 self._state = replace(self._state, sent=self._state.sent.including(batch.seqs))
@@ -158,7 +164,8 @@ class Outbox:
         """Delete what ``receipt`` covers; False, and a log line, when it is not believed.
 
         Not believed: a receipt for another node or epoch, or one that covers an event that was
-        never published. Deleting happens with the next commit, or soon after.
+        never published; such an event is published next, and the receipt after it believed.
+        Deleting happens with the next commit, or soon after.
         """
         covered = SeqSet(receipt.acked_upto, receipt.also)
         with self._lock:
@@ -197,6 +204,22 @@ class Outbox:
             if batch is not None:
                 return batch
         return None
+
+    def _take_claimed(self, limit: int) -> OutboxBatch | None:
+        """What a receipt covers although nobody here knows that it was published.
+
+        A process that was killed may not have written down what it sent last. However much is in
+        flight: until these are published, no receipt is believed, and nothing of that would land.
+        """
+        if self._claimed is None:
+            return None
+        first, last = self._claimed
+        rows = self._file.between(first, last, limit=limit)
+        unknown = [row for row in rows if not self._state.sent.covers(row.seq)]
+        batch = self._batch(unknown, backlog=True, attempt=1)
+        done = batch.seqs[-1] if batch is not None else last
+        self._claimed = (done + 1, last) if done < last else None
+        return batch
 
     def _take_backlog(self, limit: int) -> OutboxBatch | None:
         if self._backlog_cursor >= self._live_floor or self._is_full(WINDOW_EVENTS):
@@ -240,6 +263,7 @@ class Outbox:
             for start, end in [(1, covered.upto), *covered.also]:
                 low, high = max(first, start), min(last, end)
                 if low <= high and self._file.any_between(low, high):
+                    self._claimed = (low, high)
                     return f"it covers {low}-{high}, which were never published"
         return None
 

@@ -184,8 +184,8 @@ class Publisher:
         except UserError as error:
             log.warning("receipt ignored", node=self._node, reason=str(error))
             return
-        if self._outbox.receive(receipt) and self._outbox.is_held_back:
-            self._wake.set()  # there is room in flight for more
+        if not self._outbox.receive(receipt) or self._outbox.is_held_back:
+            self._wake.set()  # there is room in flight for more, or more to publish first
 
 
 def _words(refusal: Refusal | None) -> str:
