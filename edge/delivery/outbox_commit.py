@@ -54,7 +54,8 @@ class Committer:
         self._closed = False
         self._receipts: list[SeqSet] = []  # not on the disk yet; under the gate
         self._patience_ends: float | None = None
-        self._thread = threading.Thread(target=self._run, name="outbox-committer")
+        # Who has opened an outbox may fail before anybody runs it, and must end all the same.
+        self._thread = threading.Thread(target=self._run, name="outbox-committer", daemon=True)
         self._thread.start()
 
     def listen(self, listener: Callable[[], None]) -> None:

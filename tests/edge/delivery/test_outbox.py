@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +62,22 @@ def test_a_closed_outbox_refuses_and_may_be_closed_twice(outbox: Outbox) -> None
     with pytest.raises(OutboxError, match="closed"):
         outbox.append(motion())
     outbox.close()
+
+
+def test_a_process_that_fails_before_it_closes_its_outbox_ends_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """A metrics port that is taken must end the node in words, not leave it there for ever."""
+    story = (
+        "import sys; from pathlib import Path; from config.clock import SystemClock; "
+        "from edge.delivery.outbox import Outbox; "
+        "Outbox.open(Path(sys.argv[1]), node='n', clock=SystemClock(), budget_bytes=10**6); "
+        "sys.exit(2)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", story, str(tmp_path / "outbox.db")], timeout=60, check=False
+    )
+    assert done.returncode == 2
 
 
 def read(payload: bytes) -> EventBatch:
