@@ -19,6 +19,7 @@ from edge.delivery.presence import PresenceSender
 log = get_logger(__name__)
 
 _LONGEST_NAP_S = 30.0
+_TROUBLE_NAP_S = 5.0
 _LINGER_S = 0.03
 """After waking up, so that events of one moment share a message and the waking is paid once."""
 _BUSY_LINGER_S = 0.2
@@ -122,7 +123,11 @@ class Publisher:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
-            nap = self._work() if self._link.is_up else _LONGEST_NAP_S
+            try:
+                nap = self._work() if self._link.is_up else _LONGEST_NAP_S
+            except Exception as error:  # noqa: BLE001 - a thread that ends sends nothing, for ever
+                log.error("events cannot be sent now", node=self._node, why=str(error))
+                nap = _TROUBLE_NAP_S
             if not self._stopping.is_set() and self._clock.wait(self._wake, nap):
                 self._clock.wait(self._stopping, self._linger_s())
 
@@ -184,7 +189,12 @@ class Publisher:
         except UserError as error:
             log.warning("receipt ignored", node=self._node, reason=str(error))
             return
-        if not self._outbox.receive(receipt) or self._outbox.is_held_back:
+        try:
+            is_believed = self._outbox.receive(receipt)
+        except Exception as error:  # noqa: BLE001 - it would end the connection's thread
+            log.error("receipt not heeded", node=self._node, why=str(error))
+            return
+        if not is_believed or self._outbox.is_held_back:
             self._wake.set()  # there is room in flight for more, or more to publish first
 
 
