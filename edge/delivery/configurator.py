@@ -139,8 +139,13 @@ class Configurator:
         return self._report(error.revision, "refused", str(error))
 
     def _give_up(self, wanted: DesiredConfig, state: str, problem: str) -> ReportedConfig:
-        self._remember(wanted.revision, state, problem)
-        self._remove("trial")
+        try:
+            self._remember(wanted.revision, state, problem)
+            self._remove("trial")
+        except OSError as error:
+            # A full disk must not hold a node to what cuts it off. A restart may try it again.
+            log.error("not noted that it was given up", node=self._node, why=str(error.strerror))
+            self._given_up = max(self._given_up, wanted.revision)
         self._trial = None
         self._go_back()
         return self._report(wanted.revision, state, problem)

@@ -175,6 +175,24 @@ def test_a_full_disk_refuses_nothing_and_mixes_nothing(tmp_path: Path, clock: Fa
         disk.close()
 
 
+def test_a_full_disk_does_not_hold_a_node_to_what_cuts_it_off(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    disk = SmallDisk(tmp_path / "disk", megabytes=1)
+    try:
+        cameras = Cameras()
+        made = configurator(disk.folder / "conf", clock, cameras)
+        made.start()
+        offer(made, 1)
+        disk.fill()
+        clock.advance(TRIAL_S + 1)
+        assert state(made.look()) == ("rolled_back", 1, 0)
+        assert cameras.running == 0
+        assert offer(made, 1) is None, "nor is it tried again when it comes again"
+    finally:
+        disk.close()
+
+
 def test_older_and_forged_documents_change_nothing(tmp_path: Path, clock: FakeClock) -> None:
     cameras = Cameras()
     made = configurator(tmp_path, clock, cameras)
