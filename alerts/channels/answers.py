@@ -12,11 +12,10 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from alerts.channels.base import Attempt
+from alerts.channels.budget import LONGEST_PAUSE
 from alerts.channels.kept import KeptClient, needs_proxy
 
 TIMEOUT_S = 10.0
-LONGEST_PAUSE = timedelta(hours=1)
-"""A longer Retry-After is cut to this."""
 
 
 def open_client(*, timeout_s: float = TIMEOUT_S, ca_file: str | None = None) -> httpx.Client:

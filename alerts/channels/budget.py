@@ -13,6 +13,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from alerts.channels.schema import channel_budgets
 from alerts.store.rows import OfThese
 
+LONGEST_PAUSE = timedelta(hours=1)
+"""No provider gets a longer pause, whatever it asks for."""
+_SKEW = timedelta(minutes=1)
+"""Clocks of dispatchers that share a budget differ by less."""
+_PAUSED = -1.0
+"""In place of tokens while the provider's pause lasts: it is empty, and fills from its end on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -50,6 +57,9 @@ def look(connection: Connection, budgets: Collection[Budget], now: datetime) -> 
     if missing := [budget for budget in budgets if budget.provider not in rows]:
         _add(connection, missing, now)
         rows = {row.provider: row for row in _LOCKED.of(connection, names)}
+    for row in rows.values():
+        if _was_set_back(row, now):
+            _save(connection, row.provider, max(0.0, row.tokens), now)
     return {budget: _holds(budget, rows[budget.provider], now) for budget in budgets}
 
 
@@ -61,8 +71,7 @@ def spend(connection: Connection, left: Mapping[Budget, float], now: datetime) -
 
 def pause_provider(connection: Connection, budget: Budget, until: datetime) -> None:
     """The provider asked for a pause: nothing is taken from its budget before ``until``."""
-    # Empty at that moment: it fills from there on.
-    _save(connection, budget.provider, 0.0, until)
+    _save(connection, budget.provider, _PAUSED, until)
 
 
 def _add(connection: Connection, budgets: Collection[Budget], now: datetime) -> None:
@@ -74,9 +83,15 @@ def _add(connection: Connection, budgets: Collection[Budget], now: datetime) -> 
 
 
 def _holds(budget: Budget, row: Any, now: datetime) -> float:
-    if row.filled_at > now:
+    if row.filled_at > now and not _was_set_back(row, now):
         return 0.0
-    return budget.filled(row.tokens, now - row.filled_at)
+    return budget.filled(max(0.0, row.tokens), now - row.filled_at)
+
+
+def _was_set_back(row: Any, now: datetime) -> bool:
+    """True when only a clock that has been set back since can have written this."""
+    ahead = row.filled_at - now
+    return bool(ahead > (LONGEST_PAUSE if row.tokens < 0 else _SKEW))
 
 
 def _save(connection: Connection, provider: str, tokens: float, now: datetime) -> None:

@@ -29,6 +29,7 @@ from tests.alerts.phones import telling
 from tests.providers import Got, Provider, Say, provider_at, wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -113,6 +114,31 @@ def test_two_dispatchers_share_one_bucket(
         pause_provider(connection, budget, now + timedelta(seconds=60))
     assert take(0, now + timedelta(seconds=59)) == 0.0
     assert take(0, now + timedelta(seconds=63)) == 3.0
+    engine.dispose()
+
+
+def test_a_clock_that_is_set_back_silences_no_provider(tmp_path: Path) -> None:
+    """A machine that took its local time for UTC was eight hours ahead until it was corrected."""
+    engine, budget = open_engine(sqlite_url(tmp_path)), Budget("p", 60, 5)
+    upgrade(engine)
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    with writing(engine) as connection:
+        full = look(connection, {budget}, now + 8 * HOUR)[budget]
+        spend(connection, {budget: full - 4.5}, now + 8 * HOUR)
+
+    def holds(at: datetime) -> float:
+        with writing(engine) as connection:
+            return look(connection, {budget}, at)[budget]
+
+    assert holds(now) == 0.5, "nothing is added"
+    assert holds(now + timedelta(seconds=2)) == 2.5, "and it fills from there on"
+    with writing(engine) as connection:
+        pause_provider(connection, budget, now + HOUR)
+    assert holds(now + timedelta(minutes=59)) == 0.0, "a pause that was asked for is kept"
+    with writing(engine) as connection:
+        pause_provider(connection, budget, now + 8 * HOUR)
+    holds(now)
+    assert holds(now + timedelta(seconds=2)) == 2.0, "no provider asks for so long a one"
     engine.dispose()
 
 
