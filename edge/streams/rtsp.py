@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
 import socket
 import time
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+from edge.streams.login import Login
 from edge.streams.rtp import Codec
 from edge.streams.stream_error import Fault
 
 _PORT: Final = 554
 _CHUNK: Final = 256 * 1024
 _LONGEST_ANSWER: Final = 64 * 1024
+_MOST_EARLY: Final = 8 * 1024 * 1024
 SOON_S: Final = 0.1
 LATER_S: Final = 0.4
 """Packets are fetched this often: waking up for each costs more than reading it."""
 _AGENT: Final = "Menshen"
-_FIELD = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,]+))')
 
 
 class RtspError(Exception):
@@ -72,8 +71,7 @@ class RtspSession:
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         port = parts.port or _PORT
-        self._user = unquote(parts.username or "")
-        self._password = unquote(parts.password or "")
+        self._login = Login(unquote(parts.username or ""), unquote(parts.password or ""))
         where = f"[{self._host}]" if ":" in self._host else self._host
         netloc = where if parts.port is None else f"{where}:{port}"
         self._url = urlunsplit(("rtsp", netloc, parts.path, parts.query, ""))
@@ -82,9 +80,7 @@ class RtspSession:
         self.gather_s = SOON_S
         self._sequence = 0
         self._session: str | None = None
-        self._challenge: dict[str, str] | None = None
-        self._basic = False
-        self._buffer = bytearray()
+        self._buffer, self._early = bytearray(), bytearray()
         self._keep_alive = "OPTIONS"
         self._keep_every_s = 25.0
         self._socket = self._connect(port)
@@ -123,6 +119,8 @@ class RtspSession:
         if (found := re.search(r"timeout=(\d+)", rest)) is not None:
             self._keep_every_s = max(1.0, min(25.0, int(found[1]) / 2.5))
         self._ask("PLAY", self._url, {"Range": "npt=0.000-"})
+        self._buffer[:0] = self._early
+        self._early.clear()
         return track
 
     def _ask(self, method: str, url: str, headers: dict[str, str] | None = None) -> _Answer:
@@ -136,10 +134,10 @@ class RtspSession:
             answer = self._answer()
             if answer.status != 401:
                 break
-            if not self._user or (attempt > 0 and self._challenge is None):
+            if not self._login.user or (attempt > 0 and not self._login.is_asked):
                 break
-            stale = self._challenge is not None
-            self._challenged(answer.headers)
+            stale = self._login.is_asked
+            self._login.asked(answer.headers.get("www-authenticate", ""))
             if stale and attempt > 0:
                 break
         if answer.status in (401, 403):
@@ -155,7 +153,7 @@ class RtspSession:
         lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self._sequence}", f"User-Agent: {_AGENT}"]
         if self._session:
             lines.append(f"Session: {self._session}")
-        authorization = self._authorization(method, url)
+        authorization = self._login.authorization(method, url)
         if authorization:
             lines.append(f"Authorization: {authorization}")
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -165,49 +163,9 @@ class RtspSession:
         except OSError:
             raise RtspError(Fault.ENDED) from None
 
-    def _challenged(self, headers: dict[str, str]) -> None:
-        text = headers.get("www-authenticate", "")
-        digest = text.lower().find("digest")
-        if digest >= 0:
-            fields = {m[1].lower(): m[2] or m[3] or "" for m in _FIELD.finditer(text[digest:])}
-            self._challenge = fields
-        elif "basic" in text.lower():
-            self._basic, self._challenge = True, {}
-
-    def _authorization(self, method: str, url: str) -> str | None:
-        """Basic or digest (RFC 2617; MD5 is what cameras speak, SHA-256 where they offer it)."""
-        if self._challenge is None:
-            return None
-        if self._basic:
-            return "Basic " + b64encode(f"{self._user}:{self._password}".encode()).decode()
-        field = self._challenge
-        realm, nonce = field.get("realm", ""), field.get("nonce", "")
-        algorithm = field.get("algorithm", "MD5")
-        name = "sha256" if algorithm.upper() == "SHA-256" else "md5"
-
-        def digest(text: str) -> str:
-            return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
-
-        first = digest(f"{self._user}:{realm}:{self._password}")
-        second = digest(f"{method}:{url}")
-        parts = {"username": self._user, "realm": realm, "nonce": nonce, "uri": url}
-        if "auth" in field.get("qop", ""):
-            client = secrets.token_hex(8)
-            answer = digest(f"{first}:{nonce}:00000001:{client}:auth:{second}")
-            extra = f', qop=auth, nc=00000001, cnonce="{client}"'
-        else:
-            answer, extra = digest(f"{first}:{nonce}:{second}"), ""
-        if "opaque" in field:
-            extra += f', opaque="{field["opaque"]}"'
-        quoted = ", ".join(f'{key}="{value}"' for key, value in parts.items())
-        return f'Digest {quoted}, response="{answer}", algorithm={algorithm}{extra}'
-
     def _answer(self) -> _Answer:
-        while True:
-            end = self._buffer.find(b"\r\n\r\n")
-            if end >= 0:
-                break
-            if len(self._buffer) > _LONGEST_ANSWER:
+        while (end := self._head_end()) < 0:
+            if len(self._buffer) > _LONGEST_ANSWER or len(self._early) > _MOST_EARLY:
                 raise RtspError(Fault.BROKEN)
             self._read(self._left())
         status, headers = _parse_head(bytes(self._buffer[:end]))
@@ -217,6 +175,20 @@ class RtspSession:
         body = bytes(self._buffer[end + 4 : end + 4 + size])
         del self._buffer[: end + 4 + size]
         return _Answer(status, headers, body)
+
+    def _head_end(self) -> int:
+        """Where the head of an answer ends; -1 while it is not here.
+
+        Many cameras send the first packets before they answer PLAY: these are put by.
+        """
+        buffer = self._buffer
+        while buffer[:1] == b"$":
+            stop = 4 + (buffer[2] << 8 | buffer[3]) if len(buffer) >= 4 else 4
+            if stop > len(buffer):
+                return -1
+            self._early += buffer[:stop]
+            del buffer[:stop]
+        return buffer.find(b"\r\n\r\n")
 
     def _read(self, timeout_s: float) -> int:
         """Append what has come, of so many bytes; waits at most ``timeout_s`` for something."""
@@ -346,8 +318,18 @@ def parse_sdp(body: bytes, base: str) -> Track:
         raise RtspError(Fault.NOT_VIDEO)
     control = str(video.get("control", ""))
     if not control.startswith("rtsp://"):
-        control = base if control in ("", "*") else urljoin(base.rstrip("/") + "/", control)
+        control = base if control in ("", "*") else _below(base, control)
     return Track(video["codec"], control, video.get("sets", ()), video.get("rate"))
+
+
+def _below(base: str, control: str) -> str:
+    """The address of a track. Cameras append it to ``base``, behind its query too.
+
+    Only of what is from the root do they mean what RFC 2326 (appendix C.1.1) says.
+    """
+    if control.startswith("/"):
+        return urljoin(base, control)
+    return f"{base.rstrip('/')}/{control}"
 
 
 def _attribute(video: dict[str, Any], text: str) -> None:
