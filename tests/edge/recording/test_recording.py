@@ -17,6 +17,7 @@ from config.errors import UserError
 from config.recording_site import Recording
 from edge.live.remux import CodedPicture, Source
 from edge.live.tap import picture_of
+from edge.recording import shelf
 from edge.recording.segments import SEGMENT_MS, Segments
 from edge.recording.shelf import Shelf, began_s, expire, segment_path, segments
 from edge.simulator.faults import ChangeOfResolution
@@ -141,6 +142,27 @@ def test_the_oldest_goes_when_the_bytes_are_used_up(
     assert 2 <= len(kept) < 8
     newest = round(1000 * (began_s(kept[-1]) or 0)) - pictures[0].at_ms
     assert newest == 700_000, "the newest is always there"
+
+
+def test_young_segments_are_known_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A week is ten thousand files a camera, and the thread that asks looks at all pictures."""
+    now_s = 1_700_000_000.0
+    folder = Shelf(tmp_path / "gate", budget_bytes=10**9, keep_days=7).folder
+    ages = [minutes * 60 for minutes in range(200)]
+    for age_s in [*ages, 8 * 86_400]:
+        segment_path(folder, round((now_s - age_s) * 1000)).touch()
+    asked: list[Path] = []
+
+    def counted(path: Path) -> float | None:
+        asked.append(path)
+        return began_s(path)
+
+    monkeypatch.setattr(shelf, "began_s", counted)
+    assert expire(tmp_path, now_s) == 1
+    assert len(asked) == 1
+    assert len(segments(folder)) == 200
 
 
 def test_days_hold_for_a_camera_that_is_recorded_no_longer_and_strange_files_stay(
