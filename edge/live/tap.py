@@ -131,7 +131,9 @@ class LiveTap:
         with feed.lock:
             if stream is not feed.stream:
                 feed.gop.clear()
-                feed.stream, feed.source = stream, source_of(stream)
+                feed.stream, feed.source = stream, None
+            if feed.source is None:  # a stream knows its size only from its first key frame on
+                feed.source = source_of(stream)
             source = feed.source
             if source is None:
                 return False
