@@ -184,8 +184,8 @@ class LiveTap:
         if feed is None:
             self._say(start.channel, "unknown_camera")
             return
-        channel = _Channel(start, feed.masks, feed.keys_only)
         with feed.lock:
+            channel = _Channel(start, feed.masks, feed.keys_only)
             if feed.masks and start.mode == "video":
                 self._say(start.channel, "masked")
             if feed.source is None:

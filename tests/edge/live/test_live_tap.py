@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from multiprocessing import Pipe
@@ -38,6 +40,35 @@ def packet(picture: CodedPicture) -> StreamPacket:
         is_keyframe=picture.is_key,
         coded=one,
     )
+
+
+class Lock:
+    """A lock before which something else gets its turn, the n-th time that it is taken."""
+
+    def __init__(self, turn: int, other: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._left, self._other = turn, other
+
+    def __enter__(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._other()
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+
+def test_masks_that_come_while_somebody_begins_to_watch_hide_from_them_too() -> None:
+    ours, theirs = Pipe()
+    tap = LiveTap(theirs)
+    tap.add("gate", ("main",), ())
+    masks = (((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),)
+    feed: Any = tap._feeds["gate", "main"]
+    feed.lock = Lock(2, lambda: tap.mask("gate", masks))  # the first is to end what was watched
+    tap._open(LiveStart(channel=5, camera="gate", stream="main", mode="video"))
+    assert [len(channel.masks) for channel in feed.channels.values()] == [1]
+    ours.close()
 
 
 def camera_packets() -> list[StreamPacket]:
