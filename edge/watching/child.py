@@ -20,7 +20,7 @@ from typing import Literal
 import cv2
 
 from config.clock import SystemClock
-from config.logs import configure_logs
+from config.logs import configure_logs, get_logger
 from edge.events.clips import ClipOrder, CutClip, cut_clip
 from edge.events.geometry import Box
 from edge.health.camera_health import Pulse
@@ -32,6 +32,8 @@ from edge.watching.frame_ring import FrameRing, RingBrokenError
 from edge.watching.memory import give_back_memory, trim_memory
 from edge.watching.planar import MaskedPicture
 from edge.watching.trigger import Glance
+
+_LOG = get_logger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 BEAT_INTERVAL_S = 1.0
@@ -238,7 +240,12 @@ def _retune(cameras: list[CameraThreads], order: Retune, tap: LiveTap | None) ->
 def _cut(cameras: list[CameraThreads], order: ClipOrder) -> CutClip:
     camera = _camera(cameras, order.camera)
     packets, codec = camera.main.kept(order.since_s, order.until_s)
-    return CutClip(order.number, cut_clip(packets, codec=codec))
+    try:
+        clip = cut_clip(packets, codec=codec)
+    except OSError as error:  # no room for it on the way (a disk full): the cameras go on
+        _LOG.error("event without its clip", camera=order.camera, problem=error.strerror)
+        clip = None
+    return CutClip(order.number, clip)
 
 
 def _beat(cameras: list[CameraThreads]) -> Beat:
