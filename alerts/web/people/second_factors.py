@@ -10,6 +10,7 @@ from typing import Any
 
 import pyotp
 from sqlalchemy import Engine, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from alerts.web.base.seals import Seals, is_sealed_text, unpack_text
 from alerts.web.schema import second_factors
@@ -81,16 +82,18 @@ class SecondFactors:
             raise ValueError("this person's phone is confirmed already")
         secret = pyotp.random_base32()
         sealed = self._seals.seal_text(secret, place=_place(person_id))
-        with writing(self._engine) as connection:
-            connection.execute(
-                insert(second_factors).values(
-                    person_id=person_id,
-                    secret=sealed,
-                    recovery="[]",
-                    last_step=0,
-                    created_at=self._clock.now(),
-                )
-            )
+        fresh = insert(second_factors).values(
+            person_id=person_id,
+            secret=sealed,
+            recovery="[]",
+            last_step=0,
+            created_at=self._clock.now(),
+        )
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(fresh)
+        except IntegrityError:
+            return self.begin(person_id)  # Another window was quicker: its secret is the one.
         return secret
 
     def confirm(self, person_id: str, code: str) -> list[str] | None:

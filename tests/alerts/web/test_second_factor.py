@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerts.web.app import create_app
+from alerts.web.base.seals import Seals
+from alerts.web.people.second_factors import SecondFactors
 from config.ids import uuid7
 from config.site import Role
 from tests.alerts.web.conftest import FORM_TOKEN, form_csrf, form_login
@@ -92,6 +94,15 @@ def test_nor_does_it_learn_at_a_sign_what_waits_there(client, county):
     notice = client.get(f"/notice/east-gate-in?t={token}").text
     assert "视频图像采集公告" in notice
     assert "冀T8K2L6" not in notice
+
+
+def test_two_windows_that_enrol_at_once_show_the_same_code(county, monkeypatch):
+    seals = Seals.of(county.secrets)
+    one, other = (SecondFactors(county.engine, county.clock, seals) for _ in range(2))
+    secret = other.begin("police-desk")
+    really, before_that = one._row, [None]
+    monkeypatch.setattr(one, "_row", lambda who: before_that.pop() if before_that else really(who))
+    assert one.begin("police-desk") == secret
 
 
 def test_others_may_but_need_not(client):
