@@ -135,8 +135,9 @@ def _join(request: Request, web: Web, token: str, error: Refusal | None = None) 
         raise Refusal(
             404,
             "no_invitation",
-            zh="邀请已用过或已过期，请再要一张",
-            en="This invitation was used or has expired; ask for another",
+            zh="邀请已用过或已过期：已设过密码请直接登录，否则请再要一张",
+            en="This invitation was used or has expired: log in if you have set your password, "
+            "else ask for another",
         )
     nonce, form_token = web.login_form.issue(request.cookies.get(cookie_name(request, "login")))
     response = web.templates.TemplateResponse(

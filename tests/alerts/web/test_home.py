@@ -217,6 +217,9 @@ def test_family_is_invited_sees_the_home_and_leaves(client, county):
             break
         assert answer.status_code == status
         token = FORM_TOKEN.search(client.get(address[0]).text) or token
+    assert "/forms.js" in join.text, "who presses twice sends once"
+    spent = client.get(address[0], headers={"accept": "text/html"})
+    assert "已设过密码请直接登录" in spent.text, "whoever missed the answer needs no other one"
     become(client, person[0], "a good one")
     assert client.get(f"/alerts/{alert.id}").status_code == 200
     assert client.get("/cameras/home-zhou-min").status_code == 404

@@ -105,6 +105,22 @@ def test_two_windows_that_enrol_at_once_show_the_same_code(county, monkeypatch):
     assert one.begin("police-desk") == secret
 
 
+def test_a_second_press_would_hide_the_recovery_codes_so_it_is_not_sent(client, county):
+    form_login(client, "police-desk")
+    page = client.get("/account/second-factor").text
+    found = SECRET.search(page)
+    assert found is not None
+    data = {**form_csrf(client), "code": code(county, found[1])}
+    assert "<code>" in client.post("/account/second-factor", data=data).text
+    assert "<code>" not in client.post("/account/second-factor", data=data).text, "gone for good"
+    assert "/forms.js" in page, "it sends once"
+    client.cookies.clear()
+    county.clock.advance(30)
+    asked = form_login(client, "police-desk").text
+    assert 'name="code"' in asked
+    assert "/forms.js" in asked, "a code counts once"
+
+
 def test_others_may_but_need_not(client):
     form_login(client, "wang-fang")
     assert client.get("/api/v1/alerts").status_code == 200
