@@ -15,7 +15,7 @@ from alerts.web.alert.permits import owns
 from alerts.web.base import errors
 from alerts.web.base.errors import Refusal
 from alerts.web.context import Web
-from alerts.web.home.answering import HOME_ANSWERS, answer_for_home
+from alerts.web.home.answering import answer_for_home, answers_to
 from alerts.web.home.fallback_pages import told_alone
 from alerts.web.people.auth import WebParts, refuse_foreign_origin
 
@@ -80,9 +80,9 @@ def _found(web: Web, token: str) -> tuple[Permit, Viewer, AlertView]:
 
 
 def _choices(web: Web, viewer: Viewer, alert: AlertView) -> tuple[str, ...]:
-    if alert.state not in LIVE:
-        return ()
-    return HOME_ANSWERS if owns(web.site, viewer, alert) else (TAKE,)
+    if owns(web.site, viewer, alert):
+        return answers_to(alert)
+    return (TAKE,) if alert.state in LIVE else ()
 
 
 def _gone() -> Refusal:

@@ -15,6 +15,7 @@ from alerts.web.alert.handling import DEADLINES_MIN, DEPARTMENTS, may_see_photo
 from alerts.web.alert.permits import next_steps, owns
 from alerts.web.base import errors
 from alerts.web.base.render import page
+from alerts.web.home.answering import answers_to
 from alerts.web.home.fallback_pages import told_alone
 from alerts.web.people.access import Action
 from alerts.web.people.auth import (
@@ -78,6 +79,7 @@ def one_alert(request: Request, web: WebParts, visitor: Reader, alert_id: str) -
             for report in web.reports.of_alert(alert.id)
         ],
         is_owner=owns(web.site, visitor.viewer, alert),
+        home_answers=answers_to(alert),
         alone=told_alone(web, visitor.viewer, alert),
         grants=web.homes.grants_of(alert.id),
         grantees=[p for p in web.site.people if p.role in GRID_ROLES and p.grid == alert.grid_id],

@@ -16,6 +16,14 @@ HOME_ANSWERS = ("us", "false", "grid", "police")
 _GRID = frozenset({Role.GRID_WORKER, Role.GRID_HEAD})
 
 
+def answers_to(alert: AlertView) -> tuple[str, ...]:
+    """What its home may say to an alert as it is: nothing while departments are on their way, and
+    nobody is called to one that is reported."""
+    if alert.state in (State.OPEN, State.ACKED, State.ONSITE):
+        return HOME_ANSWERS
+    return ("us", "false") if alert.state is State.DONE else ()
+
+
 def answer_for_home(web: Web, viewer: Viewer, alert: AlertView, what: str) -> None:
     """Do what the owner, or somebody who shares the home, answered.
 

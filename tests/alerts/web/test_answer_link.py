@@ -25,6 +25,7 @@ from config.ids import uuid7
 from config.site import Role
 from ingest.engine import reading
 from tests.alerts.channels.test_push import pushing
+from tests.alerts.web.conftest import become
 from tests.alerts.web.test_push_browser import delivery_over_push, registration
 from tests.contracts.test_channels import note
 from tests.providers import Say, wait_for
@@ -106,6 +107,28 @@ def test_a_worker_takes_it_and_can_do_no_more(client, county):
         assert client.post(path, data={"what": what}).status_code == 422
     assert client.post(path, data={"what": "take"}).status_code == 200
     assert state_of(county, alert).acked_by == "sun-mei"
+
+
+def test_a_home_is_offered_no_answer_that_would_be_refused(client, county):
+    alert, worker = county.face(HOME), county.viewer("sun-mei")
+    path = link(county, alert, "li-qiang")
+    become(client, "li-qiang")
+    pages = path, f"/alerts/{alert.id}"
+    for page in pages:
+        assert "是我们" in client.get(page).text
+        assert "报警台" in client.get(page).text
+    county.service.acknowledge(worker, alert.id, version=None)
+    until = county.clock.now() + timedelta(hours=1)
+    county.service.whistle(worker, alert.id, departments=[("消防救援站", until)])
+    for page in pages:
+        assert "是我们" not in client.get(page).text, "departments are on their way"
+    assert client.post(path, data={"what": "us"}).status_code == 422
+    county.service.department_report(worker, alert.id, department="消防救援站")
+    county.service.report(worker, alert.id)
+    for page in pages:
+        assert "是我们" in client.get(page).text, "the link is not spent"
+        assert "报警台" not in client.get(page).text, "nobody is called to what is reported"
+    assert client.post(path, data={"what": "us"}).status_code == 200
 
 
 def test_whoever_is_second_learns_who_was_first(client, county):
