@@ -53,6 +53,8 @@ class TemplateBook:
         self._lock = threading.Lock()
         self._page = self._on_disk = self._read()
         self._ready: dict[tuple[str, str], tuple[tuple[str, ...], Vector]] = {}
+        self._listed = -1, frozenset[str]()
+        """The newest list that has come: its revision, and whom it names."""
 
     @property
     def revision(self) -> int:
@@ -76,8 +78,11 @@ class TemplateBook:
                 found = self._ready[camera, model] = _gathered(self._page.members, camera, model)
             return found
 
-    def learn(self, order: Enrol, template: Vector, *, model: str) -> None:
+    def learn(self, order: Enrol, template: Vector, *, model: str) -> bool:
         """Keep a member's template, instead of an earlier one.
+
+        False, and nobody was learnt, when a list that came meanwhile does not name them: they
+        have withdrawn before their face was found.
 
         Raises:
             OSError: it cannot be written; nobody was learnt.
@@ -90,9 +95,13 @@ class TemplateBook:
             template=template.astype("<f4").tobytes(),
         )
         with self._lock:
+            listed, named = self._listed
+            if listed >= order.revision and order.member not in named:
+                return False
             others = tuple(one for one in self._page.members if one.id != order.member)
             revision = max(self._page.revision, order.revision)
             self._write(_Page(revision=revision, members=(*others, kept)))
+            return True
 
     def heed(self, wanted: HouseholdList) -> None:
         """Forget everybody who is not on the list; one older than what is known is none."""
@@ -100,6 +109,7 @@ class TemplateBook:
             if wanted.revision < self._page.revision:
                 return
             allowed = {member.id: member for member in wanted.members}
+            self._listed = wanted.revision, frozenset(allowed)
             left = tuple(
                 one.model_copy(
                     update={

@@ -90,7 +90,9 @@ class Enroller:
             code, landmarks = examine(faces, image)
             if landmarks is None:
                 return code
-            self._book.learn(order, identity.vector(image, landmarks), model=identity.model)
+            template = identity.vector(image, landmarks)
+            if not self._book.learn(order, template, model=identity.model):
+                return "not_stored"
         except OSError as error:
             _LOG.error("a template was not kept", problem=type(error).__name__)
             return "not_stored"

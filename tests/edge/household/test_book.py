@@ -111,6 +111,17 @@ def test_whoever_is_not_on_the_list_is_erased_from_disk_and_memory(
     assert TemplateBook(vault_of(tmp_path), clock).held() == (mother.member,)
 
 
+def test_who_withdraws_before_their_face_was_found_is_not_learnt_after_that(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    book = TemplateBook(vault_of(tmp_path), clock)
+    father, mother = order(clock, revision=1), order(clock, revision=2)
+    book.heed(wanted(3, mother))  # while the father's picture is still being fetched
+    assert not book.learn(father, vector(1), model=MODEL)
+    assert book.learn(mother, vector(2), model=MODEL)
+    assert book.held() == (mother.member,)
+
+
 def test_a_list_from_before_the_order_erases_nobody(tmp_path: Path, clock: FakeClock) -> None:
     book = TemplateBook(vault_of(tmp_path), clock)
     book.heed(wanted(4))
