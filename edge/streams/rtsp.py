@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+from edge.streams.dialling import dial
 from edge.streams.login import Login
 from edge.streams.rtp import Codec
 from edge.streams.stream_error import Fault
@@ -92,8 +93,8 @@ class RtspSession:
 
     def _connect(self, port: int) -> socket.socket:
         try:
-            connection = socket.create_connection((self._host, port), timeout=self._left())
-        except (OSError, UnicodeError):
+            connection = dial(self._host, port, within_s=self._left())
+        except OSError:
             raise RtspError(Fault.UNREACHABLE) from None
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return connection
