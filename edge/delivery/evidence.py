@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -41,9 +40,9 @@ class EvidenceStore:
     """Files under ``folder``; safe from several threads.
 
     There are at most ``budget_bytes`` of them, and none is older than ``keep_days``, not even
-    one that the centre has refused. What goes for either reason is the oldest, is counted in
-    :attr:`dropped`, and told to ``on_drop`` if it still waited: its event stays, its picture is
-    gone.
+    one that the centre has refused. What goes for either reason is the oldest, where there is no
+    room first of what was refused; it is counted in :attr:`dropped`, and told to ``on_drop`` if
+    it still waited: its event stays, its picture is gone.
     """
 
     def __init__(
@@ -66,9 +65,11 @@ class EvidenceStore:
         try:
             (folder / _REFUSED).mkdir(parents=True, exist_ok=True)
             self._waiting = {found.sha256: found for found in _scan(folder)}
+            self._refused = {found.sha256: found for found in _apart(folder)}
         except OSError as error:
             raise _unusable(folder, error) from None
-        self._bytes = sum(found.size_bytes for found in self._waiting.values())
+        kept = [*self._waiting.values(), *self._refused.values()]
+        self._bytes = sum(found.size_bytes for found in kept)
         self.expire()
 
     def put(
@@ -109,58 +110,81 @@ class EvidenceStore:
         with self._lock:
             return list(reversed(self._waiting.values()))
 
+    def newest(self, *, but: Sequence[Container[str]] = ()) -> StoredFile | None:
+        """The newest file that the centre does not have yet and that is in none of ``but``."""
+        with self._lock:
+            for sha256 in reversed(self._waiting):
+                if not any(sha256 in passed for passed in but):
+                    return self._waiting[sha256]
+        return None
+
     def uploaded(self, stored: StoredFile) -> None:
         """The centre has it on its disk: the file here may go."""
         self._forget(stored)
-        stored.path.unlink(missing_ok=True)
+        _delete(stored.path)
 
     def refused(self, stored: StoredFile) -> None:
         """The centre will never take it: kept apart, for a person to look at."""
         self._forget(stored)
-        if stored.path.exists():
-            stored.path.rename(self.folder / _REFUSED / stored.path.name)
+        apart = replace(stored, path=self.folder / _REFUSED / stored.path.name)
+        try:
+            stored.path.rename(apart.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.error("refused evidence not kept apart", file=str(stored.path), why=error.strerror)
+            return
+        with self._lock:
+            if stored.sha256 not in self._refused:
+                self._bytes += stored.size_bytes
+            self._refused[stored.sha256] = apart
 
     def expire(self) -> None:
         """Drop what is older than ``keep_days``; call it now and then. For any thread."""
         if self._keep_s is None:
             return
         before_s = self._clock.now().timestamp() - self._keep_s
-        self._drop(lambda oldest: oldest.kept_since_s < before_s, why="it was kept for its days")
-        for path in (self.folder / _REFUSED).iterdir():
-            with suppress(FileNotFoundError):  # of another thread
-                if path.stat().st_mtime < before_s:
-                    path.unlink()
-                    self.dropped += 1
-                    log.warning(
-                        "refused evidence dropped, it was kept for its days", file=path.name
-                    )
+        for kept in (self._waiting, self._refused):
+            self._drop(
+                kept, lambda oldest: oldest.kept_since_s < before_s, why="it was kept for its days"
+            )
 
     def _remember(self, stored: StoredFile) -> None:
         with self._lock:
             if stored.sha256 not in self._waiting:
                 self._waiting[stored.sha256] = stored
                 self._bytes += stored.size_bytes
+        self._drop(self._refused, lambda _: self._bytes > self._budget, why="disk budget full")
         self._drop(
-            lambda _: self._bytes > self._budget and len(self._waiting) > 1, why="disk budget full"
+            self._waiting,
+            lambda _: self._bytes > self._budget and len(self._waiting) > 1,
+            why="disk budget full",
         )
         self._listener()
 
-    def _drop(self, has_to_go: Callable[[StoredFile], bool], *, why: str) -> None:
+    def _drop(
+        self,
+        kept: dict[str, StoredFile],
+        has_to_go: Callable[[StoredFile], bool],
+        *,
+        why: str,
+    ) -> None:
         """Drop the oldest file for as long as it has to go."""
         dropped = []
         with self._lock:
-            while self._waiting:
-                oldest = next(iter(self._waiting.values()))
+            while kept:
+                # By its time: the newest are sent, and so refused, first; a clock may be put back.
+                oldest = min(kept.values(), key=lambda stored: stored.kept_since_s)
                 if not has_to_go(oldest):
                     break
-                del self._waiting[oldest.sha256]
+                del kept[oldest.sha256]
                 self._bytes -= oldest.size_bytes
                 self.dropped += 1
                 dropped.append(oldest)
         for oldest in dropped:
-            oldest.path.unlink(missing_ok=True)
-            log.warning("evidence dropped", reason=why, sha256=oldest.sha256)
-            if self._on_drop is not None:
+            _delete(oldest.path)
+            log.warning("evidence dropped", reason=why, file=oldest.path.name)
+            if self._on_drop is not None and kept is self._waiting:
                 self._on_drop(oldest)
 
     def _forget(self, stored: StoredFile) -> None:
@@ -177,11 +201,31 @@ def _scan(folder: Path) -> list[StoredFile]:
         if media_type is None:
             path.unlink(missing_ok=True)
             continue
-        status = path.stat()
-        found.append(
-            StoredFile(path.stem, path, media_type, status.st_size, kept_since_s=status.st_mtime)
-        )
+        found.append(_stored(path, media_type))
     return sorted(found, key=lambda stored: stored.kept_since_s)
+
+
+def _apart(folder: Path) -> list[StoredFile]:
+    """Files that the centre has refused in an earlier run, oldest first."""
+    found = [
+        _stored(path, _TYPE[path.suffix])
+        for path in (folder / _REFUSED).iterdir()
+        if path.suffix in _TYPE and path.is_file()
+    ]
+    return sorted(found, key=lambda stored: stored.kept_since_s)
+
+
+def _stored(path: Path, media_type: MediaType) -> StoredFile:
+    status = path.stat()
+    return StoredFile(path.stem, path, media_type, status.st_size, kept_since_s=status.st_mtime)
+
+
+def _delete(path: Path) -> None:
+    """Without a word when it is gone already; a disk that refuses must not end its caller."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.error("evidence not deleted", file=str(path), why=error.strerror)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -19,6 +19,9 @@ log = get_logger(__name__)
 
 _CHUNK_BYTES = 256 * 1024
 _IDLE_S = 5.0
+_OF_ALL = frozenset({401, 403, 429, 502, 503, 504, 507})
+"""Wrong token, too fast, no centre behind the proxy, no room: no other file would fare better."""
+_FEW = 8
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
 
@@ -27,6 +30,7 @@ class _Outcome(Enum):
     REFUSED = "refused"
     LATER = "later"
     UNREACHABLE = "unreachable"
+    BROKEN_OFF = "broken off"
 
 
 class Uploader:
@@ -57,6 +61,7 @@ class Uploader:
         self._clock = clock
         self._http = http or httpx.Client(timeout=_TIMEOUT)
         self._backoff = Backoff(RetryPolicy(first_s=1.0, longest_s=60.0), random.Random())
+        self._broken_off: set[str] = set()
         self._stopping = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evidence-uploader")
@@ -77,15 +82,20 @@ class Uploader:
     def upload_waiting(self) -> bool:
         """Try every waiting file once; False when some could not be taken just now.
 
-        A centre that cannot be reached ends the round; one file that it cannot take does not
-        hold up the others.
+        A centre that cannot be reached, or takes nothing, ends the round; one file that it
+        cannot take does not hold up the others, nor does one at which the line breaks each time.
         """
         all_settled = True
-        for stored in self._evidence.waiting():
+        for stored in self._in_turn():
             if self._stopping:
                 return True
             outcome = self._put(stored)
-            if outcome is _Outcome.UNREACHABLE:
+            self._broken_off.discard(stored.sha256)
+            if outcome is _Outcome.BROKEN_OFF:
+                if len(self._broken_off) >= _FEW:  # then it is the line
+                    self._broken_off.clear()
+                self._broken_off.add(stored.sha256)
+            if outcome in (_Outcome.UNREACHABLE, _Outcome.BROKEN_OFF):
                 return False
             if outcome is _Outcome.STORED:
                 self._evidence.uploaded(stored)
@@ -94,6 +104,20 @@ class Uploader:
             else:
                 all_settled = False
         return all_settled
+
+    def _in_turn(self) -> Iterator[StoredFile]:
+        """Each file once: the newest that there is by then, at last those that broke rounds off.
+
+        A round after a long outage takes hours, and what happens meanwhile must not wait for it.
+        """
+        tried: set[str] = set()
+        later = frozenset(self._broken_off)
+        while (stored := self._evidence.newest(but=(tried, later))) is not None:
+            tried.add(stored.sha256)
+            yield stored
+        while (stored := self._evidence.newest(but=(tried,))) is not None:
+            tried.add(stored.sha256)
+            yield stored
 
     def _run(self) -> None:
         while not self._stopping:
@@ -133,7 +157,8 @@ class Uploader:
             return _Outcome.REFUSED
         except httpx.HTTPError as error:
             log.warning("evidence not uploaded", sha256=stored.sha256, why=type(error).__name__)
-            return _Outcome.UNREACHABLE
+            is_down = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            return _Outcome.UNREACHABLE if is_down else _Outcome.BROKEN_OFF
         return _outcome(answer, stored)
 
 
@@ -154,4 +179,6 @@ def _outcome(answer: httpx.Response, stored: StoredFile) -> _Outcome:
         status=answer.status_code,
         answer=answer.text[:300],
     )
+    if answer.status_code in _OF_ALL:
+        return _Outcome.UNREACHABLE
     return _Outcome.REFUSED if is_final else _Outcome.LATER

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -41,7 +43,9 @@ class Centre:
         return httpx.Response(self.status, json={"remedy": "none"})
 
 
-def uploader(evidence: EvidenceStore, centre: Centre) -> Uploader:
+def uploader(
+    evidence: EvidenceStore, centre: Callable[[httpx.Request], httpx.Response]
+) -> Uploader:
     return Uploader(
         evidence=evidence,
         centre_url="http://centre/",
@@ -112,6 +116,53 @@ def test_days_go_on_while_the_node_is_off_and_for_what_was_refused(tmp_path: Pat
     assert after.dropped == 2
 
 
+def test_what_was_refused_goes_after_its_own_days(tmp_path: Path) -> None:
+    clock = FakeClock()
+    evidence = EvidenceStore(tmp_path, 10**6, keep_days=30, clock=clock)
+    for data in (b"old", b"young"):
+        evidence.put(data, media_type="image/jpeg", role="crop")
+        clock.advance(DAY_S)
+    for stored in evidence.waiting():
+        evidence.refused(stored)
+    clock.advance(28.5 * DAY_S)
+    evidence.expire()
+    (left,) = (tmp_path / "refused").iterdir()
+    assert left.read_bytes() == b"young"
+
+
+def test_what_was_refused_counts_and_goes_first_when_there_is_no_room(tmp_path: Path) -> None:
+    """A proxy that takes nothing large must not fill the disk that events are kept on."""
+    dropped: list[StoredFile] = []
+    before = EvidenceStore(tmp_path, 350)
+    for number in range(2):
+        before.put(bytes([number]) * 100, media_type="image/jpeg", role="crop")
+        before.refused(before.waiting()[0])
+    after = EvidenceStore(tmp_path, 350, on_drop=dropped.append)
+    after.put(b"2" * 100, media_type="image/jpeg", role="crop")
+    after.refused(after.waiting()[0])
+    kept = after.put(b"3" * 100, media_type="image/jpeg", role="crop")
+    assert len(list((tmp_path / "refused").iterdir())) == 2
+    assert [file.sha256 for file in after.waiting()] == [kept.sha256]
+    assert (after.dropped, dropped) == (1, [])
+
+
+def test_a_disk_that_lets_nothing_be_deleted_does_not_end_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the kernel makes it after an error, read-only; cameras are watched all the same."""
+    clock = FakeClock()
+    evidence = EvidenceStore(tmp_path, 10**6, keep_days=30, clock=clock)
+    evidence.put(JPEG, media_type="image/jpeg", role="crop")
+    clock.advance(31 * DAY_S)
+
+    def refuse(_path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    evidence.expire()
+    assert evidence.waiting() == []
+
+
 def test_only_the_centres_yes_deletes(tmp_path: Path) -> None:
     evidence, centre = EvidenceStore(tmp_path, 10**6), Centre()
     evidence.put(JPEG, media_type="image/jpeg", role="crop")
@@ -136,6 +187,60 @@ def test_a_file_that_is_never_taken_is_kept_apart(tmp_path: Path) -> None:
     assert sender.upload_waiting() is True
     assert evidence.waiting() == []
     assert (tmp_path / "refused" / f"{ref.sha256}.jpg").read_bytes() == JPEG
+    sender.stop()
+
+
+def test_what_comes_during_a_long_round_goes_before_the_rest_of_it(tmp_path: Path) -> None:
+    evidence = EvidenceStore(tmp_path, 10**6)
+    taken: list[bytes] = []
+
+    def centre(request: httpx.Request) -> httpx.Response:
+        taken.append(request.read())
+        if len(taken) == 1:
+            evidence.put(b"of an alert just now", media_type="image/jpeg", role="crop")
+        return httpx.Response(201)
+
+    for waiting in (b"old", b"older", b"oldest")[::-1]:
+        evidence.put(waiting, media_type="image/jpeg", role="crop")
+    sender = uploader(evidence, centre)
+    assert sender.upload_waiting() is True
+    assert taken == [b"old", b"of an alert just now", b"older", b"oldest"]
+    sender.stop()
+
+
+@pytest.mark.parametrize(("status", "asked"), [(507, 1), (401, 1), (503, 1), (500, 3)])
+def test_a_centre_that_takes_nothing_is_not_sent_everything_each_time(
+    tmp_path: Path, status: int, asked: int
+) -> None:
+    """Its disk is full, or the token wrong: with all that waits, the line would be full as well."""
+    evidence, centre = EvidenceStore(tmp_path, 10**6), Centre()
+    for number in range(3):
+        evidence.put(bytes([number]), media_type="image/jpeg", role="crop")
+    centre.status = status
+    sender = uploader(evidence, centre)
+    assert sender.upload_waiting() is False
+    assert centre.asked == asked
+    assert len(evidence.waiting()) == 3
+    sender.stop()
+
+
+def test_a_file_at_which_the_line_breaks_each_time_does_not_hold_up_the_others(
+    tmp_path: Path,
+) -> None:
+    evidence, taken = EvidenceStore(tmp_path, 10**6), list[bytes]()
+
+    def centre(request: httpx.Request) -> httpx.Response:
+        if (body := request.read()) == b"a long clip":
+            raise httpx.ReadTimeout("a proxy gave up")
+        taken.append(body)
+        return httpx.Response(201)
+
+    evidence.put(b"a crop", media_type="image/jpeg", role="crop")
+    evidence.put(b"a long clip", media_type="video/mp4", role="clip")
+    sender = uploader(evidence, centre)
+    assert [sender.upload_waiting() for _ in range(3)] == [False] * 3
+    assert taken == [b"a crop"]
+    assert len(evidence.waiting()) == 1, "and it is tried for ever"
     sender.stop()
 
 
