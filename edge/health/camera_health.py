@@ -85,6 +85,8 @@ class CameraHealth:
     offline_after_s: float = OFFLINE_AFTER_S
     online: bool = False
     lost_at_s: float | None = None
+    by_us: bool = False
+    """It was lost with the process that watched it, not by the network."""
     excused: bool = False
     """Somebody else (the node) tells that this camera is lost."""
     _problem: str = ""
@@ -101,7 +103,9 @@ class CameraHealth:
             return self._end("offline", "wrong_credentials")
         self._rate.forget()
         if self.lost_at_s is None:
-            self.lost_at_s = now_s
+            self.lost_at_s, self.by_us = now_s, state.fault is None
+        elif state.fault is not None:
+            self.by_us = False
         self._problem = state.problem
         if state.fault is Fault.CREDENTIALS:
             return self._begin("wrong_credentials", self._problem)

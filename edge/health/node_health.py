@@ -54,7 +54,11 @@ class NodeHealth:
         return reports
 
     def _network(self, cameras: Mapping[str, CameraHealth], now_s: float) -> list[Report]:
-        lost = {name: health for name, health in cameras.items() if health.lost_at_s is not None}
+        lost = {
+            name: health
+            for name, health in cameras.items()
+            if health.lost_at_s is not None and not health.by_us
+        }
         due = [health for health in lost.values() if health.is_lost(now_s)]
         many = len(lost) >= 2 and len(lost) >= _MANY * len(cameras)
         if "offline" in self._told:

@@ -75,7 +75,10 @@ class CameraSpec:
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """A camera's main stream came or went. ``problem`` is in words and without credentials."""
+    """A camera's main stream came or went. ``problem`` is in words and without credentials.
+
+    ``fault`` is None too where no camera is to blame, but the process that watched it.
+    """
 
     camera: str
     online: bool

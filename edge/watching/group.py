@@ -148,12 +148,18 @@ class CameraGroup:
         return min(self._limits.slots, max(FEWEST_SLOTS, 2 * len(self.cameras)))
 
     def supervise(self) -> list[CameraState]:
-        """Hear the child out; replace it when it is dead or hung. Returns what cameras said."""
+        """Hear the child out; replace it when it is dead or hung.
+
+        Returns what cameras said, and of a child that was replaced that its cameras are lost: its
+        heir may fare no better, and never say a word.
+        """
         states = list(self._hear())
         reason = self._trouble()
-        if reason is not None:
-            self._restart(reason)
-        return states
+        if reason is None or not self._restart(reason):
+            return states
+        problem = f"the process that decodes it {reason} → see the node's log if this goes on"
+        lost = [CameraState(spec.id, online=False, problem=problem) for spec in self.cameras]
+        return states + lost
 
     def _hear(self) -> Iterator[CameraState]:
         pipe = self._pipe
@@ -191,10 +197,11 @@ class CameraGroup:
         speaks = self._clock.monotonic() - self._beat_s < _SPEECHLESS_S
         return effort_of(pid, self._stuck_thread if speaks else None)
 
-    def _restart(self, reason: str) -> None:
+    def _restart(self, reason: str) -> bool:
+        """Replace the child, unless one was only just now."""
         now = self._clock.monotonic()
         if self.restarts and now - self._started_s < self._limits.crash_pause_s:
-            return
+            return False
         _LOG.error(
             "decode group restarted",
             group=self.name,
@@ -204,6 +211,7 @@ class CameraGroup:
         self.restarts += 1
         self._discard()
         self.start()
+        return True
 
     def _discard(self) -> None:
         """Kill the child and drop everything shared with it, its lock above all."""

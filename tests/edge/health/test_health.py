@@ -122,6 +122,15 @@ def test_a_dead_switch_is_one_event_and_not_sixteen() -> None:
     assert conditions(run(node, cameras, range(100, 200))) == [(None, "offline", False)]
 
 
+def test_cameras_lost_with_the_process_that_watched_them_are_no_dead_switch() -> None:
+    node, cameras = NodeHealth(), sixteen()
+    for name, health in cameras.items():
+        health.changed(CameraState(name, online=False, problem="the process exited"), 10)
+    told = run(node, cameras, range(10, 100))
+    assert conditions(told) == [(name, "offline", True) for name in cameras]
+    assert {report.detail for _, report in told} == {"the process exited"}
+
+
 def test_the_camera_that_stays_away_when_the_switch_is_back_is_told_of() -> None:
     node, cameras = NodeHealth(), sixteen()
     for health in cameras.values():

@@ -15,7 +15,7 @@ import pytest
 
 from config.clock import SystemClock
 from edge.watching import group as group_module
-from edge.watching.camera import CameraSpec
+from edge.watching.camera import CameraSpec, CameraState
 from edge.watching.group import CameraGroup, GroupLimits
 from tests.edge.cameras import LOGIN, PASSWORD, GstCamera, until
 
@@ -109,6 +109,24 @@ def test_a_child_that_dies_before_it_was_given_its_memory_is_replaced(
         assert watched.pid != died[0]
     finally:
         watched.stop()
+
+
+def test_the_cameras_of_a_child_that_died_are_lost_until_its_heir_has_them() -> None:
+    """An heir that dies as well, again and again, would leave them unwatched and nobody told."""
+    nowhere = CameraSpec(id="gate", url="rtsp://127.0.0.1:9/x", limit_px=320 * 240)
+    watched = CameraGroup("first", (nowhere,), LIMITS, SystemClock())
+    states: list[CameraState] = []
+    watched.start()
+    try:
+        assert watched.pid is not None
+        os.kill(watched.pid, signal.SIGKILL)
+        until(lambda: watched.restarts == 1, step=lambda: states.extend(watched.supervise()))
+    finally:
+        watched.stop()
+    assert [(state.camera, state.online, state.fault) for state in states] == [
+        ("gate", False, None)
+    ]
+    assert "exited with -9" in states[0].problem
 
 
 def test_who_asks_for_a_child_while_it_is_taken_down_is_told_that_there_is_none(
