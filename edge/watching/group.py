@@ -283,8 +283,12 @@ class CameraGroup:
             self._ring.hear()
 
     def counters(self, camera: str) -> Counters:
-        """What was done for a camera, over all children this group has had."""
-        earlier, current = self._earlier[camera], self._current.get(camera, Counters())
+        """What was done for a camera, over all children this group has had.
+
+        Any thread may ask, also of a camera that is being taken away.
+        """
+        earlier = self._earlier.get(camera, Counters())
+        current = self._current.get(camera, Counters())
         sums = {
             item.name: getattr(earlier, item.name) + getattr(current, item.name)
             for item in fields(Counters)

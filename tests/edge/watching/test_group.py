@@ -16,6 +16,7 @@ import pytest
 from config.clock import SystemClock
 from edge.watching import group as group_module
 from edge.watching.camera import CameraSpec, CameraState
+from edge.watching.counters import Counters
 from edge.watching.group import CameraGroup, GroupLimits
 from tests.edge.cameras import LOGIN, PASSWORD, GstCamera, until
 
@@ -109,6 +110,14 @@ def test_a_child_that_dies_before_it_was_given_its_memory_is_replaced(
         assert watched.pid != died[0]
     finally:
         watched.stop()
+
+
+def test_who_asks_for_the_counters_of_a_camera_that_was_taken_away_gets_none() -> None:
+    """Metrics are asked for at any time, and other groups may take seconds to change."""
+    gone = CameraSpec(id="gate", url="rtsp://127.0.0.1:9/x")
+    watched = CameraGroup("first", (gone,), LIMITS, SystemClock())
+    watched.change(())
+    assert watched.counters("gate") == Counters()
 
 
 def test_the_cameras_of_a_child_that_died_are_lost_until_its_heir_has_them() -> None:
