@@ -75,7 +75,7 @@ class CameraSpec:
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """A camera's main stream came or went. ``problem`` is in words and without credentials.
+    """A camera came, or it or one of its streams went. ``problem``: in words, no credentials.
 
     ``fault`` is None too where no camera is to blame, but the process that watched it.
     """
@@ -107,8 +107,9 @@ def open_stream(url: str, camera: str) -> VideoStream:
 
 
 class CameraThreads:
-    """The threads of one camera. ``tell`` gets every change of its main stream.
+    """The threads of one camera. ``tell`` gets every change of its streams.
 
+    It is online while all of them are: without its sub-stream nothing that moves is noticed.
     ``beats`` says when each thread last showed that it is not stuck inside libav, in monotonic
     seconds.
     """
@@ -134,6 +135,8 @@ class CameraThreads:
         self._recorder = recorder
         self._stop = threading.Event()
         self._main_seen = threading.Event()
+        self._lost: dict[Role, CameraState] = {}
+        self._telling = threading.Lock()
         self._lock_out = LockOut(spec.retry)
         self._login = threading.Lock()
         trigger, masks, gate = Trigger(), MaskBurner(spec.masks), spec.effective_gate
@@ -210,15 +213,17 @@ class CameraThreads:
             remedy=error.remedy,
             again_in_s=round(delay, 1),
         )
-        if role == "main":
-            self._tell(
-                CameraState(
-                    camera=self.spec.id,
-                    online=False,
-                    fault=error.fault,
-                    problem=f"{error.problem} → {error.remedy}",
-                )
-            )
+        stream = "" if role == "main" else "sub-stream: "
+        state = CameraState(
+            camera=self.spec.id,
+            online=False,
+            fault=error.fault,
+            problem=f"{stream}{error.problem} → {error.remedy}",
+        )
+        with self._telling:
+            self._lost[role] = state
+            if role == "main" or "main" not in self._lost:
+                self._tell(state)
 
     def _read(self, role: Role, url: str, watcher: Watcher, backoff: Backoff) -> None:
         stream = self._open(role, url)
@@ -265,7 +270,14 @@ class CameraThreads:
         if role == "main":
             self.playing = stream
             self._main_seen.set()
-            self._tell(CameraState(camera=self.spec.id, online=True, info=stream.info))
+        with self._telling:
+            was_lost = self._lost.pop(role, None) is not None
+            if self._lost:
+                self._tell(next(iter(self._lost.values())))
+            elif was_lost or role == "main":
+                main = self.playing
+                info = None if main is None else main.info
+                self._tell(CameraState(camera=self.spec.id, online=True, info=info))
 
     def _open(self, role: Role, url: str) -> VideoStream | None:
         """Open when a login may be tried; None when asked to stop first.

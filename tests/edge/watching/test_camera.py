@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from config.clock import FakeClock
+from config.clock import FakeClock, SystemClock
 from config.errors import UserError
 from config.site import Gate
 from edge.simulator.auth import Credentials
 from edge.simulator.server import RtspServer
 from edge.simulator.source import CameraSource
+from edge.streams.backoff import RetryPolicy
 from edge.streams.stream import Fault, StreamError, VideoStream
 from edge.watching.camera import CameraSpec, CameraState, CameraThreads, Opener, open_stream
 from edge.watching.gates import Unhurried
@@ -128,6 +130,48 @@ def test_a_camera_that_is_off_is_tried_again_for_ever_ever_more_slowly(
     assert max(gaps) <= 62
     assert min(gaps) >= 1
     assert gaps[-1] > gaps[0]
+
+
+class Blind(Nowhere):
+    """A sink that takes everything and forgets it."""
+
+    def put(self, at: datetime, picture: Any, boxes: Any, before: Any = ()) -> None:
+        """Nobody looks."""
+
+    def put_glances(self, glances: Any) -> None:
+        """Nobody looks."""
+
+
+def test_a_camera_without_its_sub_stream_is_lost_for_nothing_that_moves_is_noticed(
+    told: list[CameraState],
+) -> None:
+    may_open = threading.Event()
+
+    def opener(url: str, camera: str) -> VideoStream:
+        if url.endswith("sub") and not may_open.is_set():
+            raise StreamError(camera=camera, url=url, fault=Fault.NOT_FOUND)
+        return open_stream(url, camera)
+
+    source = CameraSource("gate", loop(), smaller_loop())
+    with RtspServer("127.0.0.1", 0, [source]) as server:
+        main, sub = (server.url("gate", role) for role in ("main", "sub"))
+        retry = RetryPolicy(first_s=0.1, longest_s=0.1)
+        camera = CameraThreads(
+            CameraSpec(id="gate", url=main, sub_url=sub, retry=retry),
+            sink=Blind(),
+            tell=told.append,
+            clock=SystemClock(),
+            opener=opener,
+        )
+        camera.start()
+        try:
+            until(lambda: bool(told) and not told[-1].online)
+            assert told[-1].fault is Fault.NOT_FOUND
+            assert told[-1].problem.startswith("sub-stream: ")
+            may_open.set()
+            until(lambda: told[-1].online)
+        finally:
+            camera.stop()
 
 
 def test_a_gate_that_needs_a_sub_stream_says_so(clock: FakeClock) -> None:
