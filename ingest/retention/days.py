@@ -16,7 +16,6 @@ from config.logs import get_logger
 from ingest.engine import writing
 from ingest.failures import is_deadlock, sqlstate
 from ingest.partitions import Partitions, partition_name
-from ingest.retention import proof
 from ingest.retention.holds import held
 from ingest.retention.rules import Rule, any_due
 from ingest.retention.swept import Swept
@@ -29,14 +28,17 @@ _LOCK_WAIT = "5s"
 _LOCK_NOT_AVAILABLE = "55P03"
 DeleteRows = Callable[[Connection, Sequence[Row[Any]], Rule], None]
 """What goes with events, and their proof; see :meth:`ingest.retention.sweep.Sweeper`."""
+Lock = Callable[[Connection, datetime], None]
+"""Takes the lock between deleting and holding, and finds what is held at that moment."""
 
 
 class Days:
     """The partitions of one database; on SQLite there are none."""
 
-    def __init__(self, engine: Engine, delete_rows: DeleteRows) -> None:
+    def __init__(self, engine: Engine, delete_rows: DeleteRows, lock: Lock) -> None:
         self._engine = engine
         self._delete_rows = delete_rows
+        self._lock = lock
         self._partitions = Partitions(engine)
 
     def drop_due(
@@ -59,7 +61,7 @@ class Days:
         part = _events_of(name)
         with writing(self._engine) as connection:
             connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'"))
-            proof.lock_chain(connection)
+            self._lock(connection, now)
             # Reading goes on; an event of that day that comes now waits, or makes us give up.
             connection.execute(text(f"LOCK TABLE {name} IN SHARE MODE"))
             if connection.execute(_anything_else(part, rules, now)).first() is not None:

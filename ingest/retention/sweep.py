@@ -52,7 +52,7 @@ class Sweeper:
         self._clock = clock
         self._follower: Follower = follower or Nobody()
         self._files = Files(engine, store, clock, self._follower)
-        self._days = Days(engine, self._delete)
+        self._days = Days(engine, self._delete, self._lock)
         self._strangers: list[str] = []
         """Cameras of events that the site does not name; looked for once a day."""
         self._daily_at: datetime | None = None
@@ -66,9 +66,6 @@ class Sweeper:
         swept, flag = Swept(), stopping or threading.Event()
         self._carry_out(swept)
         now = self._clock.now()
-        with writing(self._engine) as connection:
-            proof.lock_chain(connection)
-            self._follower.refresh_holds(connection, now)
         self._daily(now)
         rules = [*rules_of(self._site).values(), *map(unknown_rule, self._strangers)]
         self._days.drop_due(rules, now, swept, flag)
@@ -83,12 +80,18 @@ class Sweeper:
     def erase(self, rule: Rule) -> Swept:
         """Delete by a rule that somebody asks for (:func:`ingest.retention.rules.erasure`)."""
         swept, now = Swept(), self._clock.now()
-        with writing(self._engine) as connection:
-            proof.lock_chain(connection)
-            self._follower.refresh_holds(connection, now)
         self._camera(rule, now, swept, threading.Event())
         self._carry_out(swept)
         return swept
+
+    def _lock(self, connection: Connection, now: datetime) -> None:
+        """A hold that is asked for now comes before this transaction or after it.
+
+        In each one anew: a sweep takes long, and a hold of an alert keeps from the moment it is
+        asked for, also what has joined the alert since.
+        """
+        proof.lock_chain(connection)
+        self._follower.refresh_holds(connection, now)
 
     def _until_done(self, work: Callable[[], int], stopping: threading.Event) -> None:
         while not stopping.is_set() and work():
@@ -97,8 +100,7 @@ class Sweeper:
     def _camera(self, rule: Rule, now: datetime, swept: Swept, stopping: threading.Event) -> None:
         def page() -> int:
             with writing(self._engine) as connection:
-                proof.lock_chain(connection)
-                # Read under the lock: a hold that is asked for now comes before or after us.
+                self._lock(connection, now)
                 rows = connection.execute(
                     select(events)
                     .where(events.c.camera == rule.camera)
@@ -171,7 +173,7 @@ class Sweeper:
             recount(connection)
         try:
             listed = self._files.list_strays()
-        except MediaError as error:
+        except (MediaError, OSError) as error:
             log.warning("the store of evidence cannot be listed", why=str(error))
             return
         if listed:
