@@ -75,6 +75,8 @@ class Files:
     def carry_out(self) -> int:
         """Remove every file that is ordered to go; how many went.
 
+        One that the disk does not give up keeps its order, and holds up no other.
+
         Raises:
             ingest.media.MediaError: the store does not answer; the orders stay.
         """
@@ -82,7 +84,10 @@ class Files:
         with reading(self._engine) as connection:
             names = list(connection.execute(select(doomed_media.c.sha256)).scalars())
         for sha256 in names:
-            removed += self._remove(sha256)
+            try:
+                removed += self._remove(sha256)
+            except OSError as error:
+                log.error("evidence waits to be removed", sha256=sha256, why=error.strerror)
         return removed
 
     def doom_orphans(self) -> int:
