@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from config.clock import Clock
 from config.desired import DesiredConfig, ReportedConfig, Seen, seal
@@ -46,11 +47,11 @@ class ConfigStore:
         """
         now = self._clock.now()
         with writing(self._engine) as connection:
-            last = connection.execute(
-                select(node_configs.c.revision).where(node_configs.c.node == node).with_for_update()
-            ).scalar_one_or_none()
+            last = _row(connection, node)
+            # A node takes only what is newer than what it runs: after a restored backup, too.
+            newest = max(last.revision, last.running or 0) if last is not None else 0
             document = DesiredConfig(
-                node=node, revision=(last or 0) + 1, issued_at=now, cameras=tuple(cameras)
+                node=node, revision=newest + 1, issued_at=now, cameras=tuple(cameras)
             )
             values = {
                 "revision": document.revision,
@@ -90,18 +91,39 @@ class ConfigStore:
         ]
 
     def record(self, report: ReportedConfig) -> None:
-        """Keep a node's newest report."""
+        """Keep a node's newest report.
+
+        A node that knows a later revision than ours (after a restored backup) has passed over what
+        was wanted since it was last heard of: that is wanted anew, above what it knows. What the
+        backup itself wanted is not: it may lack the newest mask, so somebody decides.
+        """
+        values: dict[str, object] = {
+            "running": report.running,
+            "state": report.state,
+            "problem": report.problem.replace("\0", ""),
+            "reported_at": self._clock.now(),
+        }
+        newest = max(report.running, report.wanted)
         with writing(self._engine) as connection:
+            row = _row(connection, report.node)
+            if row is None:
+                return
+            is_unheard = row.reported_at is None or row.reported_at < row.issued_at
+            if newest > row.revision and is_unheard:
+                values |= _renumbered(row.body, newest + 1)
             connection.execute(
-                update(node_configs)
-                .where(node_configs.c.node == report.node)
-                .values(
-                    running=report.running,
-                    state=report.state,
-                    problem=report.problem.replace("\0", ""),
-                    reported_at=self._clock.now(),
-                )
+                update(node_configs).where(node_configs.c.node == report.node).values(**values)
             )
+
+
+def _row(connection: Connection, node: str) -> Row[Any] | None:
+    wanted = select(node_configs).where(node_configs.c.node == node)
+    return connection.execute(wanted.with_for_update()).one_or_none()
+
+
+def _renumbered(body: str, revision: int) -> dict[str, object]:
+    document = DesiredConfig.model_validate_json(body).model_copy(update={"revision": revision})
+    return {"revision": revision, "body": document.model_dump_json()}
 
 
 class ConfigService(DocumentService[DesiredConfig, ReportedConfig]):
