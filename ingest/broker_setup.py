@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from config.errors import UserError
 from config.topics import Topics
 from config.wire import BATCH_LIMIT_BYTES
 from ingest.certificates import Authority
@@ -63,7 +64,25 @@ def write_broker_files(
     Raises:
         UserError: the folder cannot be used.
     """
-    folder = folder.resolve()
+    try:
+        return _write(folder.resolve(), county, nodes, hosts=hosts, port=port, now=now)
+    except OSError as error:
+        raise UserError(
+            where=str(error.filename or folder),
+            problem=f"cannot be written ({error.strerror})",
+            remedy="give a folder of your own, and run it again",
+        ) from None
+
+
+def _write(
+    folder: Path,
+    county: str,
+    nodes: Iterable[str],
+    *,
+    hosts: tuple[str, ...],
+    port: int,
+    now: datetime,
+) -> BrokerFiles:
     authority = Authority(folder, now)
     certificate, key = authority.issue("broker", hosts=hosts)
     authority.issue(CENTRE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Authority:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / "ca.key").exists():
+                if (folder / "ca.crt").exists():
+                    raise _without_key(folder)
                 self._create()
             self._key = _load_key(folder / "ca.key")
             self._certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
@@ -111,11 +114,28 @@ def _signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -
     return made.public_bytes(serialization.Encoding.PEM)
 
 
+def _without_key(folder: Path) -> UserError:
+    return UserError(
+        where=str(folder),
+        problem="ca.crt is there, and its ca.key is not",
+        remedy="put ca.key back from where it is kept while this runs; if it is lost, use a new"
+        " folder: every node then needs its new certificate",
+    )
+
+
 def _host(name: str) -> x509.GeneralName:
-    try:
+    with suppress(ValueError):
         return x509.IPAddress(ipaddress.ip_address(name))
+    try:
+        if name:
+            return x509.DNSName(name)
     except ValueError:
-        return x509.DNSName(name)
+        pass
+    raise UserError(
+        where="--host",
+        problem=f"{name!r} cannot stand in a certificate",
+        remedy="give an address, or a name in ASCII (xn--…)",
+    )
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
