@@ -17,6 +17,11 @@ log = get_logger(__name__)
 DAYS_AHEAD = 3
 OLDEST_DAYS = 400
 """An id of another time, from a clock that is wrong, goes to the default partition."""
+LOCK_WAIT = "5s"
+"""Inserts wait for the lock of a new partition, and it for them and for readers: not for long."""
+AGAIN_AFTER = timedelta(minutes=1)
+"""A partition that could not be made is asked for again then: a backup that reads all events keeps
+it out for as long, and meanwhile the default one takes what has none."""
 _EPOCH = date(1970, 1, 1)
 _DAY_MS = 86_400_000
 _LOCK_KEY = 0x7061727469
@@ -46,13 +51,14 @@ class Partitions:
         self._is_postgresql = engine.dialect.name == "postgresql"
         self._settled: set[date] = set()
         """Days that have a partition, or whose first events lie in the default one already."""
+        self._failed_at: datetime | None = None
 
     def prepare(self, ids: Iterable[str], now: datetime) -> None:
         """Make the partitions that events of ``ids`` need, and those of the next days.
 
         Never raises for a database in trouble: the default partition takes every event.
         """
-        if not self._is_postgresql:
+        if not self._is_postgresql or self._has_just_failed(now):
             return
         today = now.astimezone(UTC).date()
         oldest, newest = today - timedelta(days=OLDEST_DAYS), today + timedelta(days=DAYS_AHEAD)
@@ -66,7 +72,12 @@ class Partitions:
             if missing:
                 self._make(missing)
         except SQLAlchemyError as error:
+            self._failed_at = now
             log.warning("no partition made, the default one is used", why=type(error).__name__)
+
+    def _has_just_failed(self, now: datetime) -> bool:
+        failed_at = self._failed_at
+        return failed_at is not None and failed_at <= now < failed_at + AGAIN_AFTER
 
     def days(self) -> list[date]:
         """The days that have a partition, ascending; empty on SQLite."""
@@ -77,8 +88,7 @@ class Partitions:
 
     def _make(self, days: list[date]) -> None:
         with writing(self._engine) as connection:
-            # Inserts wait for this lock, and it for them: not for long.
-            connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
             there = _existing(connection)
             for day in days:
