@@ -56,11 +56,7 @@ def bury(
     # The lock of the totals' row: replicas bury one after the other, and the counts are exact.
     connection.execute(update(letter_totals).values(kept=letter_totals.c.kept))
     times = Counter(letter.digest for letter in given)
-    known = set(
-        connection.execute(
-            select(dead_letters.c.digest).where(dead_letters.c.digest.in_(list(times)))
-        ).scalars()
-    )
+    known = _known(connection, list(times))
     for digest in sorted(known):
         connection.execute(
             update(dead_letters)
@@ -74,6 +70,18 @@ def bury(
         size = sum(row["stored_bytes"] for row in rows)
         _count(connection, kept=len(rows), kept_bytes=size)
     _enforce(connection, limit)
+
+
+def _known(connection: Connection, digests: Sequence[str]) -> set[str]:
+    """Those that are kept; in pages, as both databases limit a statement's parameters."""
+    pages = (digests[start : start + _PAGE] for start in range(0, len(digests), _PAGE))
+    return {
+        digest
+        for page in pages
+        for digest in connection.execute(
+            select(dead_letters.c.digest).where(dead_letters.c.digest.in_(page))
+        ).scalars()
+    }
 
 
 def totals(engine: Engine) -> Totals:

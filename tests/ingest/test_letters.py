@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +13,10 @@ from hypothesis import strategies as st
 from config.ids import uuid7
 from config.wire import BATCH_LIMIT_BYTES, encode
 from ingest.arrival import arrived
-from ingest.letters.reading import HEAD_BYTES, read_events
+from ingest.engine import open_engine, writing
+from ingest.letters.bury import bury, totals
+from ingest.letters.reading import HEAD_BYTES, DeadLetter, read_events
+from ingest.migrate import upgrade
 from tests.events import MOMENT, batch_of, motion
 
 TOPIC = "menshen/v1/demo/evt/node-1/cam-1"
@@ -83,3 +89,17 @@ def test_any_field_may_hold_anything(path: int, value: object) -> None:
     assert mail.batch is not None or mail.letters
     if mail.batch is not None:
         assert mail.batch.node == "node-1"
+
+
+def test_more_letters_come_at_once_than_a_statement_takes(tmp_path: Path) -> None:
+    """A newer node's batches may be bad in all events but one: 400 messages of 500 wait."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'centre.db'}")
+    upgrade(engine)
+    letters = [DeadLetter.of(TOPIC, b"%d" % number, "no JSON") for number in range(1_200)]
+    for _ in range(2):
+        with writing(engine) as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
+            bury(connection, letters, MOMENT)
+    assert totals(engine).kept == 1_200
+    engine.dispose()
