@@ -99,7 +99,7 @@ def _repeated_ids(ids: Iterable[str]) -> int:
 def _read(path: Path) -> _Outbox:
     """Read an outbox by its file format: the centre does not import the edge."""
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
         try:
             connection.execute("BEGIN")
             node, epoch, highest, shed = connection.execute(

@@ -93,7 +93,7 @@ def restore(database: str, source: Path) -> None:
 
 def _copy_sqlite(source: Path, target: Path) -> None:
     with (
-        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old,
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as old,
         closing(sqlite3.connect(target)) as new,
     ):
         # Checked first, so that a damaged file leaves the target empty.

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from config.errors import UserError
-from ingest.media.base import MediaError, MediaStore, name_of, parse_name
+from ingest.media.base import LIMIT_BYTES, MediaError, MediaStore, name_of, parse_name
 
 MANIFEST = ".files"
 """Added to a backup's name: the list of the files that belong to it."""
 _FOLDER = "evidence"
 _CHUNK_BYTES = 1 << 20
+
+
+class _OtherBytesError(Exception):
+    """What the store holds is not what its name says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +42,22 @@ def copy_evidence(store: MediaStore, backup: Path) -> Copied:
     left out.
 
     Raises:
-        UserError: a file cannot be copied, or the store holds other bytes than its name says.
+        UserError: a file cannot be copied, or the store holds other bytes than its name says; all
+            others of the second sort are copied and listed.
     """
     folder = backup.parent / _FOLDER
-    names, new = [], 0
+    names, bad, new = [], [], 0
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         for item in store.walk():
             name = name_of(item.file.sha256, item.file.media_type)
             target = folder / name
             if not (target.exists() and target.stat().st_size == item.file.size_bytes):
-                if not _fetch(store, item.file.sha256, target):
+                try:
+                    if not _fetch(store, item.file.sha256, target):
+                        continue
+                except _OtherBytesError:
+                    bad.append(name)
                     continue
                 new += 1
             names.append(name)
@@ -56,6 +65,10 @@ def copy_evidence(store: MediaStore, backup: Path) -> Copied:
         pruned = _prune(folder, backup.parent)
     except OSError as error:
         raise _problem(folder, f"cannot be written ({error})", "free space, check rights") from None
+    if bad:
+        problem = f"holds other bytes under {bad[0]}, and {len(bad) - 1} others"
+        remedy = "look at its disk; the list of this backup is without them"
+        raise UserError(where="store of evidence", problem=problem, remedy=remedy)
     return Copied(len(names), new, pruned)
 
 
@@ -63,7 +76,8 @@ def restore_evidence(store: MediaStore, backup: Path) -> int:
     """Put the files of a backup into the store, those that it lacks; how many they were.
 
     Raises:
-        UserError: the list is missing, or a file is missing or damaged; all others are in.
+        UserError: the list is missing, or a file is missing or damaged; all others are in. Also
+            when the store takes no more files, which is told at the first.
     """
     listed = backup.with_name(backup.name + MANIFEST)
     try:
@@ -81,9 +95,7 @@ def restore_evidence(store: MediaStore, backup: Path) -> int:
             )
         sha256, media_type = parsed
         if store.find(sha256) is None:
-            try:
-                _put(store, sha256, media_type, backup.parent / _FOLDER / name)
-            except (OSError, MediaError):
+            if not _put(store, sha256, media_type, backup.parent / _FOLDER / name):
                 bad.append(name)
                 continue
             put += 1
@@ -110,16 +122,33 @@ def _fetch(store: MediaStore, sha256: str, target: Path) -> bool:
         return False
     if digest.hexdigest() != sha256:
         half.unlink()
-        raise _problem(target, "the store holds other bytes", "restore it from an older backup")
+        raise _OtherBytesError
     half.replace(target)
     return True
 
 
-def _put(store: MediaStore, sha256: str, media_type: str, source: Path) -> None:
-    with source.open("rb") as file, store.begin(sha256) as upload:
-        for chunk in _chunks(file):
-            upload.write(chunk)
-        upload.finish(declared=media_type)
+def _put(store: MediaStore, sha256: str, media_type: str, source: Path) -> bool:
+    """Put one file in; False when ``source`` is missing or damaged."""
+    try:
+        with source.open("rb") as file:
+            data = file.read(LIMIT_BYTES + 1)
+    except OSError:
+        return False
+    try:
+        with store.begin(sha256) as upload:
+            upload.write(data)
+            upload.finish(declared=media_type)
+    except MediaError as error:
+        if error.status >= 500:
+            raise
+        return False
+    except OSError as error:
+        raise UserError(
+            where="store of evidence",
+            problem=f"takes no more files ({error.strerror})",
+            remedy="make room there, then restore into another new database: what is in stays",
+        ) from None
+    return True
 
 
 def _chunks(file: BinaryIO | IO[bytes]) -> Iterator[bytes]:
