@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from config.clock import Clock
 from ingest.engine import reading, writing
@@ -67,7 +69,9 @@ class LinkBook:
             if held:
                 with writing(self._engine) as connection:
                     mine = live_links.c.link.in_(held.values())
-                    connection.execute(update(live_links).where(mine).values(seen_at=now))
+                    said = connection.execute(update(live_links).where(mine).values(seen_at=now))
+                    if said.rowcount < len(held):
+                        self._enter_again(connection, held, now)
             with reading(self._engine) as connection:
                 fresh = live_links.c.seen_at > now - STALE_AFTER
                 rows = connection.execute(select(live_links).where(fresh)).all()
@@ -75,6 +79,20 @@ class LinkBook:
                 row.node: row.address for row in rows if row.address != self._address
             }
             return len(self._elsewhere)
+
+    def _enter_again(self, connection: Connection, held: Mapping[str, str], now: datetime) -> None:
+        """Enter links that are not in the table: it was away when they came.
+
+        Where another process has said of a link of the same node lately, that one is newer.
+        """
+        insert_into = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+        for node, link in held.items():
+            values = {"link": link, "address": self._address, "seen_at": now}
+            row = insert_into(live_links).values(node=node, **values)
+            is_stale = live_links.c.seen_at <= now - STALE_AFTER
+            connection.execute(
+                row.on_conflict_do_update(index_elements=["node"], set_=values, where=is_stale)
+            )
 
 
 def reachable(url: str) -> str:
