@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import ValidationError
 
 from config.errors import UserError
-from config.secrets import CameraSecret
+from config.secrets import CameraSecret, holds_login
 from config.sheets import read_sheet
 from config.site import Camera
 
@@ -56,7 +56,7 @@ def read_cameras(path: Path) -> tuple[list[Camera], dict[str, CameraSecret]]:
     secrets: dict[str, CameraSecret] = {}
     seen: dict[str, int] = {}
     for line, fields in read_sheet(path, COLUMNS, what="camera"):
-        secret = _take_secret(fields)
+        secret = _take_secret(fields, where=str(path), line=line)
         camera = camera_of(fields, where=str(path), line=line)
         if camera.id in seen:
             raise UserError(
@@ -98,19 +98,49 @@ def secrets_toml(secrets: dict[str, CameraSecret]) -> str:
     return "\n".join(lines)
 
 
-def _take_secret(fields: dict[str, str]) -> CameraSecret | None:
-    """Remove credentials from ``fields`` and return them, from columns or from the address."""
+def _take_secret(fields: dict[str, str], *, where: str, line: int) -> CameraSecret | None:
+    """Remove credentials from ``fields`` and return them, from columns or from the address.
+
+    Raises:
+        UserError: an address whose login cannot be told from the rest, or a password without a
+            user.
+    """
     user, password = fields.pop("user", None), fields.pop("password", None)
     for key in ("url", "sub_url"):
-        parts = urlsplit(fields.get(key, ""))
-        login, at, host = parts.netloc.rpartition("@")
-        if at:
+        url, login = _without_login(fields.get(key, ""))
+        if url is None:
+            raise UserError(
+                where=where,
+                line=line,
+                field=key,
+                problem="is no address, or its login has a sign that ends it, such as / ? # or [",
+                remedy="write user and password into columns of their own (用户名, 密码)",
+            )
+        if key in fields:
+            fields[key] = url
             in_url_user, _, in_url_password = login.partition(":")
-            user, password = user or in_url_user, password or in_url_password
-            fields[key] = urlunsplit(parts._replace(netloc=host))
-    if not user:
-        return None
-    return CameraSecret.model_validate({"user": user, "password": password or ""})
+            # In an address %40 stands for @ (RFC 3986, 2.1).
+            user, password = user or unquote(in_url_user), password or unquote(in_url_password)
+    if not user and password:
+        raise UserError(
+            where=where,
+            line=line,
+            field="user",
+            problem="is empty beside a password",
+            remedy="add the user (用户名), or empty the password (密码)",
+        )
+    return CameraSecret.model_validate({"user": user, "password": password or ""}) if user else None
+
+
+def _without_login(url: str) -> tuple[str | None, str]:
+    """An address without its login, and that login; None where the two cannot be told apart."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None, ""
+    login, at, host = parts.netloc.rpartition("@")
+    plain = urlunsplit(parts._replace(netloc=host)) if at else url
+    return (None if holds_login(plain) else plain), login
 
 
 def camera_of(fields: dict[str, str], *, where: str, line: int | None = None) -> Camera:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError
@@ -13,6 +14,10 @@ from config.channel_secrets import Address, GatewaySecret, PushSecret, SmtpSecre
 from config.errors import UserError
 from config.event import Frozen, Name
 from config.web_secrets import WebSecrets
+
+Filled = Annotated[SecretStr, Field(min_length=1)]
+"""A secret that opens a door: an empty one would open it to whoever sends nothing."""
+_PLACE = re.compile(r"(\[[0-9a-fA-F:.]*\]|[^:\[\]]*)(:[0-9]*)?")
 
 
 class CameraSecret(Frozen):
@@ -25,7 +30,7 @@ class CameraSecret(Frozen):
 class PersonSecret(Frozen):
     """How a person logs in and is reached."""
 
-    password: SecretStr | None = None
+    password: Filled | None = None
     phone: SecretStr | None = None
     """Digits, with a + and the country before them where the gateway wants it."""
     email: Address | None = Field(default=None, repr=False)
@@ -52,7 +57,7 @@ class Secrets(Frozen):
     """Gateways of SMS and voice of the site file."""
     smtp: SmtpSecret | None = None
     push: PushSecret | None = None
-    nodes: dict[Name, SecretStr] = Field(default_factory=dict)
+    nodes: dict[Name, Filled] = Field(default_factory=dict)
     """Bearer token with which each edge node uploads its evidence."""
     web: WebSecrets = Field(default_factory=WebSecrets)
 
@@ -74,6 +79,12 @@ class Secrets(Frozen):
         return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
 
 
+def holds_login(url: str) -> bool:
+    """True when an address names a user or password, also one that a ``/`` in it cuts in two."""
+    authority, _, rest = url.partition("://")[2].partition("/")
+    return "@" in authority or ("@" in rest and _PLACE.fullmatch(authority) is None)
+
+
 def load_secrets(path: Path | None) -> Secrets:
     """Read the secrets file; None gives empty secrets.
 
@@ -85,7 +96,7 @@ def load_secrets(path: Path | None) -> Secrets:
         return Secrets()
     try:
         mode = path.stat().st_mode
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         place = str(error).rsplit("(", 1)[-1].rstrip(")")
         raise UserError(

@@ -29,6 +29,7 @@ from config.references import known, unique
 from config.retention_site import Retention
 from config.routes import Route, Text, check_rules, resolve
 from config.routes import Rule as Rule
+from config.secrets import holds_login
 from config.toml_lines import line_of
 
 Point = tuple[Share, Share]
@@ -164,7 +165,7 @@ class Camera(Frozen):
     @model_validator(mode="after")
     def _lawful(self) -> Self:
         for url in (self.url, self.sub_url):
-            if url is not None and "@" in url.split("://", 1)[1].split("/", 1)[0]:
+            if url is not None and holds_login(url):
                 raise ValueError("credentials do not belong in the site file; use the secrets file")
         if self.recording is not None and self.masks:
             raise ValueError(
@@ -337,7 +338,7 @@ def load_site(path: Path) -> Site:
             something that does not exist; it names file, line, key and what to do.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             where=str(path),

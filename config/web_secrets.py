@@ -7,7 +7,7 @@ import binascii
 import secrets as random_source
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from config.event import Frozen
 
@@ -47,7 +47,7 @@ class WebSecrets(Frozen):
     makes one. The variable ``MENSHEN_SEAL_KEY`` can hold it instead."""
     seal_keys_before: tuple[SealKey, ...] = ()
     """Keys of before a change: they still open, and what they open is sealed anew at start."""
-    metrics_token: SecretStr | None = None
+    metrics_token: Annotated[SecretStr, Field(min_length=1)] | None = None
     """Bearer token of ``/metrics``, which answers nobody without it."""
     oidc_client_secret: SecretStr | None = None
     """Of the client that the site's ``[oidc]`` names."""

@@ -88,3 +88,29 @@ def test_no_bytes_make_the_import_fail_in_another_way(data: bytes) -> None:
         path.write_bytes(data)
         with pytest.raises(UserError):
             read_cameras(path)
+
+
+def test_a_login_inside_an_address_is_what_it_stands_for(tmp_path: Path) -> None:
+    """An address writes ``@`` as ``%40``; the camera wants the password itself."""
+    sheet = CHINESE.replace("u:pw@", "u%2Fser:p%40ss%25@")
+    cameras, secrets = read_cameras(csv_file(tmp_path, sheet))
+    assert cameras[1].url == "rtsp://10.0.0.6/main"
+    assert secrets["gate-2"].user == "u/ser"
+    assert secrets["gate-2"].password.get_secret_value() == "p@ss%"
+
+
+@pytest.mark.parametrize("login", ["u:p/w-x9@", "u:[w-x9@", "u:p?w-x9@", "u:p#w-x9@", "u：w-x9@"])
+def test_a_login_that_breaks_its_address_is_no_part_of_a_site_file(
+    tmp_path: Path, login: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        read_cameras(csv_file(tmp_path, CHINESE.replace("u:pw@", login)))
+    assert (caught.value.line, caught.value.field) == (3, "url")
+    assert "w-x9" not in str(caught.value)
+
+
+def test_a_password_without_a_user_is_not_thrown_away(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        read_cameras(csv_file(tmp_path, CHINESE.replace("左柱,admin,", "左柱,,")))
+    assert (caught.value.line, caught.value.field) == (2, "user")
+    assert "a#b@c" not in str(caught.value)

@@ -109,3 +109,15 @@ def test_a_changed_copy_of_a_site_answers_from_its_own_cameras(example_site: Sit
     assert fewer.camera(second.id) is second
     assert example_site.camera(first.id) is first
     assert example_site == Site.model_validate(example_site.model_dump())
+
+
+def test_a_file_of_a_windows_editor_is_read_with_the_same_lines(tmp_path: Path) -> None:
+    """Notepad writes a byte order mark, which nobody sees."""
+    path = tmp_path / "county.toml"
+    path.write_text(EXAMPLE, encoding="utf-8-sig")
+    assert load_site(path).county.name == "清河县"
+
+
+def test_a_login_that_an_address_hides_behind_a_slash_is_refused() -> None:
+    error = broken('url = "rtsp://', 'url = "rtsp://admin:pa/ss@')
+    assert "credentials do not belong in the site file" in str(error)
