@@ -10,7 +10,11 @@ from typing import Any, Literal
 
 import structlog
 
-_URL_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE)
+_URL_CREDENTIALS = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?:[^\s/]*|[^\s/:]*:\S{0,200})@", re.IGNORECASE
+)
+"""To the last ``@``: a person may type a password as it is, with ``@`` and ``/`` in it. A path
+after a port that has an ``@`` in it is hidden too."""
 _PHONE = re.compile(r"(?<![\dA-Za-z-])(1[3-9]\d)\d{4}(\d{4})(?![\dA-Za-z-])")
 _SECRET_KEYS = re.compile(
     r"(password|passwd|secret|token|authorization|cookie|credential|api_?key|private_?key"

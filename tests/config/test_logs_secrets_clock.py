@@ -131,3 +131,29 @@ def test_a_replaced_or_closed_standard_error_stops_nothing(
         get_logger("test").warning("nobody hears this")
     finally:
         logging.getLogger().handlers, logging.getLogger().level = handlers, level
+
+
+@pytest.mark.parametrize("login", ["admin:w-x9", "admin:p@w-x9", "admin:p/w-x9", "@w-x9"])
+def test_a_password_is_hidden_to_its_end_however_it_is_written(login: str) -> None:
+    shown = redact_text(f"cannot open 'rtsp://{login}@10.0.0.5:554/main' of gate-1")
+    assert "w-x9" not in shown
+    assert shown.endswith("@10.0.0.5:554/main' of gate-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('[nodes]\nnode-east = ""', "nodes.node-east"),
+        ('[people.wang]\npassword = ""', "people.wang.password"),
+        ('[web]\nmetrics_token = ""', "web.metrics_token"),
+    ],
+)
+def test_a_place_left_empty_opens_no_door(tmp_path: Path, text: str, field: str) -> None:
+    """Whoever sends nothing would know it."""
+    with pytest.raises(UserError) as caught:
+        load_secrets(secrets_file(tmp_path, text))
+    assert caught.value.field == field
+
+
+def test_a_secrets_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    assert "gate" in load_secrets(secrets_file(tmp_path, "\ufeff" + SECRETS)).cameras
