@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,14 +14,19 @@ from alerts.life.state import State
 from alerts.store.work import Happened
 from config.clock import Clock
 from config.errors import UserError
-from config.logs import redact_event
+from config.logs import get_logger, redact_event
 
 if TYPE_CHECKING:
     from alerts.deciding.decider import Routed
 
 
+_log = get_logger(__name__)
+
+
 class Journal:
-    """Writes JSON lines, flushed one by one.
+    """Writes JSON lines, flushed one by one; those that cannot be written are lost.
+
+    What it tells of is committed by then, so its trouble is nobody else's: it is logged once.
 
     ``{"line": "event", …}`` once per stored event, with the decision about it;
     ``{"line": "alert", "what": "opened" | "acknowledged" | "escalated" | …, …}`` once per
@@ -32,6 +38,7 @@ class Journal:
         self._lock = threading.Lock()
         self._clock = clock
         self._out = out
+        self._is_broken = False
         self._log = structlog.wrap_logger(
             structlog.WriteLogger(out),
             processors=[redact_event, structlog.processors.JSONRenderer(ensure_ascii=False)],
@@ -88,7 +95,7 @@ class Journal:
 
     def close(self) -> None:
         """Flush; the file is closed when it is this journal's own."""
-        with self._lock:
+        with self._lock, suppress(OSError):
             self._out.flush()
             if self._out.fileno() > 2:
                 self._out.close()
@@ -121,5 +128,12 @@ class Journal:
 
     def _write(self, **fields: Any) -> None:
         with self._lock:
-            self._log.info(None, **fields)
-            self._out.flush()
+            try:
+                self._log.info(None, **fields)
+                self._out.flush()
+            except OSError as error:
+                if not self._is_broken:
+                    _log.error("the events log cannot be written", problem=error.strerror)
+                self._is_broken = True
+            else:
+                self._is_broken = False
