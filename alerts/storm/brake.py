@@ -147,7 +147,8 @@ class Brake:
 
     def _bump(self, key: str, window: timedelta) -> int:
         count = self._counts.get(key)
-        if count is None or self._now - count.started_at >= window:
+        # Before or after: a clock may have been set back.
+        if count is None or abs(self._now - count.started_at) >= window:
             digest_id = count.digest_id if count is not None else None
             count = Count(self._now, 0, digest_id)
         count = self._counts[key] = replace(count, told=count.told + 1)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, case, select, update
+from sqlalchemy import Connection, Engine, and_, case, or_, select, update
 
 from alerts.hub import Bell, Hub
 from alerts.life.state import UNANSWERED
 from alerts.store import schema
 from alerts.store.quiet_schema import digests, notice_pace
 from alerts.store.rows import insert_rows
-from alerts.storm.brake import DIGESTED, HELD
+from alerts.storm.brake import DIGESTED, HELD, HOOK_WINDOW
 from alerts.storm.notice import digest_key
 from alerts.storm.titles import digest_title, with_waiting
 from config.clock import Clock
@@ -38,7 +38,10 @@ class Digests:
     def run_once(self) -> int:
         """Send what is due, at most 50; returns how many digests were ended."""
         now = self._clock.now()
-        due = and_(digests.c.sent_at.is_(None), digests.c.due_at <= now)
+        # None waits for two windows: one that would was opened before the clock was set back.
+        longest = 2 * max(timedelta(seconds=self._site.pace.window_s), HOOK_WINDOW)
+        is_time = or_(digests.c.due_at <= now, digests.c.due_at > now + longest)
+        due = and_(digests.c.sent_at.is_(None), is_time)
         statement = select(digests).where(due).order_by(digests.c.due_at).limit(BATCH)
         with reading(self._engine) as connection:
             if connection.execute(statement.limit(1)).first() is None:

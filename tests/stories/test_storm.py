@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,19 @@ def test_three_of_a_grid_and_kind_are_told_one_by_one_and_the_rest_in_one_digest
     assert delivery_states(county) == {"pending": 4, "digested": 7}
     notice = [row for row in rows(county, schema.deliveries) if row.digest_id == sent.id][-1]
     assert (notice.state, notice.idempotency_key.split(":")[0]) == ("pending", "digest")
+
+
+def test_a_clock_that_was_set_back_delays_no_digest_and_counts_anew(
+    tmp_path: Path, example_site: Site
+) -> None:
+    with county_at(sqlite_url(tmp_path), example_site, DAY + timedelta(hours=8)) as early:
+        early.see(*[early.plate(f"冀A{n:05d}") for n in range(5)])
+        assert delivery_states(early) == {"pending": 3, "held": 2}
+    with county_at(sqlite_url(tmp_path), example_site, DAY) as county:
+        assert county.digests.run_once() == 1, "not after eight hours"
+        assert delivery_states(county) == {"pending": 4, "digested": 2}
+        county.see(*[county.plate(f"冀B{n:05d}") for n in range(3)])
+        assert delivery_states(county) == {"pending": 7, "digested": 2}
 
 
 def test_other_kinds_and_other_grids_are_counted_by_themselves(county: County) -> None:
