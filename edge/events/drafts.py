@@ -27,6 +27,10 @@ _SURE = 0.9
 _STANDING = 0.2
 """Share of its width that something may move or grow and still stand where it was."""
 _MIN_STAY_S = 0.6
+_BRIEF_S = 2.0
+_SMALL = 0.02
+"""Share of the picture: an insect before the lens is smaller, seen for less time, and comes from
+nowhere; people and cars come and go over the border, behind something, or far away, slowly."""
 _SLIVER = 0.01
 """Share of the picture: of what shows less than this at best, cut off by the border, nobody can
 tell what it is."""
@@ -139,6 +143,14 @@ class Visit:
         stayed = all(abs(x - first_x) <= across and abs(y - first_y) <= down for x, y in self.path)
         return stayed and self.box[2] - width <= across
 
+    def flits(self) -> bool:
+        """True for something small that was there for a moment and neither came nor went over the
+        border of the picture."""
+        assert self.shot is not None
+        small = self.shot.box[2] * self.shot.box[3] < _SMALL
+        inside = not is_cut_off(self.came) and not is_cut_off(self.box)
+        return small and inside and self.stay_s() < _BRIEF_S
+
     def member(self) -> str | None:
         """Whom of a home its best shot shows; None for everybody else."""
         return self.face.member if self.face is not None else None
@@ -196,9 +208,9 @@ class Visit:
 def worth_telling(visit: Visit) -> bool:
     """Whether there is enough to make an event of.
 
-    Something moving needs to have been there for a while and somewhere else before, to be no piece
-    of something else, to show more than a sliver over the border, and to carry no plate or face
-    that is an event already.
+    Something moving needs to have been there for a while (longer if it may be an insect) and
+    somewhere else before, to be no piece of something else, to show more than a sliver over the
+    border, and to carry no plate or face that is an event already.
     """
     if visit.shot is None:
         return False
@@ -208,6 +220,8 @@ def worth_telling(visit: Visit) -> bool:
     if visit.object_class is ObjectClass.FACE:
         return visit.face is not None and visit.face.quality > 0 and visit.hits >= 2
     moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S and not visit.stands()
+    if visit.flits():
+        return False
     if is_cut_off(visit.shot.box) and visit.shot.box[2] * visit.shot.box[3] < _SLIVER:
         return False
     return moved and not visit.is_part() and not visit.explained()

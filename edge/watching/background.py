@@ -39,6 +39,14 @@ class BackgroundSettings:
     anything."""
     restless_per_s: float = 0.03
     """How fast a place that keeps changing (leaves, a flag) is taken for noisy."""
+    specks_per_s: float = 0.2
+    """How fast the usual number of specks follows that of a picture."""
+    calm_specks: float = 3.0
+    """Usually more of them are weather: rain has 3 to 13, thick snow 40, a street 3 at most."""
+    specks_twice: float = 8.0
+    """So many more double what counts as a thing, for flakes that meet make none;"""
+    largest_factor: float = 4.0
+    """and at most it becomes so many times as large."""
     things: ThingSettings = field(default_factory=ThingSettings)
 
 
@@ -60,12 +68,14 @@ class Background:
         self._limit = np.full(small.shape, settings.min_contrast, np.uint8)
         self._candidate = small.copy()
         self._since_s = np.zeros(small.shape, np.float32)
-        self._origin_s = self._limit_at_s = at_s
+        self._origin_s = self._limit_at_s = self._specks_at_s = at_s
+        self._specks = 0.0
 
     def relit(self, small: Grey, at_s: float) -> Background:
         """The same place in another light: all to be learned but where leaves and clocks are."""
         view = Background(small, at_s, self._settings)
         view._noise, view._limit = self._noise.copy(), self._limit
+        view._specks = self._specks
         return view
 
     def differing(self, small: Grey) -> tuple[Grey, Grey]:
@@ -104,10 +114,25 @@ class Background:
 
     def things(self, small: Grey, there: Grey, at_s: float) -> list[Thing]:
         """What is there in a picture, largest first; what has settled is taken over."""
-        age = self._age(small, at_s)
-        things = things_in(there, age, self._settings.things)
+        age, settings = self._age(small, at_s), self._settings.things
+        things, specks = things_in(there, age, settings, least_area=self._least_area())
+        self._count(specks, at_s)
         self._take_over(small, there, age=age, things=things, at_s=at_s)
         return things
+
+    def _least_area(self) -> float:
+        """Share of the picture that makes a thing, in the weather as it is."""
+        settings = self._settings
+        more = max(0.0, self._specks - settings.calm_specks) / settings.specks_twice
+        return settings.things.min_area * min(settings.largest_factor, 1.0 + more)
+
+    def _count(self, specks: int, at_s: float) -> None:
+        """Let the usual number of specks follow; pictures without any change had none."""
+        elapsed_s = at_s - self._specks_at_s
+        self._specks_at_s = at_s
+        rate = self._settings.specks_per_s
+        self._specks *= float((1.0 - rate) ** elapsed_s)
+        self._specks += specks * _rate(rate, min(elapsed_s, _LIMITS_EVERY_S))
 
     def _fresh(self, small: Grey) -> Grey:
         """Where the picture differs from what it last settled to: 255, else 0."""

@@ -26,6 +26,8 @@ class ThingSettings:
     """Areas are shares of the picture."""
 
     min_area: float = 0.0012
+    whole_share: float = 0.5
+    """A thing has a piece of so much of the least area: flakes that meet have none."""
     fresh_s: float = 1.0
     """What changed within this time moves; the rest of a thing only stands there."""
     fresh_share: float = 0.03
@@ -94,23 +96,31 @@ def differing(small: Grey, background: Known, limit: Grey) -> tuple[Grey, Grey]:
     return min(ways, key=lambda way: cv2.countNonZero(way[1]))
 
 
-def things_in(there: Grey, age: npt.NDArray[np.float32], settings: ThingSettings) -> list[Thing]:
-    """What is there, largest first.
+def things_in(
+    there: Grey, age: npt.NDArray[np.float32], settings: ThingSettings, *, least_area: float
+) -> tuple[list[Thing], int]:
+    """What is there, largest first, and how many specks there are, which are too small.
 
     Args:
         there: 255 where the picture differs, else 0.
         age: for how many seconds each pixel has been as it is.
+        least_area: share of the picture.
     """
     cleaned = cv2.morphologyEx(there, cv2.MORPH_OPEN, _KERNEL)
     joined = cv2.dilate(cleaned, _KERNEL, iterations=4)
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    least = settings.min_area * there.size
-    found = []
+    least = least_area * there.size
+    found, specks = [], 0
     for x, y, w, h, _ in stats[1:count].tolist():
         place = slice(y, y + h), slice(x, x + w)
         inner = cleaned[place]
         area = cv2.countNonZero(inner)
         if area < least:
+            specks += 1
+            continue
+        pieces = cv2.connectedComponentsWithStats(inner, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
+        if pieces.max() < settings.whole_share * least:
+            specks += len(pieces)
             continue
         ages = age[place][inner > 0]
         enough = max(least / 2, settings.fresh_share * area)
@@ -119,7 +129,7 @@ def things_in(there: Grey, age: npt.NDArray[np.float32], settings: ThingSettings
             for limit in (settings.fresh_s, settings.ghost_s)
         )
         found.append(Thing(area, *place, moves, rests=not changes))
-    return sorted(found, key=lambda thing: thing.area, reverse=True)
+    return sorted(found, key=lambda thing: thing.area, reverse=True), specks
 
 
 def is_ghost(

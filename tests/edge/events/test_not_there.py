@@ -24,7 +24,7 @@ from tests.edge.scripted import Watch, plate, read, visits
 def test_what_nobody_could_make_out_is_no_visit(box: Box, is_told: bool) -> None:
     watch = Watch()
     x, y, width, height = box
-    for i in range(8):
+    for i in range(12):
         watch.show(moving=[(x, y - 0.02 * i, width, height)])
     watch.empty(8)
     assert bool(watch.of(EventKind.MOTION)) is is_told

@@ -185,6 +185,31 @@ def test_something_without_a_plate_is_one_motion_event() -> None:
     assert told[0].ended_at is not None
 
 
+def test_an_insect_before_the_lens_is_no_motion_event() -> None:
+    watch = Watch()
+    for x, y in ((0.4, 0.5), (0.46, 0.42), (0.5, 0.5), (0.41, 0.55), (0.45, 0.6), (0.5, 0.6)):
+        watch.show(moving=[(x, y, 0.07, 0.12)])
+    watch.empty(3)
+    watch.still(8)
+    assert watch.of(EventKind.MOTION) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "pictures", "size"),
+    [(0.0, 7, (0.07, 0.12)), (0.4, 14, (0.07, 0.12)), (0.4, 7, (0.12, 0.3))],
+    ids=["in over the border", "for longer", "larger"],
+)
+def test_what_insects_do_not_do_is_told(
+    first: float, pictures: int, size: tuple[float, float]
+) -> None:
+    watch = Watch()
+    for i in range(pictures):
+        watch.show(moving=[(first + 0.02 * i, 0.5, *size)])
+    watch.empty(3)
+    watch.still(8)
+    assert len(watch.of(EventKind.MOTION)) == 1
+
+
 def test_a_long_mover_is_told_before_it_ends() -> None:
     watch = Watch()
     for i in range(30):

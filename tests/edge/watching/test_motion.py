@@ -220,6 +220,26 @@ def test_leaves_that_were_known_are_known_after_the_light_has_changed() -> None:
     assert not any(motion.active for motion in [show(0.1), *(show(0.45) for _ in range(100))])
 
 
+def test_thick_snow_is_no_object_but_who_walks_in_it_is() -> None:
+    yard = Yard()
+    yard.ground *= 0.4
+
+    def show(walker_x: int | None = None) -> Motion:
+        picture = yard.ground + yard.random.normal(0, 3, yard.ground.shape)
+        for x, y in yard.random.integers(0, (317, 177), (150, 2)):
+            picture[y : y + 4, x : x + 3] = 170
+        if walker_x is not None:
+            picture[80:140, walker_x : walker_x + 20] = 150
+        return yard.show_as(picture)
+
+    began = [show() for _ in range(150)]
+    assert not any(motion.active for motion in began[100:])
+    walking = [show(20 + 3 * i) for i in range(60)]
+    assert all(motion.active for motion in walking[5:])
+    assert all(len(motion.boxes) == 1 for motion in walking[5:]), "and no flake with them"
+    assert not any(motion.active for motion in [show() for _ in range(100)][30:])
+
+
 kinds = st.sampled_from(["black", "white", "noise", "one half", "other half", "a dot"])
 
 
