@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from config.csv_import import as_toml, read_cameras, secrets_toml
@@ -23,12 +24,17 @@ app = typer.Typer(no_args_is_help=True)
 def check(file: Annotated[Path, typer.Argument(help="Site description, TOML.")]) -> None:
     """Check a site description; print what it describes, or the first error and its line."""
     site = load_site(file)
-    table = Table(title=f"{site.county.name} ({site.county.id})", title_justify="left")
+    table = Table(title=escape(f"{site.county.name} ({site.county.id})"), title_justify="left")
     for column in ("camera", "name", "node", "grid", "class", "face"):
         table.add_column(column)
     for camera in site.cameras:
         table.add_row(
-            camera.id, camera.name, camera.node, camera.grid, camera.legal_class, camera.face
+            camera.id,
+            escape(camera.name),
+            camera.node,
+            camera.grid,
+            camera.legal_class,
+            camera.face,
         )
     console = Console()
     console.print(table)
