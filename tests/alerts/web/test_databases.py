@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from alerts.web import schema
 from ingest.schema import live_links
+from tests.alerts.web.conftest import become, post
 
 
 @pytest.fixture(params=["county", "postgres_county"])
@@ -63,6 +65,16 @@ def test_log_in_answer_lock_and_log_out(client, any_county, log_in, csrf):
     assert log_in(client, "wang-fang").status_code == 429
     county.clock.advance(15 * 60)
     assert log_in(client, "wang-fang").status_code == 303
+
+
+def test_a_plate_is_found_as_it_is_typed(client, any_county):
+    alert, _ = any_county.car("冀T8K2L6"), any_county.car("冀T8K2L60", kind="green_small")
+    become(client, "police-desk")
+    day = str(any_county.clock.now().date())
+    fields = {"first": day, "last": day, "purpose": "核查昨晚的事", "case_number": "案1"}
+    found = post(client, "/search", **fields, plate="冀t·8k2l6").text
+    assert re.findall(r'name="alert" value="([^"]+)"', found) == [alert.id]
+    assert 'name="alert"' not in post(client, "/search", **fields, plate="冀T%").text
 
 
 def test_a_second_web_process_shares_sessions_and_the_key_of_the_login_form(
