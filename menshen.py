@@ -56,8 +56,14 @@ def build(asked: str | None) -> typer.Typer:
         app = _whole(name, place) if name == asked else typer.Typer()
         if name != asked:
             app.callback()(lambda: None)
-        root.add_typer(app, name=name, help=text)
+        root.add_typer(app, name=name, help=_own_help(app) or text)
     return root
+
+
+def _own_help(app: typer.Typer) -> str | None:
+    """What a command that has no sub-commands to show examples says of itself."""
+    text = app.registered_callback.help if app.registered_callback is not None else None
+    return text if isinstance(text, str) else None
 
 
 def _show_version(is_asked: bool) -> None:

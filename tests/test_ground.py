@@ -74,6 +74,14 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "Usage" in result.output
 
 
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+def test_what_is_run_without_a_sub_command_shows_examples(command: str) -> None:
+    result = CliRunner().invoke(menshen.build(command), [command, "--help"])
+    assert f"menshen {command} --" in result.output
+    listed = CliRunner().invoke(menshen.build(None), ["--help"])
+    assert menshen.COMMANDS[command][1][:30] in listed.output
+
+
 def test_the_version_is_told_without_a_command() -> None:
     result = CliRunner().invoke(menshen.build(None), ["--version"])
     assert result.exit_code == 0
