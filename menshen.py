@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from config.errors import UserError
 
@@ -122,7 +123,7 @@ def main() -> None:
         build(asked)()
     except UserError as error:
         Console(stderr=True, highlight=False).print(
-            f"[bold red]menshen:[/] {error}", soft_wrap=True, markup=True
+            f"[bold red]menshen:[/] {escape(str(error))}", soft_wrap=True, markup=True
         )
         sys.exit(2)
 

@@ -94,3 +94,17 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(
     monkeypatch.setitem(menshen.COMMANDS, "edge", ("no_such_package_at_all:app", ""))
     with pytest.raises(UserError, match=r"pip install 'menshen\[edge\]'"):
         menshen.build("edge")
+
+
+@pytest.mark.parametrize("words", ["menshen[edge]", "[nodes]", "[/var/log]"])
+def test_an_error_is_printed_with_its_brackets(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_asked: str | None) -> None:
+        raise UserError(where="here", problem="is wrong", remedy=f"add it below {words}")
+
+    monkeypatch.setattr(menshen, "build", fail)
+    with pytest.raises(SystemExit) as ended:
+        menshen.main()
+    assert ended.value.code == 2
+    assert f"add it below {words}" in capsys.readouterr().err
