@@ -75,4 +75,4 @@ docs: setup  ## Write the generated reference pages and check every link.
 	$(RUN)/python docs/build.py
 
 clean:  ## Remove the environment and every cache.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .menshen
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

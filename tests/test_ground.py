@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import menshen
 from config.errors import UserError
+from config.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("alerts", "config", "demo", "edge", "ingest", "models", "menshen")
@@ -108,3 +109,12 @@ def test_an_error_is_printed_with_its_brackets(
         menshen.main()
     assert ended.value.code == 2
     assert f"add it below {words}" in capsys.readouterr().err
+
+
+def test_cleaning_up_leaves_outboxes_evidence_and_the_database() -> None:
+    says = subprocess.run(
+        ["make", "-n", "clean"], check=True, cwd=ROOT, capture_output=True, text=True
+    ).stdout
+    kept = str(Settings.model_fields["data_dir"].default)
+    assert ".venv" in says.split()
+    assert kept not in says.split()
