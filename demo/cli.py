@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from config.clock import SystemClock
+from config.errors import UserError
 from config.logs import configure_logs
 from config.settings import load_settings
 from demo.desk import lay_out
@@ -64,6 +65,7 @@ def demo(
         seconds = _UNATTENDED_S
     folder = keep or Path(tempfile.mkdtemp(prefix="menshen-demo-"))
     console = Console(highlight=False, stderr=as_json)
+    has_failed = False
     try:
         desk = lay_out(folder, web_port=port, escalate_after_s=ESCALATE_AFTER_S)
         summary = Demo(
@@ -77,8 +79,12 @@ def demo(
         ).run()
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except UserError:
+        has_failed = True
+        raise
     finally:
-        if keep is None:
+        # Where it could not go on its words name a log, which stays to be read.
+        if keep is None and not (has_failed and any(folder.glob("*.log"))):
             shutil.rmtree(folder, ignore_errors=True)
     if as_json:
         typer.echo(summary.model_dump_json())
