@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, insert, select, text, update
 
 from alerts.auditing.alarm import Alarm
-from alerts.auditing.auditor import Auditor
+from alerts.auditing.auditor import Auditor, Silence
 from alerts.auditing.findings import AUDIT_LOG, CENTRE, duty_subject, grid_of_subject, is_centre
 from alerts.deciding.explain import explain_event
 from alerts.life.state import State
@@ -21,7 +21,7 @@ from config.ids import uuid7
 from config.site import Site
 from ingest.engine import writing
 from ingest.store import EventStore
-from tests.alerts.county import County, county_at, sqlite_url
+from tests.alerts.county import DAY, County, county_at, sqlite_url
 
 
 class Watched:
@@ -82,6 +82,20 @@ def test_a_filled_duty_ends_the_alert(watched: Watched, example_site: Site) -> N
     told = explain_event(county.engine, example_site, alert.event_id)
     assert told.state is State.CLOSED
     assert told.history[-1].action == "recovered"
+
+
+def test_a_clock_that_was_set_back_hides_no_finding_that_begins_again(
+    tmp_path: Path, example_site: Site
+) -> None:
+    hole = Silence("grid east-gate", "nobody", duty_subject("east-gate"), "nobody_on_duty")
+    with county_at(sqlite_url(tmp_path), example_site, DAY + timedelta(hours=8)) as early:
+        assert Watched(early).alarm.tell([hole]) == 1
+    with county_at(sqlite_url(tmp_path), example_site, DAY) as county:
+        alarm, told = Watched(county).alarm, []
+        for found in ([], [], [hole], [hole], []):
+            county.clock.advance(30)
+            told.append(alarm.tell(found))
+        assert told == [1, 0, 1, 0, 1], "its end once, its beginning once, and its end"
 
 
 def test_an_alert_nobody_will_hear_of_again_goes_to_the_police_desk(watched: Watched) -> None:
