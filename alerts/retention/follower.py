@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.life.state import LIVE
 from alerts.store import schema
 from alerts.store.records import dump_row, load_row
 from alerts.web.schema import reports
+from config.event import EventKind
 from config.site import Site
 from ingest.retention import proof
 from ingest.retention.followers import Gone
@@ -52,10 +53,11 @@ class AlertFollower:
         named = select(schema.alert_events.c.alert_id).where(of_events).distinct()
         self._past(connection, list(connection.execute(named).scalars()), frozenset(ids))
         alerts = schema.alerts
+        # The key of trouble names a camera and a condition, nobody; its end is known by it.
+        is_trouble = alerts.c.kind == str(EventKind.HEALTH)
+        key = case((is_trouble, alerts.c.dedup_key), else_="deleted|" + alerts.c.id)
         connection.execute(
-            update(alerts)
-            .where(alerts.c.event_id.in_(ids))
-            .values(**_FORGOTTEN, dedup_key="deleted|" + alerts.c.id)
+            update(alerts).where(alerts.c.event_id.in_(ids)).values(**_FORGOTTEN, dedup_key=key)
         )
         connection.execute(
             update(alerts)

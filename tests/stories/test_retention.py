@@ -86,6 +86,17 @@ def test_no_plate_is_left_anywhere_when_its_time_has_come(county: County, media:
     assert verify(county.engine, media).problem is None
 
 
+def test_trouble_that_outlasts_its_events_still_ends_when_it_is_over(
+    county: County, media: DiskStore
+) -> None:
+    silent = {"camera": "node-east", "condition": "node_silent"}
+    county.see(county.health(active=True, **silent))
+    county.clock.advance(40 * 86_400)
+    assert job(county, media).sweep().events == 1
+    assert len(county.see(county.health(active=True))) == 1, "it explains its cameras as before"
+    assert county.see(county.health(active=False, **silent)) == []
+
+
 def test_the_record_of_an_alert_goes_after_a_year(county: County, media: DiskStore) -> None:
     alert = county.see(county.plate(PLATE))[0]
     county.clock.advance(31 * 86_400)
