@@ -243,6 +243,17 @@ def _write_bytes(file: Path, data: bytes) -> None:
         ) from None
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            where=str(folder),
+            problem=f"it cannot be made a folder ({error.strerror})",
+            remedy="give a folder, or a path at which one can be made",
+        ) from None
+
+
 def _show_summary(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary, ensure_ascii=False))
@@ -282,15 +293,16 @@ def replay(
     """Run the pipeline over recordings at full speed; the same file gives the same events."""
     settings = load_settings()
     configure_logs(style=settings.log_style, level=settings.log_level)
+    if video is not None:
+        _make_folder(video)
     found: list[Replayed] = []
     face = FacePolicy.DETECT if faces else FacePolicy.OFF
     with _vision(settings, faces=faces) as vision:
         for file in recordings(place):
             found.append(replay_file(file, vision=vision, face=face, gate=gate))
             for event in found[-1].events if not as_json else ():
-                _OUT.print(f"{file.name}  {event_line(event)}")
+                _OUT.print(f"{file.name}  {event_line(event)}", markup=False)
             if video is not None:
-                video.mkdir(parents=True, exist_ok=True)
                 write_annotated(found[-1], video / f"{file.stem}-found.mp4")
     if sheet is not None and (picture := contact_sheet(found)) is not None:
         _write_bytes(sheet, picture)
@@ -313,7 +325,7 @@ def probe(
     if as_json:
         typer.echo(json.dumps(asdict(found), ensure_ascii=False))
         return
-    _OUT.print(f"[bold]{public_url(url)}[/]")
+    _OUT.print(public_url(url), style="bold", markup=False)
     _OUT.print(f"{found.codec} {found.profile}, {found.width}x{found.height}")
     _OUT.print(f"{found.frame_rate or '?'} pictures/s, {found.bitrate_kbit_s or '?'} kbit/s")
     _OUT.print(f"a key frame every {found.gop_s or '?'} s, B-frames: {_yes(found.reordered)}")

@@ -29,7 +29,7 @@ def mosquitto(
         list[str], typer.Option(help="Name or address nodes reach the broker by; repeatable.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for keys, certificates, configuration.")],
-    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8883,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the broker.")] = 8883,
 ) -> None:
     """Write mosquitto.conf with TLS, a certificate per node, and per-node topic rights.
 

@@ -82,7 +82,7 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     """
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdigit():
         return min(timedelta(seconds=min(int(value), 1_000_000)), LONGEST_PAUSE)
     try:
         moment = parsedate_to_datetime(value)

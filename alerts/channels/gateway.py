@@ -134,7 +134,7 @@ class GatewayChannel:
 def look_up(document: Any, path: str) -> str | None:
     """The value at ``path`` (keys joined by full stops) as text; None when it is not there."""
     for part in path.split("."):
-        if isinstance(document, list) and part.isdigit() and int(part) < len(document):
+        if isinstance(document, list) and part.isdecimal() and int(part) < len(document):
             document = document[int(part)]
         elif isinstance(document, dict) and part in document:
             document = document[part]

@@ -267,7 +267,7 @@ def _day(text: str, option: str, zone: ZoneInfo) -> datetime:
 
 def _parse_checkpoint(text: str) -> proof.Head:
     rows, _, digest = text.strip().partition(":")
-    if not rows.isdigit() or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+    if not rows.isdecimal() or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise UserError(
             where="--checkpoint",
             problem="is not ROWS:HASH",

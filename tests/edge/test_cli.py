@@ -97,6 +97,18 @@ def test_a_wrong_call_is_told_what_to_do(arguments: tuple[str, ...]) -> None:
     no_secret(done)
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_replayed(
+    clip: Path, tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file", encoding="utf-8")
+    done = menshen("edge", "replay", str(clip), "--video", str(taken))
+    assert done.returncode == 2
+    assert str(taken) in done.stderr
+    assert "→" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_probe_says_what_the_camera_sends(clip: Path) -> None:
     with GstCamera(clip, login=True) as camera:
         done = menshen(

@@ -72,7 +72,7 @@ def _check(request: Request, web: Web, secret: str, key: str, body: bytes) -> No
     given = request.headers.get("menshen-signature", "")
     stamp = request.headers.get("menshen-timestamp", "")
     if given:
-        is_fresh = stamp.isdigit() and len(stamp) < 12
+        is_fresh = stamp.isascii() and stamp.isdigit() and len(stamp) < 12
         is_fresh = (
             is_fresh and abs(web.clock.now().timestamp() - int(stamp)) < FRESH.total_seconds()
         )

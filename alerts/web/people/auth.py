@@ -133,8 +133,16 @@ def refuse_foreign_origin(request: Request) -> None:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise errors.csrf_refused()
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and _host_of(origin) != request.headers.get("host"):
         raise errors.csrf_refused()
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None of what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 WebParts = Annotated[Web, Depends(web_of)]

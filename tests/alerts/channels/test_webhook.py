@@ -219,6 +219,7 @@ def test_a_webhook_without_a_key_is_refused_at_the_start(example_site: Site, clo
         ("Mon, 02 Mar 2020 02:00:30 GMT", timedelta(0)),
         ("soon", None),
         ("-5", None),
+        ("5²", None),
     ],
 )
 def test_what_retry_after_asks_for(value: str | None, expected: timedelta | None) -> None:

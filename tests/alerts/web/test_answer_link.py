@@ -144,6 +144,8 @@ def test_an_old_link_and_a_strange_page_answer_nothing(client, county):
     path = link(county, alert, "li-qiang")
     foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
     assert client.post(path, data={"what": "us"}, headers=foreign).status_code == 403
+    mangled = {"origin": "http://[evil", "sec-fetch-site": "same-origin"}
+    assert client.post(path, data={"what": "us"}, headers=mangled).status_code == 403
     county.clock.advance((LIFETIME - timedelta(seconds=1)).total_seconds())
     assert client.get(path).status_code == 200
     county.clock.advance(1)
