@@ -148,7 +148,11 @@ def test_damaged_packets_are_counted_and_the_stream_goes_on(tmp_path: Path) -> N
     stream.close()
 
 
-secret = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6)
+SHOWN = "rtsp://10.0.0.5/user=***&password=***&c=1"
+"""What may be told of such an address; Hypothesis draws words of the code, "password" too."""
+secret = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6).filter(
+    lambda text: text not in SHOWN
+)
 
 
 @given(secret)
