@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 from typing import IO, Any, Final
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from config.errors import UserError
 from models.types import Image
@@ -20,6 +21,17 @@ PIXEL_LIMIT: Final = 64_000_000
 SMALLEST_SIDE: Final = 2
 _FORMATS: Final = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 """Pillow knows fifty more, each with a decoder that an attacker may choose."""
+_ORIENTATION: Final = 0x0112
+_TURNS: Final = {
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_270,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by the EXIF tag's value; 1 is upright."""
 
 
 def load_image(path: Path | str) -> Image:
@@ -114,7 +126,7 @@ def _too_large(where: str, size: str) -> UserError:
 
 
 def _from_pillow(picture: PillowImage.Image) -> Image:
-    upright = ImageOps.exif_transpose(picture)
+    upright = _turned_upright(picture)
     if upright.mode.startswith("I") or upright.mode == "F":
         return _from_deep_grey(np.asarray(upright))
     if upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info:
@@ -124,6 +136,19 @@ def _from_pillow(picture: PillowImage.Image) -> Image:
         upright = PillowImage.alpha_composite(black, upright)
     rgb = np.asarray(upright.convert("RGB"), dtype=np.uint8)
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+
+
+def _turned_upright(picture: PillowImage.Image) -> PillowImage.Image:
+    """As its EXIF says, if that can be read.
+
+    ``ImageOps.exif_transpose`` writes the EXIF anew as well, and fails where any tag in it holds
+    another kind of value than it should; the pixels are good all the same.
+    """
+    picture.load()
+    turn = None
+    with contextlib.suppress(Exception):  # whatever spoilt EXIF makes Pillow raise
+        turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _from_deep_grey(values: NDArray[Any]) -> Image:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
 from config.errors import UserError
 from models.images import decode_image, load_image
@@ -69,6 +70,43 @@ def test_a_sideways_photograph_is_turned_upright(tmp_path: Path) -> None:
     exif = PillowImage.Exif()
     exif[0x0112] = 6
     assert load_image(saved(tmp_path / "turned.jpg", picture, exif=exif)).shape == (40, 20, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(orientation: int) -> None:
+    picture = PillowImage.fromarray(
+        np.random.default_rng(0).integers(0, 256, (3, 5, 3), np.uint8), "RGB"
+    )
+    exif, file = PillowImage.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    picture.save(file, "PNG", exif=exif)
+    with PillowImage.open(file) as saved_picture:
+        upright = np.asarray(ImageOps.exif_transpose(saved_picture))
+    assert (decode_image(file.getvalue(), where="upload") == upright[..., ::-1]).all()
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        b"\x1a\x01\x02\x00\x04\x00\x00\x00abc\x00",
+        b"\x32\x01\x05\x00\x01\x00\x00\x00\x08\x00\x00\x00",
+    ],
+    ids=["resolution is a text", "date is a fraction"],
+)
+def test_a_tag_that_a_camera_filled_wrongly_does_not_spoil_the_photograph(
+    tag: bytes,
+) -> None:
+    turned = b"\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
+    exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x02\x00" + turned + tag + b"\x00" * 4
+    file = io.BytesIO()
+    PillowImage.new("RGB", (40, 20), RED).save(file, "JPEG", exif=exif)
+    assert decode_image(file.getvalue(), where="upload").shape == (40, 20, 3)
+
+
+def test_exif_that_is_none_at_all_leaves_the_picture_as_it_lies() -> None:
+    file = io.BytesIO()
+    PillowImage.new("RGB", (40, 20), RED).save(file, "PNG", exif=b"Exif\x00\x00garbage")
+    assert decode_image(file.getvalue(), where="upload").shape == (20, 40, 3)
 
 
 def test_what_is_transparent_is_black(tmp_path: Path) -> None:
