@@ -46,7 +46,8 @@ def registration(page: Any) -> tuple[Any, str]:
     tools.on("ServiceWorker.workerRegistrationUpdated", noted)
     tools.send("ServiceWorker.enable")
     page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
-    page.wait_for_timeout(200)
+    # The page's own wait lets the browser's messages through meanwhile.
+    assert wait_for(lambda: page.wait_for_timeout(50) or bool(found)), "no registration was told"
     return tools, found[0]
 
 
