@@ -177,7 +177,7 @@ def test_without_other_ways_the_pages_alone_are_no_news(tmp_path: Path, example_
     st.sampled_from(Severity),
     st.times(),
     st.times(),
-    st.datetimes(timezones=st.just(UTC)),
+    st.datetimes(datetime(1970, 1, 1), datetime(2500, 1, 1), timezones=st.just(UTC)),
 )
 def test_a_choice_is_always_the_first_that_may_be_used(
     order: list[str],
