@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from sqlalchemy import Engine
 
 from config.clock import FakeClock
@@ -29,6 +29,8 @@ settings.register_profile(
     "menshen", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("menshen")
+# Playwright's own five seconds are too few for a page on a machine that is busy.
+expect.set_options(timeout=60_000)
 
 
 CHROMIUM_FLAGS = [
@@ -160,6 +162,6 @@ def _no_leaked_threads() -> Iterator[None]:
         if thread not in before and not thread.daemon and thread.is_alive()
     ]
     for thread in leaked:
-        thread.join(timeout=5)
+        thread.join(timeout=60)
     alive = [thread.name for thread in leaked if thread.is_alive()]
     assert not alive, f"threads left running: {alive}"

@@ -119,7 +119,7 @@ def provider_at(*, certificate: Path | None = None, key: Path | None = None) -> 
         thread.join()
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+def wait_for(holds: Callable[[], bool], seconds: float = 60.0) -> bool:
     """True as soon as ``holds()`` is, False after ``seconds``."""
     until = time.monotonic() + seconds
     while not holds():

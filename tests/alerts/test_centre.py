@@ -25,6 +25,7 @@ from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
 from ingest.engine import writing
 from tests.alerts.county import County, county_at
+from tests.events import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -68,12 +69,8 @@ def test_an_event_from_an_edge_becomes_an_alert_and_the_edge_forgets_it(
         with county_at(f"sqlite:///{tmp_path / 'other.db'}", example_site) as other:
             event = other.plate()
         outbox.append(event)
-        assert journal.opened.wait(30)
-        for _ in range(600):
-            if outbox.pending() == 0:
-                break
-            threading.Event().wait(0.05)
-        assert outbox.pending() == 0, "the centre's receipt lets the edge forget it"
+        assert journal.opened.wait(60)
+        wait_until(lambda: outbox.pending() == 0, what="the receipt that lets the edge forget it")
     finally:
         publisher.stop()
         outbox.close()

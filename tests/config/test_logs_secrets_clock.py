@@ -111,7 +111,7 @@ def test_a_waiter_wakes_when_the_clock_is_moved_past_its_deadline() -> None:
     clock.advance(30)
     assert waiter.is_alive()
     clock.advance(31)
-    waiter.join(timeout=10)
+    waiter.join(timeout=60)
     assert woke == [False]
     with pytest.raises(ValueError, match="forward"):
         clock.advance(-1)

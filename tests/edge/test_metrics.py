@@ -33,7 +33,9 @@ def report() -> dict[str, Any]:
 def test_per_camera_and_stage() -> None:
     server = MetricsServer(report, port=0)
     try:
-        text = httpx.get(f"http://127.0.0.1:{server.port}/metrics", trust_env=False).text
+        text = httpx.get(
+            f"http://127.0.0.1:{server.port}/metrics", trust_env=False, timeout=60
+        ).text
         with pytest.raises(UserError, match="--metrics-port"):
             MetricsServer(report, port=server.port)
     finally:

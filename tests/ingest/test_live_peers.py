@@ -72,6 +72,7 @@ class Process:
         link = connect(
             f"{self.url.replace('http', 'ws')}/v1/live",
             additional_headers={"Authorization": "Bearer one", "X-Menshen-Node": NODE},
+            open_timeout=60,
         )
         wait_until(lambda: self.relay.has_link(NODE), what="the node's link")
         return link
@@ -198,6 +199,7 @@ def test_the_door_between_processes_opens_to_peers_only(processes):
             connect(
                 f"{url}?{httpx.QueryParams({'start': start})}",
                 additional_headers={"X-Menshen-Node": node, SIGNATURE: signature},
+                open_timeout=60,
             )
         assert refused.value.response.status_code == status
 
@@ -212,6 +214,7 @@ def test_no_errand_but_an_errand_is_taken(processes):
             content=body,
             headers={"X-Menshen-Node": NODE, SIGNATURE: signature},
             trust_env=False,
+            timeout=60,
         )
         assert answer.status_code == status
 

@@ -140,7 +140,7 @@ def test_a_running_centre_calls_the_address_of_its_settings(
     centre = Centre(plan, SystemClock())
     centre.start()
     try:
-        assert outside.called.wait(30)
+        assert outside.called.wait(60)
     finally:
         centre.stop()
 

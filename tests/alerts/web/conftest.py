@@ -240,7 +240,7 @@ def _browsers(chromium: Browser, running: RunningWeb) -> Iterator[Callable[..., 
 
     def open_browser(size: dict[str, int] = PHONE, **options: object) -> Somebody:
         context = chromium.new_context(viewport=size, **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         context.add_init_script(RECORD_STREAM)
         contexts.append(context)
         person = Somebody(context.new_page(), running.url)

@@ -13,7 +13,7 @@ from tests.alerts.web.conftest import form_login
 
 
 def test_a_session_has_a_bounded_number_of_streams(running):
-    with httpx.Client(base_url=running.url, timeout=20) as client, ExitStack() as streams:
+    with httpx.Client(base_url=running.url, timeout=60) as client, ExitStack() as streams:
         assert form_login(client, "wang-fang").status_code == 303
         bodies = []
         for _ in range(STREAMS_PER_SESSION):
@@ -24,7 +24,7 @@ def test_a_session_has_a_bounded_number_of_streams(running):
             next(bodies[-1])
         with client.stream("GET", "/live?after=0") as one_more:
             assert one_more.status_code == 429
-        with httpx.Client(base_url=running.url, timeout=20) as another:
+        with httpx.Client(base_url=running.url, timeout=60) as another:
             assert form_login(another, "wang-fang").status_code == 303
             with another.stream("GET", "/live?after=0") as answer:
                 assert answer.status_code == 200
@@ -61,7 +61,7 @@ def test_each_session_gets_its_own_token_in_a_shared_card(running):
     alert = running.county.car("冀T8K2L6")
     seen = set()
     for _ in range(2):
-        with httpx.Client(base_url=running.url, timeout=20) as client:
+        with httpx.Client(base_url=running.url, timeout=60) as client:
             form_login(client, "police-desk")
             token = client.get("/api/v1/session").json()["csrf_token"]
             with client.stream("GET", f"/live?after={position}") as answer:

@@ -40,7 +40,7 @@ def parse(lines: Iterator[str]) -> Iterator[Message]:
 
 @pytest.fixture
 def client(running, log_in) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=running.url, timeout=20) as client:
+    with httpx.Client(base_url=running.url, timeout=60) as client:
         log_in(client, "police-desk")
         yield client
 
@@ -128,7 +128,7 @@ def test_each_sees_their_own_scope_in_the_stream(running, log_in):
     county = running.county
     county.car("冀T10001", camera="east-gate-in")
     theirs = county.car("冀T20002", camera="lixiang-road")
-    with httpx.Client(base_url=running.url, timeout=20) as worker:
+    with httpx.Client(base_url=running.url, timeout=60) as worker:
         log_in(worker, "sun-mei")
         with listening(worker, "/api/v1/stream?after=0") as messages:
             assert alerts(messages, 1)[0].data["id"] == theirs.id
@@ -136,7 +136,7 @@ def test_each_sees_their_own_scope_in_the_stream(running, log_in):
 
 def test_what_a_home_granted_and_took_back_is_not_streamed_again(running, log_in):
     county, homes = running.county, Homes(running.county.engine, running.county.clock)
-    with httpx.Client(base_url=running.url, timeout=20) as client:
+    with httpx.Client(base_url=running.url, timeout=60) as client:
         log_in(client, "sun-mei")
         position = client.get("/api/v1/alerts").json()["position"]
         with listening(client, f"/api/v1/stream?after={position}") as messages:
@@ -177,7 +177,7 @@ def test_many_streams_hold_no_threads(running, log_in):
     with ExitStack() as stack:
         opened = []
         for _ in range(6):
-            one = httpx.Client(base_url=running.url, timeout=20, limits=httpx.Limits())
+            one = httpx.Client(base_url=running.url, timeout=60, limits=httpx.Limits())
             stack.enter_context(one)
             log_in(one, "police-desk")
             for _ in range(10):
@@ -210,6 +210,6 @@ def test_the_page_stream_carries_finished_cards(client, running):
 
 
 def test_a_stranger_gets_no_stream(running):
-    with httpx.Client(base_url=running.url) as stranger:
+    with httpx.Client(base_url=running.url, timeout=60) as stranger:
         assert stranger.get("/api/v1/stream").status_code == 401
         assert stranger.get("/live").status_code == 401

@@ -10,7 +10,7 @@ class Raw:
     """One connection; ``ask`` sends bytes and returns the status and headers of the answer."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._file = self.socket.makefile("rb")
         self._cseq = 0
 

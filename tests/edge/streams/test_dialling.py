@@ -18,7 +18,7 @@ def test_a_name_server_that_does_not_answer_holds_up_no_camera(
     end, has_answered = threading.Event(), threading.Event()
 
     def silent(*_name: Any, **_kind: Any) -> Any:
-        end.wait(5)
+        end.wait(60)
         has_answered.set()
         raise socket.gaierror
 
@@ -28,7 +28,7 @@ def test_a_name_server_that_does_not_answer_holds_up_no_camera(
     assert caught.value.fault is Fault.UNREACHABLE
     assert not has_answered.is_set()
     end.set()
-    has_answered.wait(5)
+    has_answered.wait(60)
 
 
 def test_the_second_address_of_a_name_is_tried_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,5 +38,5 @@ def test_the_second_address_of_a_name_is_tried_too(monkeypatch: pytest.MonkeyPat
         found = [(*kind, nobody.getsockname()), (*kind, camera.getsockname())]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_name, **_kind: found)
         with pytest.raises(StreamError) as caught:
-            VideoStream.open("rtsp://gate.lan/live", camera="gate", open_timeout_s=0.5)
+            VideoStream.open("rtsp://gate.lan/live", camera="gate", open_timeout_s=2)
         assert caught.value.fault is Fault.SILENT, "it is there, and says nothing"

@@ -20,6 +20,7 @@ from edge.watching.counters import Counters
 from edge.watching.group import CameraGroup, GroupLimits
 from tests.edge.cameras import LOGIN, PASSWORD, GstCamera, until
 
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).resolve().parents[2]
 LIMITS = GroupLimits(log_level="error", crash_pause_s=0.5, hang_s=4.0)
 
@@ -213,7 +214,7 @@ def test_children_die_with_their_parent_and_log_no_password(
     child = int(parent.stdout.readline())
     assert not gone(child)
     parent.kill()
-    _, logs = parent.communicate(timeout=30)
+    _, logs = parent.communicate(timeout=60)
     until(lambda: gone(child))
     assert "stream connected" in logs
     assert PASSWORD not in logs
