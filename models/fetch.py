@@ -54,12 +54,34 @@ def pull(
         return _from_mirror(entry, source, target, progress)
     if not entry.addresses:
         raise _nowhere(entry, mirror)
-    opened = client or httpx.Client(timeout=_TIMEOUT, follow_redirects=True)
+    opened = client or _client()
     try:
         return _from_network(entry, target, opened, progress, clock or SystemClock())
     finally:
         if client is None:
             opened.close()
+
+
+def _client() -> httpx.Client:
+    try:
+        return httpx.Client(timeout=_TIMEOUT, follow_redirects=True)
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        raise UserError(
+            where="environment",
+            field="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE",
+            problem=f"cannot be used for a download: {_unusable(error)}",
+            remedy="name the proxy as HTTPS_PROXY=http://HOST:PORT, unset what is not needed, "
+            "and pull again; or copy the file and use --mirror FOLDER",
+        ) from error
+
+
+def _unusable(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return "a SOCKS proxy is named, and only HTTP proxies are spoken here"
+    if isinstance(error, httpx.InvalidURL):
+        # Its text may quote what stands before the host: a password.
+        return "an address in it is not valid"
+    return str(error)
 
 
 def _from_mirror(entry: Entry, source: Path, target: Path, progress: Progress) -> Path:

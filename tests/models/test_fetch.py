@@ -130,3 +130,24 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match="MENSHEN_MODELS_DIR"):
         pull(entry_at("http://127.0.0.1:9/x"), models_dir=tmp_path / "file" / "models")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080", "SOCKS"),
+        ("HTTPS_PROXY", "ftp://127.0.0.1:1080", "scheme"),
+        ("NO_PROXY", "127.0.0.0/8,::1/128", "not valid"),
+        ("SSL_CERT_FILE", "/nowhere/roots.pem", "No such file"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told_with_what_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    for other in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"):
+        monkeypatch.delenv(other, raising=False)
+        monkeypatch.delenv(other.lower(), raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=problem) as caught:
+        pull(entry_at("http://127.0.0.1:9/x"), models_dir=tmp_path, clock=Hurried())
+    assert "HTTPS_PROXY=http://" in caught.value.remedy
