@@ -48,7 +48,7 @@ def batch_of(
     )
 
 
-def wait_until(is_so: Callable[[], bool], *, what: str, limit_s: float = 60.0) -> None:
+def wait_until(is_so: Callable[[], bool], *, what: str, limit_s: float = 120.0) -> None:
     """Return as soon as ``is_so``; fail, naming ``what``, when it does not come about."""
     until = time.monotonic() + limit_s
     while not is_so():

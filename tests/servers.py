@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 SETUP = "run: make test-setup"
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 120.0
 
 
 def free_port() -> int:

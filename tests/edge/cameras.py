@@ -92,7 +92,7 @@ def until(
     done: Callable[[], bool],
     *,
     step: Callable[[], object] = lambda: None,
-    seconds: float = 60,
+    seconds: float = 120,
     pause_s: float = 0.02,
 ) -> None:
     """Call ``step`` and look whether ``done``; fails the test when it never is."""

@@ -179,7 +179,7 @@ class LiveWorld:
         """Stop the edge node, as at a power cut but with its files closed."""
         if self.node_thread is not None:
             self.node.stop()
-            self.node_thread.join(40)
+            self.node_thread.join(120)
             assert not self.node_thread.is_alive()
             self.node_thread = None
 
@@ -192,7 +192,7 @@ class LiveWorld:
 
     def log_in(self, person: str) -> httpx.Client:
         """An HTTP client with that person's session."""
-        client = httpx.Client(base_url=self.url, timeout=30)
+        client = httpx.Client(base_url=self.url, timeout=60)
         answer = form_login(client, person, PASSWORD)
         assert answer.status_code == 303, answer.text
         return client
@@ -209,4 +209,5 @@ class LiveWorld:
             additional_headers={"Cookie": cookies},
             compression=None,
             max_size=8 * 1024 * 1024,
+            open_timeout=60,
         )

@@ -92,7 +92,7 @@ def test_the_running_centre_sends_an_sms_and_hears_back(tmp_path: Path, example_
             assert wait_for(lambda: len(server.got) > 0, 60)
             reference = server.got[0].json()["reference"]
             said = {"reference": reference, "status": "DELIVRD"}
-            answer = httpx.post(f"{centre.url}/api/v1/receipts/sms?key=k", data=said, timeout=30)
+            answer = httpx.post(f"{centre.url}/api/v1/receipts/sms?key=k", data=said, timeout=60)
             assert answer.status_code == 204
             sent = schema.deliveries.c
             with engine.connect() as connection:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from edge.events.clips import cut_clip
 from tests.edge.hostile import loop, read, served
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 _PLAY = """async (data) => {
   const video = document.createElement('video');

@@ -50,7 +50,7 @@ def centre(engine: Engine, url: str, **options: Any) -> Iterator[Subscriber]:
     store = EventStore(engine, CLOCK)
     subscriber = Subscriber(broker_url=url, county=COUNTY, store=store, clock=CLOCK, **options)
     subscriber.start()
-    assert subscriber.wait_until_up(30)
+    assert subscriber.wait_until_up(60)
     try:
         yield subscriber
     finally:
@@ -223,6 +223,7 @@ def test_a_node_whose_events_nobody_hears_says_so_until_the_centre_is_back(
         engine.dispose()
 
 
+@pytest.mark.timeout(600)
 def test_kill_9_of_the_edge_the_ingest_and_the_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
     """Every event that was told to be committed before a kill is stored, and once."""
     outbox, told, database = tmp_path / "o.db", tmp_path / "told", f"sqlite:///{tmp_path / 'c.db'}"
@@ -249,7 +250,7 @@ def test_kill_9_of_the_edge_the_ingest_and_the_broker(mosquitto: Mosquitto, tmp_
         kill(running.pop("edge"))
         wait_until(lambda: state_in(database) == "offline", what="the last will")
         running["edge"] = start(*edge_arguments, "drain", output=tmp_path / "log")
-        assert running["edge"].wait(timeout=90) == 0
+        assert running["edge"].wait(timeout=180) == 0
     finally:
         for process in running.values():
             kill(process)

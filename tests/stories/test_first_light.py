@@ -41,7 +41,7 @@ def run_demo(folder: Path, **environment: str) -> tuple[dict[str, Any], str]:
         env=clean | environment,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
@@ -66,7 +66,7 @@ def check_the_story(summary: dict[str, Any], told: str) -> None:
     assert "接警 acknowledged" in told
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(840)
 def test_the_whole_county_on_the_embedded_broker_and_sqlite(tmp_path: Path) -> None:
     summary, told = run_demo(
         tmp_path / "desk",
@@ -83,7 +83,7 @@ def test_the_whole_county_on_the_embedded_broker_and_sqlite(tmp_path: Path) -> N
         assert secret not in logs, "a password or token reached a log"
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(840)
 def test_the_whole_county_on_mosquitto_and_postgresql(
     tmp_path: Path, mosquitto: Mosquitto, postgres_url: str
 ) -> None:

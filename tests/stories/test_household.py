@@ -25,7 +25,7 @@ from models.identity import IDENTITY_MODEL
 from tests.events import wait_until
 from tests.stories.live_world import NODE, PASSWORD, TOKEN, LiveWorld
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.shared, pytest.mark.browser]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.shared, pytest.mark.browser]
 FATHER = ("Abel_Pacheco_0001.jpg", "Abel_Pacheco_0004.jpg")
 """The photo that is enrolled, and another one of the same man, which the camera sees."""
 STRANGER = "Angela_Bassett_0001.jpg"

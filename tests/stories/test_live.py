@@ -22,7 +22,7 @@ from tests.alerts.web.conftest import csrf_of
 from tests.edge.cameras import encode_clip, until
 from tests.stories.live_world import NODE, OTHER_NODE, PASSWORD, TOKEN, LiveWorld
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def running(folder: Path) -> Iterator[LiveWorld]:
@@ -50,7 +50,7 @@ def frames(view: ClientConnection, count: int, kind: FrameKind) -> list[LiveFram
     """Read until ``count`` frames of that kind came; texts are passed over."""
     found: list[LiveFrame] = []
     while len(found) < count:
-        message = view.recv(timeout=30)
+        message = view.recv(timeout=60)
         if isinstance(message, bytes):
             frame = LiveFrame.unpack(message)
             found += [frame] if frame.kind is kind else []
@@ -142,7 +142,7 @@ def test_many_viewers_of_one_camera_cost_one_stream_and_a_slow_one_delays_nobody
         frames(first, 1, FrameKind.INIT)
         frames(slow, 1, FrameKind.INIT)  # and then it reads no more
         with world.watch(client, "yard") as late:
-            message = late.recv(timeout=30)
+            message = late.recv(timeout=60)
             assert isinstance(message, bytes)
             assert LiveFrame.unpack(message).kind is FrameKind.INIT
             joined = frames(late, 1, FrameKind.FRAGMENT)[0]
@@ -214,7 +214,7 @@ def test_who_may_not_watch_is_refused_before_anything_is_sent(world: LiveWorld) 
     assert asked("desk", "yard", purpose=" ") == (422, "purpose")
     assert asked("desk", "yard", stream="other") == (422, "no_such_stream")
     assert asked("desk", "yard", origin="https://evil.example") == (403, "csrf")
-    stranger = httpx.Client(base_url=world.url)
+    stranger = httpx.Client(base_url=world.url, timeout=60)
     assert refusal(lambda: world.watch(stranger, "yard")) == (401, "not_logged_in")
     assert client_status(world, "neighbour", "home") == 404
     assert client_status(world, "owner", "home") == 200
@@ -236,7 +236,7 @@ def test_a_revoked_session_ends_the_view_in_words(world: LiveWorld) -> None:
         assert answer.status_code < 300, answer.text
         assert "session" in told(view, "session_ended")["en"]
         with pytest.raises(ConnectionClosed):
-            view.recv(timeout=30)
+            view.recv(timeout=60)
         assert view.close_code == 4401
     until(lambda: "session_ended" in audit_of(world, "head")[-1][2])
 
@@ -277,6 +277,7 @@ def node_link(world: LiveWorld, *, node: str = OTHER_NODE, token: str = TOKEN) -
     return connect(
         f"{world.url.replace('http', 'ws')}/v1/live",
         additional_headers={"Authorization": f"Bearer {token}", "X-Menshen-Node": node},
+        open_timeout=60,
     )
 
 

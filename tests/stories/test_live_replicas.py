@@ -21,7 +21,7 @@ from tests.events import wait_until
 from tests.stories.live_world import NODE, PASSWORD, PEOPLE, TOKEN, LiveWorld, live_site_text
 from tests.stories.test_live import frames
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 ROOT = Path(__file__).resolve().parents[2]
 
 

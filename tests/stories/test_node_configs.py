@@ -27,7 +27,7 @@ from tests.events import wait_until
 from tests.servers import Mosquitto
 from tests.stories.live_world import NODE, LiveWorld, live_site_text
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 KEY = SecretStr("a node's token")
 CLOCK = SystemClock()
 

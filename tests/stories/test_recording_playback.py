@@ -14,7 +14,7 @@ from edge.recording.shelf import Shelf, segments
 from tests.edge.hostile import loop, read, served
 from tests.stories.test_clip_playback import played
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize("is_closed", [True, False])

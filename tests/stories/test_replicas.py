@@ -76,7 +76,7 @@ def engine(postgres_url: str) -> Iterator[Engine]:
     opened.dispose()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_rolling_restart_under_load(
     mosquitto: Mosquitto, postgres_url: str, engine: Engine, example_site: Site, tmp_path: Path
 ) -> None:

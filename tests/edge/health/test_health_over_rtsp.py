@@ -32,7 +32,7 @@ from edge.worker import WatchedCamera, Worker
 from models.planes import Picture
 from models.types import Detections
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 FPS = 5
 USUAL = 16 * FPS
@@ -166,6 +166,6 @@ def test_each_condition_is_told_of_the_camera_that_has_it_and_of_no_other(tmp_pa
                 leaving.stop()
             return expected <= set(told(events))
 
-        worker.run(until=done, seconds=200)
+        worker.run(until=done, seconds=600)
     assert set(told(events)) == expected
     assert len(told(events)) == len(expected), "each is told once"

@@ -92,7 +92,7 @@ def test_a_camera_whose_first_key_frame_came_late_is_shown() -> None:
             tap.packet("gate", "main", stream, packet(picture))
         start = LiveStart(channel=5, camera="gate", stream="main", mode="video")
         ours.send_bytes(start.model_dump_json().encode())
-        assert ours.poll(20)
+        assert ours.poll(60)
         message = ours.recv_bytes()
     finally:
         ours.close()

@@ -50,7 +50,7 @@ def recorded_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in segments(folder)) if folder.exists() else 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_a_node_records_what_its_site_says_and_drops_what_is_too_old(tmp_path: Path) -> None:
     root = tmp_path / "edge" / "node-east" / "recordings"
     clock = SystemClock()

@@ -42,7 +42,7 @@ from tests.edge.cameras import until
 from tests.edge.hostile import loop, served, smaller_loop
 from tests.edge.scripted import read
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 GOP_S = 1.0
 CORNER = ((0.0, 0.0), (0.2, 0.0), (0.2, 0.2), (0.0, 0.2))
