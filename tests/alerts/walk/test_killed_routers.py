@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CARS = 80
 PASSES = 4
 KILLS = 3
-PATIENCE_S = 150.0
+PATIENCE_S = 300.0
 
 
 @contextmanager
@@ -82,6 +82,7 @@ def pile_up(engine: Engine) -> list[Event]:
     return events
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_every_car_is_one_alert_with_all_its_passes_whoever_was_killed(
     request: pytest.FixtureRequest, database: str

@@ -36,7 +36,7 @@ def browser(county, provider) -> Iterator[httpx.Client]:
     county.secrets = county.secrets.model_copy(update={"web": web})
     server = WebServer(county.app(), host="127.0.0.1", port=0)
     server.start()
-    with httpx.Client(base_url=server.url, timeout=20, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
         yield client
     server.stop()
 
@@ -51,7 +51,7 @@ def leave(browser: httpx.Client, target: str = "/") -> str:
 
 def at_provider(address: str) -> str:
     """The provider lets us in; the address it sends the browser back to."""
-    answer = httpx.get(address, trust_env=False)
+    answer = httpx.get(address, trust_env=False, timeout=60)
     assert answer.status_code == 303
     return answer.headers["location"]
 

@@ -87,7 +87,7 @@ def test_a_fleet_that_starts_again_has_its_backlog(tmp_path: Path) -> None:
 def test_on_the_command_line_without_a_centre_everything_waits(
     mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
-    words = ["nodes", "--nodes", "4", "--cameras", "8", "--rate", "80", "--seconds", "1"]
+    words = ["nodes", "--nodes", "4", "--cameras", "8", "--rate", "80", "--seconds", "3"]
     words += ["--broker", mosquitto.url, "--folder", str(tmp_path), "--drain-s", "0", "--json"]
     result = CliRunner().invoke(app, [*words, "--processes", "2"], catch_exceptions=False)
     assert result.exit_code == 0, result.output

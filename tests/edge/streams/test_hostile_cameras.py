@@ -84,7 +84,7 @@ def test_loss_and_damage_cost_pictures_but_never_the_stream(
     behaviour: partial[Behaviour],
 ) -> None:
     with served(loop(), behaviour) as url:
-        packets, pictures = read(url, 30, read_timeout_s=3.0)
+        packets, pictures = read(url, 30, read_timeout_s=5.0)
     assert len(packets) >= 25
     assert len(pictures) >= 12
 

@@ -70,7 +70,7 @@ def honest(asked: str) -> bytes:
 
 def test_a_camera_that_answers_is_found_once_with_its_own_words():
     with devices(honest, honest) as place:
-        (camera,) = discover(seconds=0.6, interface="127.0.0.1", target=place, rtsp_port=None)
+        (camera,) = discover(seconds=1.5, interface="127.0.0.1", target=place, rtsp_port=None)
     assert (camera.address, camera.name, camera.hardware, camera.place) == (
         "127.0.0.1",
         "East Gate",
@@ -86,7 +86,7 @@ def test_rtsp_is_asked_for_and_a_closed_port_is_a_no():
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         with devices(honest) as place:
-            (camera,) = discover(seconds=0.4, target=place, rtsp_port=port)
+            (camera,) = discover(seconds=1.5, target=place, rtsp_port=port)
     assert camera.rtsp is False
 
 
@@ -107,7 +107,7 @@ LIES: dict[str, Callable[[str], bytes]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_what_answers_nonsense_hides_no_honest_camera(lie):
     with devices(LIES[lie], honest) as place:
-        found = discover(seconds=0.5, target=place, rtsp_port=None)
+        found = discover(seconds=1.5, target=place, rtsp_port=None)
     assert [camera.address for camera in found] == ["127.0.0.1"]
     assert all(len(camera.name) <= 200 for camera in found)
 
@@ -128,7 +128,7 @@ def test_no_name_breaks_the_answer_or_the_terminal(name):
 
 def test_a_network_that_is_not_ours_is_refused_in_words():
     with pytest.raises(UserError, match="--interface"):
-        discover(seconds=0.5, interface="203.0.113.7")
+        discover(seconds=1.5, interface="203.0.113.7")
 
 
 def test_the_command_prints_what_it_found(monkeypatch):
@@ -138,8 +138,8 @@ def test_the_command_prints_what_it_found(monkeypatch):
             "discover",
             lambda **given: discover(**given, target=place, rtsp_port=None),
         )
-        shown = CliRunner().invoke(app, ["discover", "--seconds", "0.5"])
-        text = CliRunner().invoke(app, ["discover", "--seconds", "0.5", "--json"]).stdout
+        shown = CliRunner().invoke(app, ["discover", "--seconds", "1.5"])
+        text = CliRunner().invoke(app, ["discover", "--seconds", "1.5", "--json"]).stdout
     assert "1 cameras answered" in shown.stdout
     assert json.loads(text)["cameras"][0]["name"] == "East Gate"
 
@@ -158,7 +158,7 @@ def test_who_logs_in_sees_the_streams_and_no_password(monkeypatch):
                 "discover",
                 lambda **given: discover(**given, target=place, rtsp_port=None),
             )
-            command = ["discover", "--seconds", "0.5", "--login", USER]
+            command = ["discover", "--seconds", "1.5", "--login", USER]
             shown = CliRunner().invoke(app, command, input=f"{PASSWORD}\n")
             monkeypatch.setenv(discover_cli.PASSWORD_VARIABLE, "wrong")
             refused = CliRunner().invoke(app, [*command, "--json"])
