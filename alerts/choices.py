@@ -29,8 +29,8 @@ class Choices:
     site: Site
     now: datetime
     armings: dict[str, Arming] = field(default_factory=dict)
-    watched: dict[str, tuple[frozenset[str], str]] = field(default_factory=dict)
-    """Per plate: the grids it is looked for in, and the case number."""
+    watched: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Per plate: the grids it is looked for in, each with its case number."""
     members: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
     """Per member of a household whose consent holds: its owner, and the cameras it is for."""
 
@@ -55,8 +55,7 @@ class Choices:
         camera = self.site.camera(event.camera)
         if event.plate is None or camera is None or camera.legal_class is LegalClass.HOME:
             return None
-        grids, case = self.watched.get(event.plate.text, (frozenset(), ""))
-        return case if camera.grid in grids else None
+        return self.watched.get(event.plate.text, {}).get(camera.grid or "")
 
 
 def load_choices(
@@ -116,10 +115,11 @@ def _armings(connection: Connection, cameras: Iterable[str]) -> dict[str, Arming
 
 def _watched(
     connection: Connection, plates: Collection[str], now: datetime
-) -> dict[str, tuple[frozenset[str], str]]:
+) -> dict[str, dict[str, str]]:
+    """Of several entries for one grid, the one asked for first names its case."""
     if not plates:
         return {}
-    found: dict[str, tuple[frozenset[str], str]] = {}
+    found: dict[str, dict[str, str]] = {}
     entry = watch_entries.c
     statement = (
         select(entry.plate, entry.grids, entry.case_number)
@@ -127,8 +127,8 @@ def _watched(
         .order_by(entry.asked_at.desc())
     )
     for row in connection.execute(statement):
-        grids, _ = found.get(row.plate, (frozenset(), ""))
-        found[row.plate] = (grids | frozenset(json.loads(row.grids)), row.case_number)
+        cases = dict.fromkeys(json.loads(row.grids), row.case_number)
+        found.setdefault(row.plate, {}).update(cases)
     return found
 
 

@@ -13,6 +13,7 @@ from config.site import Site
 from tests.alerts.county import County, county_at
 
 PLATE = "冀T8K2L6"
+CASE = "冀公立字〔2026〕12号"
 ROUTE = ("east-gate-in", "east-gate-out", "lixiang-road", "shop-0", "shop-1")
 
 
@@ -27,11 +28,11 @@ def county(database_url: str, example_site: Site) -> Iterator[County]:
         yield made
 
 
-def look_for(county: County, *grids: str) -> None:
+def look_for(county: County, *grids: str, case: str = CASE) -> None:
     now = county.clock.now()
     wanted = Wanted(
         plate=PLATE,
-        case_number="冀公立字〔2026〕12号",
+        case_number=case,
         legal_basis="刑事诉讼法第150条",
         reason="盗窃案车辆",
         grids=grids,
@@ -58,6 +59,19 @@ def test_five_cameras_are_one_alert_and_those_where_it_was_seen_last_are_sent(
     confirmed = county.service.confirm(desk, alerts[0].id, is_match=True)
     assert (confirmed.state, confirmed.grid_id) == (State.OPEN, "lixiang")
     assert "sun-mei" in county.told(alerts[0].id), "the village, where it was seen last"
+
+
+@pytest.mark.parametrize("is_here_first", [True, False])
+def test_of_two_cases_the_one_that_looks_here_is_named(county: County, is_here_first: bool) -> None:
+    asked = [("lixiang", CASE), ("east-gate", "冀公立字〔2026〕99号")]
+    for grid, case in asked if is_here_first else reversed(asked):
+        look_for(county, grid, case=case)
+        county.clock.advance(1)
+    event = county.plate(PLATE, camera="lixiang-road")
+    county.see(event)
+    reasons = [item.reason_en for item in county.service.explain(event.id).decisions]
+    assert any(CASE in reason for reason in reasons)
+    assert not any("99号" in reason for reason in reasons)
 
 
 def test_an_ordinary_car_past_the_same_cameras_is_an_alert_at_each(county: County) -> None:
