@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerts.choices import Choices
@@ -20,16 +20,15 @@ from alerts.life.state import (
     Outcome,
     Recover,
     State,
-    Suppress,
     TimerKind,
 )
-from alerts.silences.matching import Silence, Subject, end_of, hidden_by
+from alerts.silences.hiding import silence_behind, subject_of
+from alerts.silences.matching import Silence, hidden_by
 from alerts.store.holding import Held
 from alerts.store.records import about_event, dedup_key
 from alerts.store.work import Work
 from alerts.telling.notices import Decision
-from config.clock import local_text
-from config.event import Event, EventKind
+from config.event import Event, EventKind, Severity
 from config.ids import uuid7
 from config.site import Site
 
@@ -142,8 +141,8 @@ class Decider:
         if (root := self.work.root(self.roots.explain(event))) and may_hide(held, root):
             suppress_behind(self.work, held, root, event)
             return Routed(queued, "suppressed", alert_id)
-        if (silence := hidden_by(self.silences, _subject(held))) is not None:
-            self._silence(held, silence, event)
+        if (silence := hidden_by(self.silences, subject_of(held))) is not None:
+            silence_behind(self.work, self.site, held, silence, event)
             routed = Routed(queued, "silenced", alert_id)
         else:
             self.work.apply(held, Open(), event=event, relation="opened")
@@ -154,26 +153,21 @@ class Decider:
         hide_what_is_behind(self.work, self.roots, held, event)
         return routed
 
-    def _silence(self, held: Held, silence: Silence, event: Event) -> None:
-        timer = end_of(silence, event.kind)
-        command = Suppress(silence.id, f"silence {silence.id} of {silence.owner}", timer)
-        self.work.apply(held, command, event=event, relation="opened")
-        owner = self.site.person(silence.owner)
-        name = owner.name if owner is not None else silence.owner
-        until = local_text(silence.ends_at)
-        zh = f"{name}设置的静默 {silence.id}（{silence.reason}），至 {until}"
-        en = f"silence {silence.id} of {silence.owner} until {until}: {silence.reason}"
-        self.work.decide(Decision("silence", "not told", zh, en, event.id, held.alert.id))
-
     def _join(self, queued: Queued, held: Held, verdict: Verdict) -> Routed:
         event = queued.event
         is_revision = self.work.of_visit(event.visit) is held
-        command = Join(severity=verdict.severity, is_revision=is_revision)
+        is_outgrown = self._has_outgrown(held, verdict.severity)
+        louder = replace(subject_of(held), severity=verdict.severity)
+        other = hidden_by(self.silences, louder) if is_outgrown else None
+        is_unsilenced = is_outgrown and other is None
+        command = Join(verdict.severity, is_revision=is_revision, is_unsilenced=is_unsilenced)
         relation = "revision" if is_revision else "joined"
         if _is_watched(held) and held.alert.state is State.REVIEW:
             # Whoever confirms sends the people of where it was seen last.
             self.work.move(held, place_of(self.site, event.camera))
         self.work.apply(held, command, event=event, relation=relation)
+        if other is not None:
+            silence_behind(self.work, self.site, held, other, None)
         if is_revision:
             zh, en = "同一次经过的更新", "a revision of a visit that the alert already has"
         else:
@@ -183,6 +177,13 @@ class Decider:
             zh, en = f"{zh}（该告警已办结）", f"{en}, which is closed ({held.alert.outcome})"
         self.work.decide(Decision("dedup", "joined", zh, en, event.id, held.alert.id))
         return Routed(queued, relation, held.alert.id)
+
+    def _has_outgrown(self, held: Held, severity: Severity) -> bool:
+        """True when ``severity`` is more than the silence that hides it was asked to hide."""
+        if held.alert.state is not State.SUPPRESSED:
+            return False
+        mine = [item for item in self.silences if item.id == held.alert.parent]
+        return any(severity.rank > item.matchers.most.rank for item in mine)
 
     def _recovered(self, queued: Queued, held: Held | None) -> Routed:
         event = queued.event
@@ -220,10 +221,6 @@ def _is_over_unheard(held: Held, now: datetime) -> bool:
         return held.alert.parent is not None
     timer = held.timer
     return timer is not None and timer.kind is TimerKind.LAPSE and timer.due_at <= now
-
-
-def _subject(held: Held) -> Subject:
-    return Subject(held.about.kind, held.alert.severity, held.about.place)
 
 
 def _path(verdict: Verdict) -> str:

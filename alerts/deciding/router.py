@@ -29,7 +29,7 @@ from alerts.deciding.urgent import urgent_ids
 from alerts.inhibition.causes import causes_of
 from alerts.inhibition.roots import Roots, lock_names, roots_of
 from alerts.journal import Journal
-from alerts.silences.book import in_force
+from alerts.silences.hiding import in_force
 from alerts.store.applying import AlertStore
 from alerts.store.rows import one_of
 from alerts.store.work import Ways, Work

@@ -183,7 +183,8 @@ def _join(alert: Alert, command: Join, scene: Scene) -> Transition:
     detail = f"severity rises to {command.severity}"
     if alert.state is State.CLOSED and _reopens(alert, scene.now):
         return _fresh(alert, scene, "reopened", SYSTEM, why=f"{detail}; ", **louder)
-    if alert.state is State.SUPPRESSED and command.severity is Severity.CRITICAL:
+    is_heard = command.is_unsilenced or command.severity is Severity.CRITICAL
+    if alert.state is State.SUPPRESSED and is_heard:
         return _show(alert, scene, "released", why=f"{detail}; ", **louder)
     joined = move(alert, scene, alert.state, **louder)
     if alert.state not in UNANSWERED:

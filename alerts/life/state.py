@@ -242,6 +242,8 @@ class Join:
 
     severity: Severity
     is_revision: bool = False
+    is_unsilenced: bool = False
+    """It is louder than its silence hides: hidden, it opens. Critical always does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    bindparam,
     func,
     insert,
     or_,
@@ -22,6 +21,7 @@ from sqlalchemy import (
 
 from alerts.auditing.audit import AuditLine, append_lines
 from alerts.life.state import ParentGone, Refused, State
+from alerts.silences.hiding import to_silence
 from alerts.silences.matching import Matchers, Silence, refusal
 from alerts.store import schema
 from alerts.store.applying import AlertStore
@@ -47,20 +47,6 @@ class Kept:
     ended_by: str | None
     hides: int
     """Alerts that it hides at this moment."""
-
-
-def in_force(connection: Connection, now: datetime) -> tuple[Silence, ...]:
-    """Silences that hold at ``now``, for the router."""
-    return tuple(_silence(row) for row in connection.execute(_IN_FORCE, {"now": now}))
-
-
-_NOW = bindparam("now", type_=silences.c.ends_at.type)
-# Built once: every batch of the router asks.
-_IN_FORCE = (
-    select(silences)
-    .where(silences.c.starts_at <= _NOW, silences.c.ends_at > _NOW, silences.c.ended_at.is_(None))
-    .order_by(silences.c.id)
-)
 
 
 class SilenceBook:
@@ -127,7 +113,7 @@ class SilenceBook:
             ).first()
             if row is None or row.ended_at is not None or row.ends_at <= now:
                 raise _no_silence(silence_id)
-            kept = _silence(row)
+            kept = to_silence(row)
             later = kept.starts_at + timedelta(seconds=1)
             strange = refusal(
                 self._site, person, kept.matchers, starts_at=kept.starts_at, ends_at=later
@@ -168,7 +154,7 @@ class SilenceBook:
         with reading(self._engine) as connection:
             rows = connection.execute(statement.limit(limit)).all()
         now = self._clock.now()
-        found = [Kept(_silence(row), _state(row, now), row.ended_by, row.hides) for row in rows]
+        found = [Kept(to_silence(row), _state(row, now), row.ended_by, row.hides) for row in rows]
         if grids is not None:
             found = [kept for kept in found if self._concerns(kept.silence.matchers, grids)]
         order = {"active": 0, "planned": 1}
@@ -213,11 +199,6 @@ class SilenceBook:
 
 def _is_hidden() -> ColumnElement[bool]:
     return schema.alerts.c.state == str(State.SUPPRESSED)
-
-
-def _silence(row: Any) -> Silence:
-    matchers = Matchers.model_validate_json(row.matchers)
-    return Silence(row.id, row.owner, row.reason, matchers, row.starts_at, row.ends_at)
 
 
 def _state(row: Any, now: datetime) -> str:

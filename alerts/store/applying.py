@@ -10,6 +10,7 @@ from alerts.hub import Bell, Hub
 from alerts.inhibition.hiding import heed_root, root_keys
 from alerts.inhibition.roots import roots_of
 from alerts.life.state import Command, Fire, TimerKind, Transition
+from alerts.silences.hiding import heed_silences
 from alerts.store import schema
 from alerts.store.work import Happened, LostRace, Work
 from config.clock import Clock
@@ -69,7 +70,8 @@ class AlertStore:
         Raises:
             LostRace: another transaction changed the alert first; roll back.
         """
-        work = Work(connection, self._site, self._clock.now())
+        now = self._clock.now()
+        work = Work(connection, self._site, now)
         keys = self._root_keys(connection, alert_id, command)
         held = work.load(alert_id, keys)
         if held is None:
@@ -78,7 +80,9 @@ class AlertStore:
                 problem="does not exist",
                 remedy="take the id from the list of alerts",
             )
-        transition = work.apply(held, heed_root(work, held, command, keys))
+        heeded = heed_root(work, held, command, keys)
+        heeded = heed_silences(connection, self._site, work, held, heeded, now)
+        transition = work.apply(held, heeded)
         work.flush()
         return transition, work.happened
 

@@ -9,6 +9,7 @@ import pytest
 
 from alerts.auditing.audit import AuditLog
 from alerts.life.state import Outcome, State
+from alerts.seeing.views import AlertView
 from alerts.silences.matching import Matchers
 from config.errors import UserError
 from config.event import EventKind, Severity
@@ -160,6 +161,69 @@ def test_severity_above_the_matcher_goes_through(county: County) -> None:
     silence(county, grids=("east-gate",), most="notice")
     opened = county.see(county.plate(), county.health(active=True))
     assert [alert.kind for alert in opened] == [EventKind.HEALTH], "a warning is more than a notice"
+
+
+def louder(county: County) -> list[AlertView]:
+    """The same car again, now a warning."""
+    return county.see(county.plate().model_copy(update={"severity": Severity.WARNING}))
+
+
+def test_what_becomes_louder_than_its_silence_hides_is_told(county: County) -> None:
+    silence(county, grids=("east-gate",), most="notice")
+    assert county.see(county.plate()) == []
+    opened = louder(county)
+    assert [alert.severity for alert in opened] == [Severity.WARNING]
+    assert county.told(opened[0].id)
+    county.wait(7300)
+    again = county.service.get(county.viewer("police-desk"), opened[0].id)
+    assert again.state is State.OPEN, "the end of the silence is nothing to it now"
+
+
+def test_what_outgrows_one_silence_stays_behind_another_that_hides_as_much(county: County) -> None:
+    silence(county, hours=3, most="notice", grids=("east-gate",))
+    wider = silence(county, hours=1, grids=("east-gate",))
+    event = county.plate()
+    assert county.see(event) == []
+    assert louder(county) == []
+    hides = {kept.silence.id: kept.hides for kept in county.silences.kept()}
+    assert hides[wider] == 1
+    assert any(wider in item.reason_en for item in county.service.explain(event.id).decisions)
+    county.silences.end(county.person("police-desk"), wider)
+    county.timers.run_once()
+    assert len(county.service.open_alerts(county.viewer("police-desk"))) == 1
+
+
+@pytest.mark.parametrize("is_silent_first", [True, False])
+def test_what_a_root_lets_go_stays_hidden_while_a_silence_holds(
+    county: County, is_silent_first: bool
+) -> None:
+    node = {"camera": "node-east", "condition": "node_silent"}
+    steps = [lambda: silence(county, cameras=("east-gate-in",)), lambda: None]
+    steps[not is_silent_first]()
+    event = county.health(active=True)
+    if is_silent_first:
+        county.see(event)
+        county.see(county.health(active=True, **node))
+    else:
+        county.see(county.health(active=True, **node))
+        county.see(event)
+    steps[is_silent_first]()
+    county.see(county.health(active=False, **node))
+    county.wait(181)
+    assert county.service.open_alerts(county.viewer("police-desk")) == []
+    assert county.service.explain(event.id).decisions[-1].stage == "silence"
+    assert county.silences.kept()[0].hides == 1
+    county.wait(7200)
+    assert len(county.service.open_alerts(county.viewer("police-desk"))) == 1
+
+
+def test_what_a_root_lets_go_opens_when_it_is_louder_than_the_silence(county: County) -> None:
+    node = {"camera": "node-east", "condition": "node_silent"}
+    county.see(county.health(active=True, **node), county.health(active=True))
+    silence(county, cameras=("east-gate-in",), most="notice")
+    county.see(county.health(active=False, **node))
+    county.wait(181)
+    assert len(county.service.open_alerts(county.viewer("police-desk"))) == 1
 
 
 def test_a_silence_begins_when_it_is_planned_to(county: County) -> None:

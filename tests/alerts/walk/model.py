@@ -232,8 +232,11 @@ class Model:
                 self._close(thing, "no_action")
             elif what == "release":
                 root = self._root_of(thing)
+                silence = self._silence_of(thing) if isinstance(thing.parent, Thing) else None
                 if root is not None:
                     thing.parent, thing.timer = root, None
+                elif silence is not None:
+                    thing.parent, thing.timer = silence, ("release", self.silences[silence])
                 else:
                     self._open(thing)
             elif what == "verify":
