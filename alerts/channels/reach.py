@@ -92,8 +92,8 @@ class Reach:
         with writing(self._engine) as connection:
             now = self._clock.now()
             fresh = self._take_fresh(connection, now)
-            late = self._fall_over(connection, now) if self._contacts.available else []
-            if self._contacts.available:
+            late = self._fall_over(connection, now)
+            if late or self._contacts.available:
                 self._go_on(connection, [*fresh, *late], rows, now)
             insert_rows(connection, schema.deliveries, rows.deliveries)
             insert_rows(connection, schema.decisions, rows.decisions)

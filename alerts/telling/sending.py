@@ -12,6 +12,7 @@ from alerts.channels.contacts import Contacts
 from alerts.channels.duty_notes import DutyNotes
 from alerts.channels.opening import open_channels
 from alerts.channels.reach import Reach
+from alerts.channels.removed import Removed
 from alerts.hub import Bell, Hub
 from alerts.telling.answers import KEY_NAME
 from alerts.telling.dispatcher import Dispatcher, pause
@@ -38,6 +39,8 @@ class Sending:
     """Per channel."""
     duty_notes: DutyNotes
     """What people are told about their duty, over the same channels."""
+    removed: Removed
+    """What waits for a channel that is not there."""
 
     @classmethod
     def open(
@@ -82,6 +85,7 @@ class Sending:
                 pause=pause,
                 base_url=base_url,
             ),
+            Removed(engine, clock, running={channel.name for channel in channels}, hub=hub),
         )
 
     def works(self) -> dict[str, Work]:
@@ -97,11 +101,13 @@ class Sending:
             "reach": Work(self.reach.run_once, (Bell.CHANGES, Bell.NOTICES)),
             # Notes become due by the clock, and whoever writes one rings no bell.
             "duty-notes": Work(self.duty_notes.run_once, ()),
+            "removed-channels": Work(self.removed.run_once, ()),
             **turns,
         }
 
     def settle(self) -> int:
         """Do all that is due now, and wait for it; returns how many attempts were made."""
+        self.removed.run_once()
         self.reach.run_once()
         return self.duty_notes.run_once() + sum(
             dispatcher.run_once() for dispatcher in self.dispatchers.values()
