@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +41,8 @@ def pull(
 
     A file already there with the right hash is left alone. The mirror is tried before the
     internet. A broken download keeps what it has in ``<file>.part`` and goes on from there, now
-    and in the next run. Only a complete file with the right hash gets the final name.
+    and in the next run. Only a complete file with the right hash gets the final name. Who pulls
+    into a folder that another process pulls into waits for it.
 
     Raises:
         UserError: the file is nowhere, the network failed again and again, or what came has
@@ -50,16 +53,35 @@ def pull(
         return target
     _make_folder(models_dir)
     source = mirror / entry.file if mirror is not None else None
-    if source is not None and source.is_file():
-        return _from_mirror(entry, source, target, progress)
-    if not entry.addresses:
-        raise _nowhere(entry, mirror)
-    opened = client or _client()
+    with _alone_in(models_dir):
+        if target.is_file() and sha256_of(target) == entry.sha256:
+            # Another process brought it while this one waited.
+            return target
+        if source is not None and source.is_file():
+            return _from_mirror(entry, source, target, progress)
+        if not entry.addresses:
+            raise _nowhere(entry, mirror)
+        opened = client or _client()
+        try:
+            return _from_network(entry, target, opened, progress, clock or SystemClock())
+        finally:
+            if client is None:
+                opened.close()
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Lets one process at a time pull into a folder: two would write into one ``.part``."""
     try:
-        return _from_network(entry, target, opened, progress, clock or SystemClock())
+        place = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        with contextlib.suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
     finally:
-        if client is None:
-            opened.close()
+        os.close(place)
 
 
 def _client() -> httpx.Client:
@@ -164,7 +186,10 @@ def _accept(entry: Entry, address: str, target: Path) -> Path:
         raise _wrong_hash(
             entry, address, found, "pull again; if it stays, the server has another file"
         )
-    _finish(part, target)
+    try:
+        _finish(part, target)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
     return target
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import random
 import threading
@@ -102,6 +103,50 @@ def test_a_refusal_is_not_repeated_and_the_next_address_is_tried(tmp_path: Path)
         entry = entry_at(gone.address, good.address)
         assert pull(entry, models_dir=tmp_path, clock=Hurried()).read_bytes() == CONTENT
     assert len(gone.asked) == 1
+
+
+def test_of_two_that_pull_at_once_one_waits_and_both_have_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met, lock = threading.Event(), fcntl.flock
+    paths: list[Path] = []
+
+    class Asked(list[str]):
+        def append(self, wanted: str) -> None:
+            super().append(wanted)
+            if len(self) == 2:
+                met.set()
+
+    def locked(file: int, how: int) -> None:
+        if threading.current_thread() is second:
+            met.set()
+        lock(file, how)
+
+    def begun(done: int, _total: int | None) -> None:
+        if done and second.ident is None:
+            # The second comes while the first has a half: to its lock, or else to the server.
+            second.start()
+            assert met.wait(30)
+
+    with FileServer(CONTENT, asked=Asked()) as server:
+        entry = entry_at(server.address)
+        second = threading.Thread(
+            target=lambda: paths.append(pull(entry, models_dir=tmp_path, clock=Hurried()))
+        )
+        monkeypatch.setattr(fcntl, "flock", locked)
+        path = pull(entry, models_dir=tmp_path, clock=Hurried(), progress=begun)
+        second.join()
+    assert paths == [path]
+    assert path.read_bytes() == CONTENT
+    assert server.asked == [""]
+
+
+def test_a_folder_where_the_file_belongs_is_named(tmp_path: Path) -> None:
+    with FileServer(CONTENT) as server:
+        entry = entry_at(server.address)
+        (tmp_path / entry.file).mkdir()
+        with pytest.raises(UserError, match="cannot be written"):
+            pull(entry, models_dir=tmp_path, clock=Hurried())
 
 
 def test_no_server_at_all_tells_about_the_mirror(tmp_path: Path, free_port: int) -> None:
