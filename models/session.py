@@ -202,7 +202,7 @@ def _read(path: Path) -> bytes:
 def _create(path: Path, content: bytes, threads: int, wanted: tuple[str, ...]) -> Any:
     chosen = _available(wanted)
     try:
-        return ort.InferenceSession(content, session_options(threads), providers=list(chosen))
+        session = ort.InferenceSession(content, session_options(threads), providers=list(chosen))
     except _ORT_ERRORS as error:
         if chosen != (CPU,):
             # A driver or a library may be missing although the provider is compiled in.
@@ -218,6 +218,16 @@ def _create(path: Path, content: bytes, threads: int, wanted: tuple[str, ...]) -
             problem=f"not a usable ONNX network: truncated or corrupt ({_first_line(error)})",
             remedy="delete the file and run: menshen models pull",
         ) from error
+    # Of some providers whose libraries are missing onnxruntime raises nothing: it goes without.
+    used = session.get_providers()
+    if left_out := [name for name in chosen if name not in used]:
+        _log.warning(
+            "execution provider could not be loaded, using the next",
+            model=path.name,
+            missing=left_out,
+            used=used,
+        )
+    return session
 
 
 def _available(wanted: tuple[str, ...]) -> tuple[str, ...]:

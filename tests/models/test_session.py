@@ -137,6 +137,23 @@ def test_of_providers_that_fail_one_after_the_other_is_left_out(
     assert tried == names
 
 
+def test_a_provider_that_onnxruntime_goes_without_in_silence_is_told(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def opened(content: bytes, options: object, providers: list[str]) -> object:
+        assert providers[0] == "CUDAExecutionProvider"
+        return real(content, options, providers=[CPU])
+
+    runtime = pytest.importorskip("onnxruntime")
+    real, names = runtime.InferenceSession, list(resolve_providers(("cuda", "cpu")))
+    monkeypatch.setattr(runtime, "get_available_providers", lambda: names)
+    monkeypatch.setattr(runtime, "InferenceSession", opened)
+    with open_session(tiny, providers=names) as session:
+        assert session.providers == (CPU,)
+    out = capsys.readouterr()
+    assert "CUDAExecutionProvider" in out.out + out.err
+
+
 def test_a_provider_nobody_knows_is_an_error_with_the_choices() -> None:
     with pytest.raises(UserError, match="cuda"):
         resolve_providers(["gpu"])
