@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, case, select, update
+from sqlalchemy import Engine, case, literal, select, update
 
 from alerts.hub import Bell, Hub
 from alerts.store import schema
@@ -61,7 +61,9 @@ class Removed:
             .values(
                 state="failed",
                 next_attempt_at=None,
-                fall_over_at=case((sent.fall_over_at.is_not(None), now)),
+                fall_over_at=case(
+                    (sent.fall_over_at.is_not(None), literal(now, sent.fall_over_at.type))
+                ),
                 error=_PROBLEM,
                 changed_at=now,
             )
