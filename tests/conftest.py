@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -90,12 +91,16 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 def _a_postgres() -> Iterator[Postgres]:
     """A new cluster. Its folder is not pytest's: another session that starts meanwhile closes
     that one to everybody but its owner, and the server runs as another user.
+
+    Nobody waits until the folder is gone: hundreds of databases are a hundred thousand files, and
+    the last test, whose time that would be, has its limit.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="menshen-postgres-") as folder,
-        running_postgres(Path(folder)) as server,
-    ):
-        yield server
+    folder = tempfile.mkdtemp(prefix="menshen-postgres-")
+    try:
+        with running_postgres(Path(folder)) as server:
+            yield server
+    finally:
+        subprocess.Popen(["rm", "-rf", folder], start_new_session=True)
 
 
 @pytest.fixture(scope="session")
