@@ -103,9 +103,11 @@ class FaceEmbedder:
         # A fixed batch is filled up with black; only the asked rows are kept.
         for slot, crop in zip(self._pixels, crops, strict=False):
             np.copyto(slot, crop.transpose(2, 0, 1))
-        (output,) = self.session.run({self._input_name: self._pixels}).values()
-        # No face stays here until the next one comes.
-        self._pixels[: len(crops)] = 0
+        try:
+            (output,) = self.session.run({self._input_name: self._pixels}).values()
+        finally:
+            # No face stays here until the next one comes.
+            self._pixels[: len(crops)] = 0
         vectors = output.reshape(self._batch, -1)[: len(crops)]
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)

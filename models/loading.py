@@ -140,7 +140,12 @@ class Loader:
         integer = INTEGER_TWINS[name]
         state, _ = self.store.state(entry_named(integer))
         if state is State.GOOD:
-            session = self._open(integer, signature)
+            try:
+                session = self._open(integer, signature)
+            except UserError as error:
+                # Its operators are ONNX Runtime's own, and not of every build.
+                _log.warning("integer network cannot be run here", model=name, cause=str(error))
+                return None
             if session.metadata.get(SOURCE_KEY) == entry_named(name).sha256:
                 return session
             session.close()

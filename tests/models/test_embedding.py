@@ -41,6 +41,22 @@ def test_vectors_have_length_one_and_batches_give_what_single_faces_give(tmp_pat
     assert not embedder._pixels.any()
 
 
+def test_no_face_stays_in_memory_where_the_network_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "network.onnx"
+    path.write_bytes(identity((2, 3, 112, 112)))
+    embedder = FaceEmbedder.open(path, model="sface", policy="household")
+
+    def fail(_feeds: object) -> None:
+        raise UserError(where="network", problem="it failed", remedy="report this")
+
+    monkeypatch.setattr(embedder.session, "run", fail)
+    with pytest.raises(UserError, match="failed"):
+        embedder.embed(np.full((200, 200, 3), 200, np.uint8), [ARCFACE_112])
+    assert not embedder._pixels.any()
+
+
 @pytest.mark.shared
 def test_the_same_person_is_nearer_than_another(shared: Path) -> None:
     embedder = FaceEmbedder.open(

@@ -7,12 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from models import precision
+from config.errors import UserError
+from models import loading, precision
 from models.catalogue import Store
 from models.core import VisionCore
 from models.loading import Loader
 from models.precision import Precision, float_is_faster
-from models.session import Session
+from models.session import Session, open_session
 
 PLATES = frozenset({"plates"})
 
@@ -106,3 +107,21 @@ def test_both_kinds_of_network_can_be_measured_at_any_size(tmp_path: Path, long_
     assert pipeline.detector.session.path.stem in {"plate_detector", "plate_detector_int8"}
     assert len(precision._known) == 2
     pipeline.close()
+
+
+@pytest.mark.parametrize("wanted", ["auto", "int8"])
+def test_where_integers_cannot_be_run_plates_are_found_in_floats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: Precision
+) -> None:
+    opened: list[str] = []
+
+    def open_here(path: Path, **options: Any) -> Session:
+        if path.stem.endswith("int8"):
+            raise UserError(where=str(path), problem="no such operator", remedy="use another")
+        opened.append(path.stem)
+        return open_session(path, **options)
+
+    monkeypatch.setattr(loading, "open_session", open_here)
+    with VisionCore.open(models_dir=tmp_path, want=PLATES, precision=wanted) as core:
+        assert core.missing == ()
+    assert opened == ["plate_detector", "plate_reader"]
