@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine, Select, bindparam, func, select, update
 
@@ -12,13 +12,11 @@ from alerts.life.escalation import wait_for
 from alerts.life.state import Fire, Refused, TimerKind
 from alerts.store import schema
 from alerts.store.applying import AlertStore
-from config.clock import Clock
+from config.clock import SKEW, Clock
 from config.logs import get_logger
 from ingest.engine import reading, writing
 
 BATCH = 100
-SKEW = timedelta(minutes=1)
-"""Clocks of two centres on one database differ by less."""
 LOOK_BACK_EVERY_S = 30.0
 
 _log = get_logger(__name__)

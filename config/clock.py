@@ -9,6 +9,8 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 COUNTY_ZONE = ZoneInfo("Asia/Shanghai")
+SKEW = timedelta(minutes=1)
+"""Clocks of two processes that share a database differ by less."""
 
 
 class Clock(Protocol):

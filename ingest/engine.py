@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
@@ -165,6 +166,11 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
             if not busy or time.monotonic() >= give_up_at:
                 raise
         time.sleep(BUSY_PAUSE_S)
+
+
+def insert_into(bind: Connection | Engine, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """The INSERT of the database in use, which can say what to do where a row is there already."""
+    return sqlite.insert(table) if bind.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _begin_sqlite(connection: Connection) -> None:

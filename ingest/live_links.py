@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from config.clock import Clock
-from ingest.engine import reading, writing
+from ingest.engine import insert_into, reading, writing
 from ingest.schema import live_links
 
 EVERY_S = 2.0
@@ -85,10 +84,9 @@ class LinkBook:
 
         Where another process has said of a link of the same node lately, that one is newer.
         """
-        insert_into = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
         for node, link in held.items():
             values = {"link": link, "address": self._address, "seen_at": now}
-            row = insert_into(live_links).values(node=node, **values)
+            row = insert_into(connection, live_links).values(node=node, **values)
             is_stale = live_links.c.seen_at <= now - STALE_AFTER
             connection.execute(
                 row.on_conflict_do_update(index_elements=["node"], set_=values, where=is_stale)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import Engine, case
-from sqlalchemy.dialects import postgresql, sqlite
 
 from config.clock import Clock
 from config.wire import Presence
-from ingest.engine import writing
+from ingest.engine import insert_into, writing
 from ingest.schema import presence
 
 _MOST = 2**31 - 1
@@ -15,9 +14,8 @@ _MOST = 2**31 - 1
 
 def record_presence(engine: Engine, clock: Clock, sign: Presence) -> None:
     """Store a birth, heartbeat or last will; ``changed_at`` moves only when the state does."""
-    module = sqlite if engine.dialect.name == "sqlite" else postgresql
     now = clock.now()
-    new = module.insert(presence).values(
+    new = insert_into(engine, presence).values(
         node=sign.node,
         state=sign.state,
         at=sign.at,

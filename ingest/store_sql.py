@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, bindparam, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from config.ranges import SeqSet
 from ingest.arrival import EventRow, utc_text
+from ingest.engine import insert_into
 from ingest.schema import events, nodes, sequences
 
 Key = tuple[str, str]
@@ -245,7 +245,7 @@ def places_of_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Place
     """Where the events of ``ids`` are stored, by id."""
     return {
         row.id: Place(*row)
-        for part in _parts(ids)
+        for part in in_parts(ids)
         for row in connection.execute(_PLACES.where(events.c.id.in_(part)))
     }
 
@@ -255,7 +255,7 @@ def places_of_seqs(connection: Connection, key: Key, seqs: Sequence[int]) -> dic
     of_key = _PLACES.where(events.c.node == key[0], events.c.epoch == key[1])
     return {
         row.seq: Place(*row)
-        for part in _parts(seqs)
+        for part in in_parts(seqs)
         for row in connection.execute(of_key.where(events.c.seq.in_(part)))
     }
 
@@ -263,16 +263,16 @@ def places_of_seqs(connection: Connection, key: Key, seqs: Sequence[int]) -> dic
 _PLACES = select(events.c.id, events.c.node, events.c.epoch, events.c.seq)
 
 
-def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+def in_parts(values: Sequence[Any], most: int = 5_000) -> Iterable[Sequence[Any]]:
     """Both databases limit how many parameters one statement may have."""
-    return (values[start : start + 5_000] for start in range(0, len(values), 5_000))
+    return (values[start : start + most] for start in range(0, len(values), most))
 
 
 def _insert_missing(
     connection: Connection, table: Any, key: list[str], rows: list[dict[str, Any]]
 ) -> None:
-    module = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(module.insert(table).on_conflict_do_nothing(index_elements=key), rows)
+    missing = insert_into(connection, table).on_conflict_do_nothing(index_elements=key)
+    connection.execute(missing, rows)
 
 
 def read_sequences(

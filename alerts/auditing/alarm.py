@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import timedelta
 
 from sqlalchemy import case, select
 
 from alerts.auditing.auditor import Silence
 from alerts.auditing.findings import CENTRE
-from config.clock import Clock
+from config.clock import SKEW, Clock
 from config.event import Event, EventKind, HealthReport, Severity
 from config.ids import uuid7
 from config.logs import get_logger
@@ -22,8 +21,6 @@ from ingest.store import EventStore
 Finding = tuple[str, str]
 """Subject and condition."""
 _DETAIL_LIMIT = 500
-_SKEW = timedelta(minutes=1)
-"""Clocks of two centres on one database differ by less."""
 
 _log = get_logger(__name__)
 
@@ -60,7 +57,7 @@ class Alarm:
     def _open_findings(self) -> set[Finding]:
         """Those whose newest event says that they are there."""
         # What lies ahead was told before the clock was set back, so it is older than the rest.
-        is_ahead = events.c.received_at > self._clock.now() + _SKEW
+        is_ahead = events.c.received_at > self._clock.now() + SKEW
         order = case((is_ahead, 0), else_=1), events.c.id
         with reading(self._store.engine) as connection:
             bodies = connection.execute(

@@ -8,15 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.channels.schema import channel_budgets
 from alerts.store.rows import OfThese
+from config.clock import SKEW
+from ingest.engine import insert_into
 
 LONGEST_PAUSE = timedelta(hours=1)
 """No provider gets a longer pause, whatever it asks for."""
-_SKEW = timedelta(minutes=1)
-"""Clocks of dispatchers that share a budget differ by less."""
 _PAUSED = -1.0
 """In place of tokens while the provider's pause lasts: it is empty, and fills from its end on."""
 
@@ -76,10 +75,10 @@ def pause_provider(connection: Connection, budget: Budget, until: datetime) -> N
 
 def _add(connection: Connection, budgets: Collection[Budget], now: datetime) -> None:
     """A provider that is used for the first time has its full burst."""
-    maker = postgresql if connection.dialect.name == "postgresql" else sqlite
     for budget in sorted(budgets, key=lambda item: item.provider):
         full = {"provider": budget.provider, "tokens": float(budget.burst), "filled_at": now}
-        connection.execute(maker.insert(channel_budgets).values(full).on_conflict_do_nothing())
+        fresh = insert_into(connection, channel_budgets).values(full)
+        connection.execute(fresh.on_conflict_do_nothing())
 
 
 def _holds(budget: Budget, row: Any, now: datetime) -> float:
@@ -91,7 +90,7 @@ def _holds(budget: Budget, row: Any, now: datetime) -> float:
 def _was_set_back(row: Any, now: datetime) -> bool:
     """True when only a clock that has been set back since can have written this."""
     ahead = row.filled_at - now
-    return bool(ahead > (LONGEST_PAUSE if row.tokens < 0 else _SKEW))
+    return bool(ahead > (LONGEST_PAUSE if row.tokens < 0 else SKEW))
 
 
 def _save(connection: Connection, provider: str, tokens: float, now: datetime) -> None:

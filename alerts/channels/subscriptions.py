@@ -10,13 +10,12 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Engine, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.channels.schema import push_subscriptions
 from config.clock import Clock
 from config.errors import UserError
 from config.ids import uuid7
-from ingest.engine import reading, writing
+from ingest.engine import insert_into, reading, writing
 
 MOST_PER_PERSON = 10
 _KEY_BYTES = 65
@@ -59,9 +58,8 @@ class Subscriptions:
         }
         table = push_subscriptions
         with writing(self._engine) as connection:
-            maker = postgresql if connection.dialect.name == "postgresql" else sqlite
             changed = {name: values[name] for name in values if name not in ("id", "endpoint")}
-            added = maker.insert(table).values(values)
+            added = insert_into(connection, table).values(values)
             connection.execute(
                 added.on_conflict_do_update(index_elements=["endpoint"], set_=changed)
             )

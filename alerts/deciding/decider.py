@@ -142,7 +142,7 @@ class Decider:
             suppress_behind(self.work, held, root, event)
             return Routed(queued, "suppressed", alert_id)
         if (silence := hidden_by(self.silences, subject_of(held))) is not None:
-            silence_behind(self.work, self.site, held, silence, event)
+            silence_behind(self.work, held, silence, event)
             routed = Routed(queued, "silenced", alert_id)
         else:
             self.work.apply(held, Open(), event=event, relation="opened")
@@ -167,7 +167,7 @@ class Decider:
             self.work.move(held, place_of(self.site, event.camera))
         self.work.apply(held, command, event=event, relation=relation)
         if other is not None:
-            silence_behind(self.work, self.site, held, other, None)
+            silence_behind(self.work, held, other, None)
         if is_revision:
             zh, en = "同一次经过的更新", "a revision of a visit that the alert already has"
         else:

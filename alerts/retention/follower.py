@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, delete, exists, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.life.state import LIVE
 from alerts.store import schema
@@ -16,6 +15,7 @@ from alerts.store.records import dump_row, load_row
 from alerts.web.schema import reports
 from config.event import EventKind
 from config.site import Site
+from ingest.engine import insert_into
 from ingest.retention import proof
 from ingest.retention.followers import Gone
 from ingest.retention.holds import held_as, working
@@ -43,8 +43,7 @@ class AlertFollower:
             .join(schema.alert_events, schema.alert_events.c.alert_id == legal_holds.c.alert_id)
             .where(working(now))
         )
-        module = sqlite if connection.dialect.name == "sqlite" else postgresql
-        new = module.insert(hold_events).from_select(["hold_id", "event_id"], of_alerts)
+        new = insert_into(connection, hold_events).from_select(["hold_id", "event_id"], of_alerts)
         connection.execute(new.on_conflict_do_nothing())
 
     def events_go(self, connection: Connection, ids: Sequence[str]) -> None:

@@ -15,7 +15,6 @@ from alerts.store.work import Work
 from alerts.telling.notices import Decision
 from config.clock import local_text
 from config.event import Event
-from config.site import Site
 
 
 def in_force(connection: Connection, now: datetime) -> tuple[Silence, ...]:
@@ -34,18 +33,14 @@ def subject_of(held: Held) -> Subject:
     return Subject(held.about.kind, held.alert.severity, held.about.place)
 
 
-def silence_behind(
-    work: Work, site: Site, held: Held, silence: Silence, event: Event | None
-) -> None:
+def silence_behind(work: Work, held: Held, silence: Silence, event: Event | None) -> None:
     """Hide ``held`` until the silence ends; ``event`` is what raised it, if new."""
     command, relation = _suppress(held, silence), "opened" if event is not None else ""
     work.apply(held, command, event=event, relation=relation)
-    _note(work, site, held, silence, event)
+    _note(work, held, silence, event)
 
 
-def heed_silences(
-    connection: Connection, site: Site, work: Work, held: Held, command: Command, now: datetime
-) -> Command:
+def heed_silences(work: Work, held: Held, command: Command) -> Command:
     """What to do when an alert's time behind a root is over: open, or go behind a silence.
 
     What a silence has hidden opens when that one ends, whatever others hold: whoever ends one
@@ -54,12 +49,12 @@ def heed_silences(
     due = held.timer
     if command != Fire(TimerKind.RELEASE) or held.alert.state is not State.SUPPRESSED:
         return command
-    if due is None or due.due_at > now or _is_silence(connection, held.alert.parent):
+    if due is None or due.due_at > work.now or _is_silence(work.connection, held.alert.parent):
         return command
-    silence = hidden_by(in_force(connection, now), subject_of(held))
+    silence = hidden_by(in_force(work.connection, work.now), subject_of(held))
     if silence is None:
         return command
-    _note(work, site, held, silence, None)
+    _note(work, held, silence, None)
     return _suppress(held, silence)
 
 
@@ -68,8 +63,8 @@ def _suppress(held: Held, silence: Silence) -> Suppress:
     return Suppress(silence.id, reason, end_of(silence, held.about.kind))
 
 
-def _note(work: Work, site: Site, held: Held, silence: Silence, event: Event | None) -> None:
-    owner = site.person(silence.owner)
+def _note(work: Work, held: Held, silence: Silence, event: Event | None) -> None:
+    owner = work.site.person(silence.owner)
     name = owner.name if owner is not None else silence.owner
     until = local_text(silence.ends_at)
     zh = f"{name}设置的静默 {silence.id}（{silence.reason}），至 {until}"

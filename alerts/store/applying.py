@@ -70,8 +70,7 @@ class AlertStore:
         Raises:
             LostRace: another transaction changed the alert first; roll back.
         """
-        now = self._clock.now()
-        work = Work(connection, self._site, now)
+        work = Work(connection, self._site, self._clock.now())
         keys = self._root_keys(connection, alert_id, command)
         held = work.load(alert_id, keys)
         if held is None:
@@ -80,8 +79,7 @@ class AlertStore:
                 problem="does not exist",
                 remedy="take the id from the list of alerts",
             )
-        heeded = heed_root(work, held, command, keys)
-        heeded = heed_silences(connection, self._site, work, held, heeded, now)
+        heeded = heed_silences(work, held, heed_root(work, held, command, keys))
         transition = work.apply(held, heeded)
         work.flush()
         return transition, work.happened

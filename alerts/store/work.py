@@ -88,6 +88,21 @@ class Work:
         self._posture = load_posture(connection, site, now)
         self.happened: list[Happened] = []
 
+    @property
+    def connection(self) -> Connection:
+        """That of the transaction."""
+        return self._connection
+
+    @property
+    def site(self) -> Site:
+        """What is watched, and who is told."""
+        return self._site
+
+    @property
+    def now(self) -> datetime:
+        """When all of it happens."""
+        return self._now
+
     def load(self, alert_id: str, roots: Collection[str] = ()) -> Held | None:
         """The alert of that id with what it hides, locked; None when there is none.
 

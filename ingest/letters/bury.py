@@ -15,6 +15,7 @@ from ingest.engine import reading
 from ingest.letters.reading import DeadLetter
 from ingest.retention.schema import letter_totals
 from ingest.schema import dead_letters
+from ingest.store_sql import in_parts
 
 log = get_logger(__name__)
 
@@ -73,13 +74,12 @@ def bury(
 
 
 def _known(connection: Connection, digests: Sequence[str]) -> set[str]:
-    """Those that are kept; in pages, as both databases limit a statement's parameters."""
-    pages = (digests[start : start + _PAGE] for start in range(0, len(digests), _PAGE))
+    """Those that are kept."""
     return {
         digest
-        for page in pages
+        for part in in_parts(digests, _PAGE)
         for digest in connection.execute(
-            select(dead_letters.c.digest).where(dead_letters.c.digest.in_(page))
+            select(dead_letters.c.digest).where(dead_letters.c.digest.in_(part))
         ).scalars()
     }
 

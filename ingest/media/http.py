@@ -10,12 +10,11 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, SecretStr
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
 from config.logs import get_logger
-from ingest.engine import writing
+from ingest.engine import insert_into, writing
 from ingest.failures import in_words, is_full
 from ingest.media.base import LIMIT_BYTES, MediaError, MediaStore, StoredMedia, too_large
 from ingest.node_auth import REMEDY, is_node
@@ -189,8 +188,7 @@ async def _receive(media: MediaStore, sha256: str, request: Request) -> StoredMe
 def _list(store: EventStore, media: MediaStore, stored: StoredMedia, node: str) -> bool:
     """Write the file's row, and withdraw an order to remove it; True when it is there after."""
     now = store.clock.now()
-    module = sqlite if store.engine.dialect.name == "sqlite" else postgresql
-    row = module.insert(media_table).values(
+    row = insert_into(store.engine, media_table).values(
         sha256=stored.sha256,
         media_type=stored.media_type,
         size_bytes=stored.size_bytes,

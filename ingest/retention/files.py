@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from sqlalchemy import Connection, Engine, delete, exists, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from config.clock import Clock
 from config.logs import get_logger
-from ingest.engine import reading, writing
+from ingest.engine import insert_into, reading, writing
 from ingest.media.base import ListedMedia, MediaStore
 from ingest.retention import proof
 from ingest.retention.followers import Follower
@@ -145,7 +144,7 @@ class Files:
                 if name not in known
             ]
             if rows:
-                upsert = _insert_media(connection)
+                upsert = insert_into(connection, media)
                 connection.execute(upsert.on_conflict_do_nothing(index_elements=["sha256"]), rows)
         return len(rows)
 
@@ -212,13 +211,7 @@ def _take_order(connection: Connection, sha256: str) -> dict[str, object] | None
 
 
 def _list_again(connection: Connection, order: dict[str, object], now: datetime) -> None:
-    row = _insert_media(connection).values(**order, received_at=now)
+    row = insert_into(connection, media).values(**order, received_at=now)
     connection.execute(
         row.on_conflict_do_update(index_elements=["sha256"], set_={"received_at": now})
     )
-
-
-def _insert_media(connection: Connection) -> sqlite.Insert | postgresql.Insert:
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(media)
-    return postgresql.insert(media)

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from alerts.channels.contacts import Contacts
 from alerts.channels.push import public_key
@@ -25,7 +24,7 @@ from config.clock import Clock
 from config.errors import UserError
 from config.secrets import Secrets
 from config.site import Site
-from ingest.engine import reading, writing
+from ingest.engine import insert_into, reading, writing
 
 _HOUR = r"^([01]\d|2[0-3]):[0-5]\d$"
 
@@ -163,6 +162,5 @@ def _kind(device: str) -> str:
 def _set_quiet(engine: Engine, clock: Clock, person: str, starts: str, ends: str) -> None:
     values = {"person": person, "starts": starts, "ends": ends, "set_at": clock.now()}
     with writing(engine) as connection:
-        maker = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = maker.insert(quiet_hours).values(values)
+        statement = insert_into(connection, quiet_hours).values(values)
         connection.execute(statement.on_conflict_do_update(index_elements=["person"], set_=values))
