@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class UserError(Exception):
     """Something a person can put right.
@@ -37,3 +41,13 @@ class UserError(Exception):
         if self.field is not None:
             place = f"{place}: {self.field}"
         return f"{place}: {self.problem} → {self.remedy}"
+
+
+@contextmanager
+def told_of_disk(where: Path, *, problem: str, remedy: str) -> Iterator[None]:
+    """Raises what the disk says (OSError) as a UserError about ``where``, its words in brackets."""
+    try:
+        yield
+    except OSError as error:
+        words = f"{problem} ({error.strerror})"
+        raise UserError(where=str(where), problem=words, remedy=remedy) from None

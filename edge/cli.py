@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config.clock import SystemClock
-from config.errors import UserError
+from config.errors import UserError, told_of_disk
 from config.event import Event
 from config.logs import configure_logs
 from config.secrets import load_secrets
@@ -233,25 +233,9 @@ def _write(file: Path, summary: dict[str, Any]) -> None:
 
 
 def _write_bytes(file: Path, data: bytes) -> None:
-    try:
+    remedy = "give a path in a folder that can be written"
+    with told_of_disk(file, problem="it cannot be written", remedy=remedy):
         file.write_bytes(data)
-    except OSError as error:
-        raise UserError(
-            where=str(file),
-            problem=f"it cannot be written ({error.strerror})",
-            remedy="give a path in a folder that can be written",
-        ) from None
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            where=str(folder),
-            problem=f"it cannot be made a folder ({error.strerror})",
-            remedy="give a folder, or a path at which one can be made",
-        ) from None
 
 
 def _show_summary(summary: dict[str, Any], as_json: bool) -> None:
@@ -294,7 +278,9 @@ def replay(
     settings = load_settings()
     configure_logs(style=settings.log_style, level=settings.log_level)
     if video is not None:
-        _make_folder(video)
+        remedy = "give a folder, or a path at which one can be made"
+        with told_of_disk(video, problem="it cannot be made a folder", remedy=remedy):
+            video.mkdir(parents=True, exist_ok=True)
     found: list[Replayed] = []
     face = FacePolicy.DETECT if faces else FacePolicy.OFF
     with _vision(settings, faces=faces) as vision:

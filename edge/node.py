@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from config.clock import Clock
 from config.desired import DesiredConfig
-from config.errors import UserError
+from config.errors import UserError, told_of_disk
 from config.event import Event
 from config.household import Enrol
 from config.logs import get_logger
@@ -347,11 +347,6 @@ class EdgeNode:
 
 
 def _make(folder: Path) -> None:
-    try:
+    remedy = "set MENSHEN_DATA_DIR to a folder that can be written"
+    with told_of_disk(folder, problem="cannot be created", remedy=remedy):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            where=str(folder),
-            problem=f"cannot be created ({error.strerror})",
-            remedy="set MENSHEN_DATA_DIR to a folder that can be written",
-        ) from None

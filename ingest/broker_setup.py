@@ -65,48 +65,39 @@ def write_broker_files(
         UserError: the folder cannot be used.
     """
     try:
-        return _write(folder.resolve(), county, nodes, hosts=hosts, port=port, now=now)
+        folder = folder.resolve()
+        files = BrokerFiles(folder / "mosquitto.conf", folder / "access.acl", folder / "ca.crt")
+        authority = Authority(folder, now)
+        certificate, key = authority.issue("broker", hosts=hosts)
+        for client in (CENTRE, *nodes):
+            authority.issue(client)
+        files.access_list.write_text(access_list(county), encoding="utf-8")
+        files.access_list.chmod(0o600)
+        text = _configuration(files, certificate=certificate, key=key, port=port)
+        files.configuration.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(
             where=str(error.filename or folder),
             problem=f"cannot be written ({error.strerror})",
             remedy="give a folder of your own, and run it again",
         ) from None
+    return files
 
 
-def _write(
-    folder: Path,
-    county: str,
-    nodes: Iterable[str],
-    *,
-    hosts: tuple[str, ...],
-    port: int,
-    now: datetime,
-) -> BrokerFiles:
-    authority = Authority(folder, now)
-    certificate, key = authority.issue("broker", hosts=hosts)
-    authority.issue(CENTRE)
-    for node in nodes:
-        authority.issue(node)
-    rights = folder / "access.acl"
-    rights.write_text(access_list(county), encoding="utf-8")
-    rights.chmod(0o600)
-    configuration = folder / "mosquitto.conf"
-    configuration.write_text(
+def _configuration(files: BrokerFiles, *, certificate: Path, key: Path, port: int) -> str:
+    return (
         "# Written by `menshen deploy mosquitto`. The broker keeps nothing: outboxes do.\n"
         f"listener {port}\n"
-        f"cafile {folder / 'ca.crt'}\n"
+        f"cafile {files.authority}\n"
         f"certfile {certificate}\n"
         f"keyfile {key}\n"
         "tls_version tlsv1.2\n"
         "require_certificate true\n"
         "use_identity_as_username true\n"
         "allow_anonymous false\n"
-        f"acl_file {rights}\n"
+        f"acl_file {files.access_list}\n"
         "persistence false\n"
         "max_inflight_messages 400\n"
         "max_queued_messages 10000\n"
-        f"message_size_limit {BATCH_LIMIT_BYTES + 1_000}\n",
-        encoding="utf-8",
+        f"message_size_limit {BATCH_LIMIT_BYTES + 1_000}\n"
     )
-    return BrokerFiles(configuration, rights, folder / "ca.crt")
