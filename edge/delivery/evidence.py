@@ -154,13 +154,18 @@ class EvidenceStore:
             if stored.sha256 not in self._waiting:
                 self._waiting[stored.sha256] = stored
                 self._bytes += stored.size_bytes
-        self._drop(self._refused, lambda _: self._bytes > self._budget, why="disk budget full")
+        if self._bytes > self._budget:
+            self._make_room()
+        self._listener()
+
+    def _make_room(self) -> None:
+        why = "disk budget full"
+        self._drop(self._refused, lambda _: self._bytes > self._budget, why=why)
         self._drop(
             self._waiting,
             lambda _: self._bytes > self._budget and len(self._waiting) > 1,
-            why="disk budget full",
+            why=why,
         )
-        self._listener()
 
     def _drop(
         self,
@@ -172,9 +177,8 @@ class EvidenceStore:
         """Drop the oldest file for as long as it has to go."""
         dropped = []
         with self._lock:
-            while kept:
-                # By its time: the newest are sent, and so refused, first; a clock may be put back.
-                oldest = min(kept.values(), key=lambda stored: stored.kept_since_s)
+            # By their time: the newest are sent, and so refused, first; a clock may be put back.
+            for oldest in sorted(kept.values(), key=lambda stored: stored.kept_since_s):
                 if not has_to_go(oldest):
                     break
                 del kept[oldest.sha256]

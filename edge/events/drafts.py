@@ -219,9 +219,8 @@ def worth_telling(visit: Visit) -> bool:
         return plate is not None and _shows_a_plate(visit, plate)
     if visit.object_class is ObjectClass.FACE:
         return visit.face is not None and visit.face.quality > 0 and visit.hits >= 2
-    moved = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S and not visit.stands()
-    if visit.flits():
-        return False
+    stayed = visit.hits >= 3 and visit.stay_s() >= _MIN_STAY_S and not visit.flits()
+    moved = stayed and not visit.stands()
     if is_cut_off(visit.shot.box) and visit.shot.box[2] * visit.shot.box[3] < _SLIVER:
         return False
     return moved and not visit.is_part() and not visit.explained()
