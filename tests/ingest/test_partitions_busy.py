@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,18 +12,15 @@ from config.clock import FakeClock
 from config.ids import uuid7
 from ingest import partitions
 from ingest.engine import open_engine
-from ingest.migrate import upgrade
 from ingest.partitions import DAYS_AHEAD, Partitions
 from ingest.store import EventStore
 from tests.events import MOMENT, batch_of, motion
 
 
 @pytest.fixture
-def engine(postgres_url: str) -> Iterator[Engine]:
-    opened = open_engine(postgres_url)
-    upgrade(opened)
-    yield opened
-    opened.dispose()
+def database_url(postgres_url: str) -> str:
+    """Only PostgreSQL, for ``engine``."""
+    return postgres_url
 
 
 def test_a_backup_that_reads_events_all_night_does_not_hold_up_each_group(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,8 +25,7 @@ from config.site import Site
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
 from ingest.accounting import account
-from ingest.engine import open_engine, reading
-from ingest.migrate import upgrade
+from ingest.engine import reading
 from ingest.schema import events, routing_queue
 from tests.events import wait_until
 from tests.servers import Mosquitto
@@ -69,11 +68,9 @@ class Replica:
 
 
 @pytest.fixture
-def engine(postgres_url: str) -> Iterator[Engine]:
-    opened = open_engine(postgres_url)
-    upgrade(opened)
-    yield opened
-    opened.dispose()
+def database_url(postgres_url: str) -> str:
+    """Only PostgreSQL, for ``engine``."""
+    return postgres_url
 
 
 @pytest.mark.timeout(900)

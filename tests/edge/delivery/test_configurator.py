@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -153,44 +154,43 @@ def test_a_configuration_that_ends_the_node_is_tried_three_times(
     assert again.problem == f"the node ended {MOST_TRIES} times under it"
 
 
-def test_a_full_disk_refuses_nothing_and_mixes_nothing(tmp_path: Path, clock: FakeClock) -> None:
-    disk = SmallDisk(tmp_path / "disk", megabytes=1)
-    try:
-        cameras = Cameras()
-        made = configurator(disk.folder / "conf", clock, cameras)
-        made.start()
-        offer(made, 1)
-        disk.fill()
-        for _ in range(3):
-            with pytest.raises(OSError, match="space"):
-                offer(made, 2)
-        assert cameras.running == 1
-        assert state(made.reached_centre()) == ("applied", 1, 1)
-        later = Cameras()
-        configurator(disk.folder / "conf", clock, later).start()
-        assert later.running == 1, "what was kept is what was tried"
-        disk.make_room()
-        assert state(offer(made, 2)) == ("trying", 2, 2)
-    finally:
-        disk.close()
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    small = SmallDisk(tmp_path / "disk", megabytes=1)
+    yield small
+    small.close()
+
+
+def test_a_full_disk_refuses_nothing_and_mixes_nothing(disk: SmallDisk, clock: FakeClock) -> None:
+    cameras = Cameras()
+    made = configurator(disk.folder / "conf", clock, cameras)
+    made.start()
+    offer(made, 1)
+    disk.fill()
+    for _ in range(3):
+        with pytest.raises(OSError, match="space"):
+            offer(made, 2)
+    assert cameras.running == 1
+    assert state(made.reached_centre()) == ("applied", 1, 1)
+    later = Cameras()
+    configurator(disk.folder / "conf", clock, later).start()
+    assert later.running == 1, "what was kept is what was tried"
+    disk.make_room()
+    assert state(offer(made, 2)) == ("trying", 2, 2)
 
 
 def test_a_full_disk_does_not_hold_a_node_to_what_cuts_it_off(
-    tmp_path: Path, clock: FakeClock
+    disk: SmallDisk, clock: FakeClock
 ) -> None:
-    disk = SmallDisk(tmp_path / "disk", megabytes=1)
-    try:
-        cameras = Cameras()
-        made = configurator(disk.folder / "conf", clock, cameras)
-        made.start()
-        offer(made, 1)
-        disk.fill()
-        clock.advance(TRIAL_S + 1)
-        assert state(made.look()) == ("rolled_back", 1, 0)
-        assert cameras.running == 0
-        assert offer(made, 1) is None, "nor is it tried again when it comes again"
-    finally:
-        disk.close()
+    cameras = Cameras()
+    made = configurator(disk.folder / "conf", clock, cameras)
+    made.start()
+    offer(made, 1)
+    disk.fill()
+    clock.advance(TRIAL_S + 1)
+    assert state(made.look()) == ("rolled_back", 1, 0)
+    assert cameras.running == 0
+    assert offer(made, 1) is None, "nor is it tried again when it comes again"
 
 
 def test_older_and_forged_documents_change_nothing(tmp_path: Path, clock: FakeClock) -> None:
